@@ -1,0 +1,58 @@
+/**
+ * The one place that touches timers and the wall clock. Everything else gets a Clock and is tested on a
+ * virtual one (test/support/virtual-clock.ts).
+ * @module
+ */
+
+/** A running timer; `cancel` after it fired does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Monotonic milliseconds with a fraction, from an arbitrary start: for delays, deadlines, round trips. */
+  nowMs(): number;
+  /** Unix time in milliseconds: for epochs and documents only. */
+  wallMs(): number;
+  /** Calls `fire` once, `delayMs` from now at the earliest. Does not keep the process alive. */
+  after(delayMs: number, fire: () => void): Timer;
+}
+
+/** Node's largest timer; a longer delay would fire at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, fire) {
+    const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), MAX_TIMEOUT_MS));
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
+
+/** Repeats `run` every `periodMs` on `clock` until cancelled; the next period starts after `run` returned. */
+export function every(clock: Clock, periodMs: number, run: () => void): Timer {
+  let timer: Timer;
+  let cancelled = false;
+  const arm = () => {
+    timer = clock.after(periodMs, () => {
+      run();
+      if (!cancelled) arm();
+    });
+  };
+  arm();
+  return {
+    cancel() {
+      cancelled = true;
+      timer.cancel();
+    },
+  };
+}
+
+/** Resolves `delayMs` from now on `clock`. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve);
+  });
+}

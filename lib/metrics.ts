@@ -1,0 +1,39 @@
+/**
+ * One registry of Prometheus metrics per process. Counters are created by the part that counts; the names share the
+ * prefix `mixsocks_`. Every drop has a reason label.
+ * @module
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export class Metrics {
+  readonly registry = new Registry();
+
+  counter<Label extends string = never>(name: string, help: string, labels: readonly Label[] = []): Counter<Label> {
+    return new Counter({ name: `mixsocks_${name}`, help, labelNames: labels, registers: [this.registry] });
+  }
+
+  gauge<Label extends string = never>(name: string, help: string, labels: readonly Label[] = []): Gauge<Label> {
+    return new Gauge({ name: `mixsocks_${name}`, help, labelNames: labels, registers: [this.registry] });
+  }
+
+  /** A gauge whose value is read when the metrics are. */
+  gaugeOf(name: string, help: string, read: () => number): Gauge {
+    return new Gauge({
+      name: `mixsocks_${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  histogram(name: string, help: string, buckets: number[]): Histogram {
+    return new Histogram({ name: `mixsocks_${name}`, help, buckets, registers: [this.registry] });
+  }
+
+  /** The text exposition format. */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+}
