@@ -1,0 +1,20 @@
+/**
+ * The Sphinx packet format of `sphinx-packet` (docs/PROTOCOL.md section 2): pure functions over bytes.
+ * @module
+ */
+export type {
+  DropReason,
+  Final,
+  Forward,
+  GammaKey,
+  LoopRequest,
+  OpenedHeader,
+  PacketRequest,
+  Recovery,
+  SphinxHop,
+  SphinxVersion,
+  SurbRequest,
+} from './types.ts';
+export { gammaKeyOf, Sphinx } from './sphinx.ts';
+export { unpad } from './payload.ts';
+export { COMPACT_SURB_BYTES, compactSurb, expandSurb, SURB_BYTES } from './surb.ts';
