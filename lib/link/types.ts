@@ -1,0 +1,133 @@
+/**
+ * What the rest of the system sees of links.
+ * @module
+ */
+import type { AddressKey, IdentityHex } from '../bytes.ts';
+
+/** Who dialled: a node (frames are packets) or a client of a gateway (frames are next hop and packet). */
+export type LinkKind = 'node' | 'client';
+
+/** Where a node listens and who must answer there. */
+export interface LinkTarget {
+  readonly id: IdentityHex;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A peer to keep a link to; `addressKey` is what `send` is called with. */
+export interface PeerTarget extends LinkTarget {
+  readonly addressKey: AddressKey;
+}
+
+interface InboundLinkBase {
+  readonly peer: IdentityHex;
+  /** Queues one packet; false (and counted) when the link is closed or its queue is full. Takes ownership of `packet`. */
+  send(packet: Uint8Array): boolean;
+  /** Packets queued and not yet taken by the kernel. */
+  queued(): number;
+  onClose(handler: (reason: string) => void): void;
+  close(): void;
+}
+
+/** A link that a node dialled to us. */
+export interface NodeInboundLink extends InboundLinkBase {
+  readonly kind: 'node';
+  /** The handler owns `packet`. Set it before `onLink` returns: frames without a handler are dropped. */
+  onFrame(handler: (packet: Uint8Array) => void): void;
+}
+
+/** A link that a client dialled to us. */
+export interface ClientInboundLink extends InboundLinkBase {
+  readonly kind: 'client';
+  /** The handler owns both views. Set it before `onLink` returns: frames without a handler are dropped. */
+  onFrame(handler: (nextHop: Uint8Array, packet: Uint8Array) => void): void;
+}
+
+export type InboundLink = NodeInboundLink | ClientInboundLink;
+
+/** Bounds of a listener; each has a default and a row in docs/LIMITS.md. */
+export interface LinkLimits {
+  /** Links open at a time, handshakes included. */
+  readonly maxConnections: number;
+  /** Connections that have not finished TLS and hello. */
+  readonly maxPendingHandshakes: number;
+  /** Time from the TCP connection to the end of the hello. */
+  readonly handshakeTimeoutMs: number;
+  /** Frames queued per link towards the peer. */
+  readonly queueFrames: number;
+  /** A queue that does not shrink for this long belongs to a dead peer. */
+  readonly stallTimeoutMs: number;
+}
+
+export type SendOutcome = 'sent' | 'unknown-peer' | 'queue-full' | 'down';
+
+export interface PeerStatus {
+  readonly id: IdentityHex;
+  readonly state: 'up' | 'connecting' | 'waiting';
+  readonly queued: number;
+  /** Attempts since the link was last up. */
+  readonly attempts: number;
+  /** Why the last attempt or link ended; empty when none did. */
+  readonly lastReason: string;
+}
+
+export type LinkState = 'up' | 'down';
+
+export interface LaneOptions {
+  readonly name: string;
+  /** Ticks per second of the lane's Poisson clock; 0 stops it. Meaningless for immediate lanes. */
+  readonly ratePerSecond: number;
+  readonly contentSlots: number;
+  readonly idleSlots: number;
+  /** Sends content as soon as it is pushed and has no clock: the caller paces it. */
+  readonly immediate?: boolean;
+}
+
+export interface LaneStats {
+  /** Rate as set, per second. */
+  readonly set: number;
+  /** Departures per second over about the last ten seconds (fewer after a start). */
+  readonly measured: number;
+  readonly sentContent: number;
+  readonly sentIdle: number;
+  /** Ticks that found both rings empty. */
+  readonly missed: number;
+  /** Frames taken at their tick while the link was down or its queue full. */
+  readonly discarded: number;
+}
+
+/** One Poisson clock of a client with the frames that wait for its ticks. */
+export interface Lane {
+  readonly name: string;
+  /** Free slots. */
+  contentRoom(): number;
+  idleRoom(): number;
+  /** Copies a frame into the ring; false when it is full. */
+  pushContent(nextHop32: Uint8Array, packet: Uint8Array): boolean;
+  pushIdle(nextHop32: Uint8Array, packet: Uint8Array): boolean;
+  setRate(perSecond: number): void;
+  /** Stops the clock and forgets what is in the rings. */
+  remove(): void;
+  stats(): LaneStats;
+}
+
+/** How late departures were against their deadlines, over the life of the link thread. */
+export interface LatenessSnapshot {
+  readonly count: number;
+  /** Upper bounds of the buckets, ascending; the last is Infinity. */
+  readonly upperMs: readonly number[];
+  /** Departures per bucket (not cumulative). */
+  readonly counts: readonly number[];
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+export interface ClientLinkStats {
+  readonly state: LinkState;
+  readonly received: number;
+  /** Inbound packets dropped because the main thread did not fetch them in time. */
+  readonly inboundDropped: number;
+  readonly reconnects: number;
+  readonly lateness: LatenessSnapshot;
+}
