@@ -37,6 +37,7 @@ export const ERRORS = {
   ADDRESS_TYPE: { socksReply: 8, exitCode: 1, help: 'give an IPv4 address, an IPv6 address or a host name' },
   LIMIT: { socksReply: 1, exitCode: 1, help: 'a limit of docs/LIMITS.md is reached; close something and try again' },
   SESSION_CLOSED: { socksReply: 1, exitCode: 1, help: 'the exit ended the session; try again' },
+  RESET: { socksReply: 1, exitCode: 1, help: 'the other end broke the connection off; try again' },
   // Bytes and ourselves
   MALFORMED: { socksReply: 1, exitCode: 1, help: 'the other side sent bytes that are not the protocol' },
   CRYPTO: { socksReply: 1, exitCode: 1, help: 'a key or a ciphertext is not valid' },
