@@ -1,0 +1,120 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { z } from 'zod';
+import { type ConfigSources, loadConfig, optionsOf } from '../../lib/config.ts';
+import { editDistance, nearestName } from '../../lib/nearest-name.ts';
+
+const Schema = z.strictObject({
+  dir: z.string().default('.').describe('folder of the keys'),
+  networkFile: z.string().describe('the network'),
+  meanDelayMs: z.number().positive().default(15).describe('mean delay'),
+  maxStreams: z.number().int().min(1).default(1024),
+  allowPrivate: z.boolean().default(false).describe('allow private ranges'),
+  downlink: z.enum(['steady', 'burst']).default('steady'),
+  peers: z.array(z.string()).default([]),
+  family: z.string().optional(),
+});
+
+const none: ConfigSources = { flags: {}, env: {} };
+const load = (sources: Partial<ConfigSources>) => loadConfig(Schema, { ...none, ...sources });
+
+function file(t: Test, content: unknown): string {
+  const path = join(t.testdir(), 'config.json');
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+t.test('options are derived from the schema', (t) => {
+  const options = optionsOf(Schema);
+  t.match(options[2], {
+    key: 'meanDelayMs',
+    flag: '--mean-delay-ms',
+    variable: 'MIXSOCKS_MEAN_DELAY_MS',
+    kind: 'number',
+    description: 'mean delay',
+    required: false,
+    defaultValue: 15,
+  });
+  t.match(options[1], { key: 'networkFile', required: true, kind: 'string' });
+  t.match(options[3], { kind: 'number', defaultValue: 1024 });
+  t.match(options[4], { kind: 'boolean', defaultValue: false });
+  t.strictSame(options[5]?.choices, ['steady', 'burst']);
+  t.match(options[6], { kind: 'list' });
+  t.match(options[7], { required: false, defaultValue: undefined, kind: 'string' });
+  t.end();
+});
+
+t.test('a flag beats the environment, which beats the file, which beats the default', (t) => {
+  const path = file(t, { networkFile: '/n.json', meanDelayMs: 20, maxStreams: 5, downlink: 'burst' });
+  const env = { MIXSOCKS_MEAN_DELAY_MS: '30', MIXSOCKS_MAX_STREAMS: '6', MIXSOCKS_FAMILY: '' };
+  const config = load({ file: path, env, flags: { meanDelayMs: '40', family: undefined } });
+  t.strictSame(config, {
+    dir: '.',
+    networkFile: '/n.json',
+    meanDelayMs: 40,
+    maxStreams: 6,
+    allowPrivate: false,
+    downlink: 'burst',
+    peers: [],
+  });
+  t.end();
+});
+
+t.test('texts become values by kind', (t) => {
+  const flags = { networkFile: 'n', allowPrivate: 'yes', peers: 'a, b', meanDelayMs: '1.5' };
+  t.match(load({ flags }), { allowPrivate: true, peers: ['a', 'b'], meanDelayMs: 1.5 });
+  t.match(load({ flags: { networkFile: 'n', allowPrivate: true } }), { allowPrivate: true });
+  t.match(load({ flags: { networkFile: 'n' }, env: { MIXSOCKS_ALLOW_PRIVATE: '0' } }), { allowPrivate: false });
+  t.end();
+});
+
+t.test('paths in a config file are relative to it, elsewhere to where the user stands', (t) => {
+  const path = file(t, { networkFile: '../network.json' });
+  t.equal(load({ file: path }).networkFile, join(path, '../../network.json'));
+  t.equal(load({ file: path, flags: { networkFile: 'here.json' } }).networkFile, 'here.json');
+  t.end();
+});
+
+t.test('what is wrong is one line that names the place', (t) => {
+  const path = file(t, { networkFile: 'n', meanDelay: 20 });
+  const wrong: [Partial<ConfigSources>, string | RegExp][] = [
+    [{ file: path }, `unknown key "meanDelay" in ${path}; did you mean "meanDelayMs"?`],
+    [{}, 'networkFile is missing: give --network-file, MIXSOCKS_NETWORK_FILE or "networkFile" in the config file'],
+    [{ flags: { meanDelayMs: 'fast' } }, "--mean-delay-ms: 'fast' is not a number"],
+    [{ flags: { meanDelayMs: '' } }, "--mean-delay-ms: '' is not a number"],
+    [{ flags: { meanDelayMs: '1e3' } }, "--mean-delay-ms: '1e3' is not a number"],
+    [{ env: { MIXSOCKS_ALLOW_PRIVATE: 'maybe' } }, "MIXSOCKS_ALLOW_PRIVATE: 'maybe' is not true or false"],
+    [{ flags: { networkFile: 'n', meanDelayMs: '-1' } }, /^--mean-delay-ms: Too small/],
+    [{ flags: { networkFile: 'n' }, env: { MIXSOCKS_MAX_STREAMS: '1.5' } }, /^MIXSOCKS_MAX_STREAMS: .*int/],
+    [{ flags: { networkFile: 'n', downlink: 'brust' } }, /^--downlink: .*; did you mean "burst"\?$/],
+  ];
+  for (const [sources, message] of wrong) t.throws(() => load(sources), { code: 'CONFIG', message });
+  t.end();
+});
+
+t.test('a config file that is not a JSON object', (t) => {
+  for (const content of ['{ "dir": ', '[]', 'null', '"x"']) {
+    const path = file(t, content);
+    const message = new RegExp(`^${path} (is not JSON|must hold one JSON object)[^\\n]*$`);
+    t.throws(() => load({ file: path }), { code: 'CONFIG', message });
+  }
+  t.throws(() => load({ file: t.testdir() }), { code: 'CONFIG', message: /^cannot read .*EISDIR/ });
+  t.throws(() => load({ file: join(t.testdir(), 'none.json') }), { message: /networkFile is missing/ });
+  t.throws(() => load({ file: file(t, { networkFile: 7 }) }), { message: /^"networkFile" in .*config\.json: Invalid/ });
+  t.end();
+});
+
+t.test('nearest names', (t) => {
+  const known = ['meanDelayMs', 'maxStreams', 'downlink', 'socksListen'];
+  t.equal(nearestName('mean-delay-ms', known), 'meanDelayMs');
+  t.equal(nearestName('maxSteams', known), 'maxStreams');
+  t.equal(nearestName('donwlink', known), 'downlink');
+  t.equal(nearestName('socks', known), 'socksListen');
+  t.equal(nearestName('colour', known), undefined);
+  t.equal(nearestName('x', []), undefined);
+  t.equal(editDistance('ab', 'ba'), 1);
+  t.equal(editDistance('', 'abc'), 3);
+  t.equal(editDistance('kitten', 'sitting'), 3);
+  t.end();
+});
