@@ -1,0 +1,199 @@
+/**
+ * What the transport shows to the code around it: streams, handlers, options, counters.
+ *
+ * Everything here is a pure machine. Time comes in as `nowMs` (any monotonic clock), bytes go in and out, and the
+ * caller owns clocks, sockets and Sphinx. A `Uint8Array` given to `receive` belongs to the machine from then on:
+ * delivered data may be views of it.
+ * @module
+ */
+import type { ErrorCode } from '../errors.ts';
+import type { Rng } from '../rng.ts';
+
+export type StreamKind = 'tcp' | 'udp' | 'resolve';
+
+export interface StreamTarget {
+  readonly kind: StreamKind;
+  /** A name or an address as text, at most 255 bytes of UTF-8. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface BoundAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * What happens on a stream. A handler may call the stream and the session again. After `onRefused` or `onReset`
+ * nothing more comes; after `onFin` only `onReset` and `onDrain` can.
+ */
+export interface StreamHandlers {
+  /** The requester has connected. */
+  onOpened(bound: BoundAddress): void;
+  /** The requester could not or would not connect, or the session ended before it did. */
+  onRefused(code: ErrorCode): void;
+  /** The next bytes, in order. Give the credit back with `consume` once they have gone on. */
+  onData(bytes: Uint8Array): void;
+  /** The peer will send no more; our direction goes on. */
+  onFin(): void;
+  /** Broken off: both directions are dead, unsent and unread bytes are gone. */
+  onReset(code: ErrorCode): void;
+  /** `write` returned false before; there is room again. */
+  onDrain(): void;
+}
+
+/** The handlers of a stream on the side that accepts it. */
+export type AcceptedHandlers = Pick<StreamHandlers, 'onData' | 'onFin' | 'onReset' | 'onDrain'>;
+
+/** One side of a stream. Calls after the end are harmless. */
+export interface SessionStream {
+  readonly id: number;
+  /**
+   * Queues bytes (copied). They are always taken; false asks to wait for `onDrain` before the next write. After
+   * `end`, a reset or a STOP of the peer they are discarded, and the result is true.
+   */
+  write(bytes: Uint8Array, nowMs: number): boolean;
+  /** No more bytes from us: half-close. What is queued is still sent. */
+  end(nowMs: number): void;
+  /** Breaks off both directions. The peer hears `code`; our handlers hear nothing. */
+  reset(code: ErrorCode, nowMs: number): void;
+  /** Tells the peer that we will read no more, and drops what still comes; our own direction goes on. */
+  stop(code: ErrorCode, nowMs: number): void;
+  /** Gives flow control credit back for `bytes` bytes of `onData`. A stream lives until all were given back or it was reset. */
+  consume(bytes: number, nowMs: number): void;
+}
+
+/** The accepting side: says what became of the connection, once. */
+export interface AcceptedStream extends SessionStream {
+  opened(bound: BoundAddress, nowMs: number): void;
+  refuse(code: ErrorCode, nowMs: number): void;
+}
+
+/** Called for each new stream at the requester; bytes and events go to the handlers it returns. */
+export type AcceptHandler = (stream: AcceptedStream, kind: StreamKind, host: string, port: number) => AcceptedHandlers;
+
+/** The law of delays, from the consensus: three mixes each way with exponential delays of this mean. */
+export interface DelayLaw {
+  readonly meanDelayMs: number;
+  readonly mixHops: number;
+}
+
+export type Downlink = 'steady' | 'burst';
+
+/** Why a session ended. */
+export type CloseReason =
+  | 'done' // the proxy closed it
+  | 'idle' // nothing heard for the idle time (requester)
+  | 'timeout' // the peer did not answer (proxy)
+  | 'unknown' // the requester does not know this session (it restarted)
+  | 'token' // access token missing or wrong
+  | 'limit' // the requester has too many sessions
+  | 'version' // no common version
+  | 'protocol' // the peer broke the rules
+  | 'shutdown'; // the process ends
+
+/** Bounds of a session; every one has a default (docs/LIMITS.md). */
+export interface SessionLimits {
+  /** Streams of one session at a time. */
+  readonly maxStreams: number;
+  /** First receive window of a stream. */
+  readonly streamWindowBytes: number;
+  /** To what a stream's receive window may grow. */
+  readonly maxStreamWindowBytes: number;
+  /** First receive window of a session. */
+  readonly sessionWindowBytes: number;
+  /** To what a session's receive window may grow: the memory that unread data of a session can take. */
+  readonly maxSessionWindowBytes: number;
+  /** Unsent bytes of a stream above which `write` asks to wait. */
+  readonly unsentHighWaterBytes: number;
+  /** Packets sent and neither acknowledged nor given up. */
+  readonly maxInFlightPackets: number;
+  /** Requester: reply blocks held for one session. */
+  readonly maxStockSurbs: number;
+  /** Requester: a session is dropped after this long without a packet. */
+  readonly idleMs: number;
+  /** Proxy: a session is dropped when the requester has left packets unanswered for this long. */
+  readonly deadPeerMs: number;
+}
+
+export interface ProxySessionOptions {
+  readonly rng: Rng;
+  readonly payloadBytes: number;
+  readonly delay: DelayLaw;
+  /** Main slots per second that this session gets. */
+  readonly mainRatePerSecond: number;
+  /** Replies per second asked of the requester (steady downlink). */
+  readonly replyRatePerSecond: number;
+  readonly downlink: Downlink;
+  /** How long after `mintSurb` a reply block may be used. */
+  readonly surbLifeMs: number;
+  readonly accessToken?: Uint8Array;
+  /** Makes a compact reply block (372 bytes) with a fresh route; undefined when there is no route now. */
+  readonly mintSurb: (nowMs: number) => Uint8Array | undefined;
+  readonly limits?: Partial<SessionLimits>;
+}
+
+export interface SessionTableOptions {
+  readonly rng: Rng;
+  readonly payloadBytes: number;
+  readonly delay: DelayLaw;
+  readonly accept: AcceptHandler;
+  /** When set, sessions whose HELLO carries another token are refused. */
+  readonly accessToken?: Uint8Array;
+  readonly maxSessions?: number;
+  readonly limits?: Partial<SessionLimits>;
+}
+
+/** A reply ready to be put into a packet. */
+export interface Reply {
+  readonly surb372: Uint8Array;
+  readonly plaintext: Uint8Array;
+}
+
+/** Counters and gauges of one end of a session. */
+export interface SessionStats {
+  readonly packetsSent: number;
+  readonly packetsReceived: number;
+  readonly elicitingSent: number;
+  readonly packetsLost: number;
+  /** Packets given up whose acknowledgement came later. */
+  readonly packetsLostSpuriously: number;
+  readonly probes: number;
+  readonly duplicatesReceived: number;
+  readonly bytesSent: number;
+  readonly bytesRetransmitted: number;
+  readonly bytesDelivered: number;
+  readonly bytesQueued: number;
+  readonly bytesHeldOutOfOrder: number;
+  readonly streamsOpen: number;
+  readonly streamsOpened: number;
+  readonly inFlightPackets: number;
+  readonly smoothedRttMs: number;
+  readonly lossThresholdMs: number;
+  readonly lossRatio: number;
+}
+
+/** The proxy's view of its reply blocks. */
+export interface SurbSupplyStats {
+  readonly created: number;
+  /** Created in packets that are neither acknowledged nor given up. */
+  readonly inFlight: number;
+  /** The requester's cumulative counters, as last heard. */
+  readonly received: number;
+  readonly used: number;
+  readonly expired: number;
+  readonly evicted: number;
+  /** What the requester has or will have: what the controller steers by. */
+  readonly position: number;
+  readonly target: number;
+  readonly floor: number;
+}
+
+/** The requester's reply blocks: received = used + expired + evicted + held. */
+export interface SurbStockStats {
+  readonly received: number;
+  readonly used: number;
+  readonly expired: number;
+  readonly evicted: number;
+  readonly held: number;
+}
