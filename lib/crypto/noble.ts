@@ -1,0 +1,76 @@
+/**
+ * The reference backend: `@noble/*`, audited JavaScript without dependencies, which runs wherever Node does. It serves
+ * every primitive, at up to 30 times the cost of native code.
+ * @module
+ */
+import { ctr } from '@noble/ciphers/aes.js';
+import { chacha20orig } from '@noble/ciphers/chacha.js';
+import { ed25519, x25519 } from '@noble/curves/ed25519.js';
+import { blake2b } from '@noble/hashes/blake2.js';
+import { hkdf } from '@noble/hashes/hkdf.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { expectHkdfInput, expectLength, isProperSignature, lowOrderPoint } from './checks.ts';
+import type { Primitives } from './types.ts';
+
+const ZERO_COUNTER = new Uint8Array(16);
+const ZERO_NONCE = new Uint8Array(8);
+
+function multiply(secret: Uint8Array, point: Uint8Array): Uint8Array {
+  expectLength('X25519 secret', secret, 32);
+  expectLength('X25519 point', point, 32);
+  try {
+    return x25519.getSharedSecret(secret, point);
+  } catch {
+    throw lowOrderPoint();
+  }
+}
+
+/** RFC 8032's own rule, with the cofactor and canonical encodings, which is libsodium's as well. */
+function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (!isProperSignature(publicKey, signature)) return false;
+  try {
+    return ed25519.verify(signature, message, publicKey, { zip215: false });
+  } catch {
+    return false;
+  }
+}
+
+export const nobleBackend: { readonly name: 'noble'; readonly primitives: Primitives } = {
+  name: 'noble',
+  primitives: {
+    x25519: { x25519: multiply, x25519Base: (secret) => x25519.getPublicKey(secret) },
+    ed25519: {
+      ed25519PublicKey: (seed) => ed25519.getPublicKey(seed),
+      ed25519Sign: (seed, message) => ed25519.sign(message, seed),
+      ed25519Verify: verify,
+    },
+    sha256: { sha256: (data) => sha256(data) },
+    hmac: { hmacSha256: (key, data) => hmac(sha256, key, data) },
+    hkdf: {
+      hkdfSha256(ikm, salt, info, lengthBytes) {
+        expectHkdfInput(info, lengthBytes);
+        return hkdf(sha256, ikm, salt, info, lengthBytes);
+      },
+    },
+    aesCtr: {
+      aes128CtrKeystream(key, lengthBytes) {
+        expectLength('AES-128 key', key, 16);
+        return ctr(key, ZERO_COUNTER).encrypt(new Uint8Array(lengthBytes));
+      },
+    },
+    chacha20: {
+      chacha20XorInPlace(key, data) {
+        expectLength('ChaCha20 key', key, 32);
+        chacha20orig(key, ZERO_NONCE, data, data);
+      },
+    },
+    blake2b: {
+      blake2bKeyedInto(out, key, data) {
+        expectLength('BLAKE2b digest', out, 32);
+        expectLength('BLAKE2b key', key, 64);
+        out.set(blake2b(data, { key, dkLen: 32 }));
+      },
+    },
+  },
+};

@@ -1,0 +1,90 @@
+/**
+ * The backend on `node:crypto`, that is OpenSSL. Serves no BLAKE2b (it has no keyed mode there) and no Ed25519: its
+ * verification is the one without the cofactor, so that a crafted signature could pass here and fail elsewhere.
+ * @module
+ */
+import {
+  createCipheriv,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hash,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
+import { asBuffer } from '../bytes.ts';
+import { expectHkdfInput, expectLength, lowOrderPoint } from './checks.ts';
+import type { Backend } from './types.ts';
+
+/** Zeros to encrypt: a key stream is what AES-CTR makes of them. As long as a Sphinx header needs, and a bit more. */
+const ZEROS = new Uint8Array(512);
+const ZERO_IV = new Uint8Array(16);
+const BASE_POINT = Uint8Array.of(9, ...new Uint8Array(31));
+
+// Keys go in as JWK: measured on one core 4 µs for a public and 24 µs for a private key, against 80 and 350 µs as DER.
+function importPublic(point: Uint8Array): KeyObject {
+  expectLength('X25519 point', point, 32);
+  return createPublicKey({
+    format: 'jwk',
+    key: { kty: 'OKP', crv: 'X25519', x: asBuffer(point).toString('base64url') },
+  });
+}
+
+function importSecret(secret: Uint8Array): KeyObject {
+  expectLength('X25519 secret', secret, 32);
+  // `x` must be there and is not looked at: OpenSSL computes the public key itself.
+  return createPrivateKey({
+    format: 'jwk',
+    key: { kty: 'OKP', crv: 'X25519', d: asBuffer(secret).toString('base64url'), x: '' },
+  });
+}
+
+/** How many imported secrets are kept: a node has two Sphinx keys at a time and uses them for every packet. */
+const KEPT_SECRETS = 4;
+const kept: { readonly secret: Buffer; readonly key: KeyObject }[] = [];
+
+/** The key object of `secret`, most recently used first: the blinding factors of packets pass through, a node's key stays. */
+function secretKey(secret: Uint8Array): KeyObject {
+  const index = kept.findIndex((entry) => entry.secret.equals(secret));
+  const entry = index < 0 ? { secret: Buffer.from(secret), key: importSecret(secret) } : kept.splice(index, 1)[0]!;
+  kept.unshift(entry);
+  if (kept.length > KEPT_SECRETS) kept.pop();
+  return entry.key;
+}
+
+function multiply(secret: Uint8Array, point: Uint8Array): Uint8Array {
+  const keys = { privateKey: secretKey(secret), publicKey: importPublic(point) };
+  try {
+    return diffieHellman(keys);
+  } catch {
+    throw lowOrderPoint();
+  }
+}
+
+export const nodeBackend: Backend = {
+  name: 'node',
+  primitives: {
+    x25519: { x25519: multiply, x25519Base: (secret) => multiply(secret, BASE_POINT) },
+    sha256: { sha256: (data) => hash('sha256', data, 'buffer') },
+    hmac: { hmacSha256: (key, data) => createHmac('sha256', key).update(data).digest() },
+    hkdf: {
+      hkdfSha256(ikm, salt, info, lengthBytes) {
+        expectHkdfInput(info, lengthBytes);
+        return new Uint8Array(hkdfSync('sha256', ikm, salt, info, lengthBytes));
+      },
+    },
+    aesCtr: {
+      aes128CtrKeystream(key, lengthBytes) {
+        const zeros = lengthBytes > ZEROS.byteLength ? new Uint8Array(lengthBytes) : ZEROS.subarray(0, lengthBytes);
+        return createCipheriv('aes-128-ctr', key, ZERO_IV).update(zeros);
+      },
+    },
+    chacha20: {
+      chacha20XorInPlace(key, data) {
+        // OpenSSL's 16-byte IV is the 64-bit counter and the 64-bit nonce.
+        data.set(createCipheriv('chacha20', key, ZERO_IV).update(data));
+      },
+    },
+  },
+};
