@@ -1,0 +1,197 @@
+/**
+ * The documents of the directory: what a node says of itself (descriptor) and what the authorities say of all
+ * (consensus). Strict schemas: an unknown key or a value out of range is refused, so that two implementations can not
+ * read one document differently.
+ * @module
+ */
+import { z } from 'zod';
+import { type IdentityHex, isIdentityHex } from '../bytes.ts';
+import { type NetworkParams, PAYLOAD_SIZES } from '../params.ts';
+import { DocumentRefused, firstProblem } from './refusal.ts';
+
+/** Version of the document format, in every document. */
+export const DOCUMENT_VERSION = 1;
+/** Bytes of a descriptor's payload; ten times what an honest one takes. */
+export const MAX_DESCRIPTOR_BYTES = 8 * 1024;
+/** Bytes of a consensus' payload: room for MAX_NODES records. */
+export const MAX_CONSENSUS_BYTES = 4 * 1024 * 1024;
+/** Nodes in a consensus, and descriptors an authority keeps. */
+export const MAX_NODES = 4096;
+/** Sphinx keys in one record: this epoch, the next, and the one after it when announced shortly before a turn. */
+export const MAX_SPHINX_KEYS = 4;
+/** Traffic classes in a consensus. */
+export const MAX_CLASSES = 16;
+
+const identityHex = z.custom<IdentityHex>(
+  (value) => typeof value === 'string' && isIdentityHex(value),
+  'expected 64 lower-case hex digits',
+);
+const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits');
+const label = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected 1 to 64 letters, digits, dots, dashes or underscores');
+/** Printable ASCII without quotes and backslashes: nothing in a document needs escaping, or can forge a log line. */
+const plainText = (max: number) =>
+  z
+    .string()
+    .max(max, `expected at most ${max} characters`)
+    .regex(/^[ !#-[\]-~]*$/, 'expected printable ASCII without quotes and backslashes');
+const wallMs = z.int('expected whole milliseconds').min(0).max(Number.MAX_SAFE_INTEGER);
+const epochNumber = z
+  .int('expected a whole number')
+  .min(0)
+  .max(2 ** 40);
+
+/**
+ * Where a node listens. An address, not a name: a client that resolved names to reach the network would tell its
+ * resolver so.
+ */
+const nodeHost = z
+  .union([z.ipv4(), z.ipv6()], 'expected an IPv4 or IPv6 address')
+  .refine((host) => host !== '0.0.0.0' && !/^[0:]+$/.test(host), 'the unspecified address can not be dialled');
+const nodePort = z
+  .int('expected a port')
+  .min(1, 'expected a port from 1 to 65535')
+  .max(65535, 'expected a port from 1 to 65535');
+
+const sphinxKey = z.strictObject({ epoch: epochNumber, key: hex32 });
+const sphinxKeys = z
+  .array(sphinxKey)
+  .min(1, 'expected at least one key')
+  .max(MAX_SPHINX_KEYS, `expected at most ${MAX_SPHINX_KEYS} keys`)
+  .refine(
+    (keys) => keys.every((key, i) => i === 0 || key.epoch === (keys[i - 1]?.epoch ?? 0) + 1),
+    'expected keys of consecutive epochs, oldest first',
+  );
+
+const common = {
+  name: label,
+  sphinxKeys,
+  software: plainText(64).exactOptional(),
+  family: label.exactOptional(),
+};
+const listening = { host: nodeHost, port: nodePort };
+const mixnode = {
+  role: z.literal('mixnode'),
+  layer: z.literal([1, 2, 3], 'expected layer 1, 2 or 3'),
+  ...listening,
+  ...common,
+};
+const gateway = { role: z.literal('gateway'), ...listening, ...common };
+const requester = {
+  role: z.literal('requester'),
+  gateway: identityHex,
+  exitPolicy: plainText(1024).exactOptional(),
+  accessTokenRequired: z.boolean().exactOptional(),
+  ...common,
+};
+
+const identified = { identity: identityHex };
+const nodeRecord = z.discriminatedUnion(
+  'role',
+  [
+    z.strictObject({ ...identified, ...mixnode }),
+    z.strictObject({ ...identified, ...gateway }),
+    z.strictObject({ ...identified, ...requester }),
+  ],
+  'expected a role: mixnode, gateway or requester',
+);
+
+const stamped = {
+  version: z.literal(DOCUMENT_VERSION, `expected document version ${DOCUMENT_VERSION}`),
+  network: hex32,
+  publishedMs: wallMs,
+  ...identified,
+};
+const descriptor = z.discriminatedUnion(
+  'role',
+  [
+    z.strictObject({ ...stamped, ...mixnode }),
+    z.strictObject({ ...stamped, ...gateway }),
+    z.strictObject({ ...stamped, ...requester }),
+  ],
+  'expected a role: mixnode, gateway or requester',
+);
+
+const rate = z.number().min(0, 'expected a rate from 0 to 10000').max(10_000, 'expected a rate from 0 to 10000');
+const trafficClass = z.strictObject({ mainRate: rate, replyRate: rate, loopRate: rate, dropRate: rate });
+export const networkParams = z.strictObject({
+  payloadBytes: z.int().refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`),
+  meanDelayMs: z.number().min(0).max(600_000),
+  maxDelayMs: z.number().min(0).max(3_600_000),
+  epochMs: z
+    .int()
+    .min(5_000)
+    .max(7 * 86_400_000),
+  nodeLoopRate: rate,
+  classes: z
+    .record(label, trafficClass)
+    .refine((classes) => Object.hasOwn(classes, 'standard'), 'expected a class "standard"')
+    .refine((classes) => Object.keys(classes).length <= MAX_CLASSES, `expected at most ${MAX_CLASSES} classes`),
+});
+
+const consensus = z.strictObject({
+  version: z.literal(DOCUMENT_VERSION, `expected document version ${DOCUMENT_VERSION}`),
+  network: hex32,
+  epoch: epochNumber,
+  validAfterMs: wallMs,
+  freshUntilMs: wallMs,
+  validUntilMs: wallMs,
+  params: networkParams,
+  nodes: z.array(nodeRecord).max(MAX_NODES, `expected at most ${MAX_NODES} nodes`),
+});
+
+/** What a node says of itself, before the client stamps it with network, identity and time. */
+export type DescriptorDraft = DistributiveOmit<Descriptor, 'version' | 'network' | 'publishedMs' | 'identity'>;
+/** The payload of a descriptor. */
+export type Descriptor = z.infer<typeof descriptor>;
+/** One node in a consensus. */
+export type NodeRecord = z.infer<typeof nodeRecord>;
+/** The payload of a consensus. */
+export type Consensus = Omit<z.infer<typeof consensus>, 'params'> & { params: NetworkParams };
+export type NodeRole = NodeRecord['role'];
+
+type DistributiveOmit<T, Key extends PropertyKey> = T extends unknown ? Omit<T, Key> : never;
+
+/** The descriptor in `payload`; throws DocumentRefused. */
+export function parseDescriptor(payload: string): Descriptor {
+  return parse('descriptor', descriptor, payload, MAX_DESCRIPTOR_BYTES);
+}
+
+/** The consensus in `payload`, its own contradictions refused; throws DocumentRefused. */
+export function parseConsensus(payload: string): Consensus {
+  const document = parse('consensus', consensus, payload, MAX_CONSENSUS_BYTES);
+  const contradiction = contradictionIn(document);
+  if (contradiction !== undefined) throw new DocumentRefused('malformed', `consensus: ${contradiction}`);
+  return document;
+}
+
+/** What in a consensus can not be, although every field is well formed by itself. */
+function contradictionIn({ epoch, params, nodes, ...times }: Consensus): string | undefined {
+  const startMs = epoch * params.epochMs;
+  if (times.validAfterMs !== startMs) return 'validAfterMs: is not the start of the epoch';
+  if (times.freshUntilMs !== startMs + params.epochMs) return 'freshUntilMs: is not the end of the epoch';
+  if (times.validUntilMs !== startMs + 2 * params.epochMs) return 'validUntilMs: is not the end of the next epoch';
+  const prefixes = new Set(nodes.map((node) => node.identity.slice(0, 16)));
+  if (prefixes.size < nodes.length) return 'nodes: two identities share their first 8 bytes';
+  const gateways = new Set(nodes.filter((node) => node.role === 'gateway').map((node) => node.identity));
+  for (const node of nodes) {
+    if (!node.sphinxKeys.some((key) => key.epoch === epoch)) return `nodes: ${node.name} has no key for the epoch`;
+    if (node.role === 'requester' && !gateways.has(node.gateway))
+      return `nodes: ${node.name} names a gateway not listed`;
+  }
+  return undefined;
+}
+
+function parse<T>(kind: string, schema: z.ZodType<T>, payload: string, maxBytes: number): T {
+  if (Buffer.byteLength(payload) > maxBytes) throw new DocumentRefused('oversize', `${kind}: over ${maxBytes} bytes`);
+  let value: unknown;
+  try {
+    value = JSON.parse(payload);
+  } catch {
+    throw new DocumentRefused('malformed', `${kind}: is not JSON`);
+  }
+  const result = schema.safeParse(value);
+  if (!result.success) throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
+  return result.data;
+}

@@ -1,0 +1,113 @@
+/**
+ * The envelope of a signed document: the payload travels as a string, and the signatures are over exactly its bytes, so
+ * that nobody has to agree on a canonical JSON. Each type of document is signed under its own prefix: a signature under
+ * one can not be passed off as one under another.
+ * @module
+ */
+import { z } from 'zod';
+import { concatBytes, fromHex, type IdentityHex, isIdentityHex, toHex } from '../bytes.ts';
+import type { Crypto } from '../crypto/index.ts';
+import { DocumentRefused, firstProblem } from './refusal.ts';
+
+export type DocumentType = 'descriptor' | 'consensus' | 'join';
+
+export interface Signature {
+  readonly signer: IdentityHex;
+  /** Ed25519 over `mixsocks/<type>/v1\0` and the payload, 128 hex digits. */
+  readonly signature: string;
+}
+
+export interface Envelope {
+  readonly payload: string;
+  readonly signatures: readonly Signature[];
+}
+
+/** Signatures in one envelope. */
+export const MAX_SIGNATURES = 64;
+/** What escaping and signatures may add to a payload in an envelope. */
+const ENVELOPE_OVERHEAD_BYTES = 32 * 1024;
+
+const envelope = z.strictObject({
+  payload: z.string(),
+  signatures: z
+    .array(
+      z.strictObject({
+        signer: z.custom<IdentityHex>(
+          (value) => typeof value === 'string' && isIdentityHex(value),
+          'expected 64 lower-case hex digits',
+        ),
+        signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hex digits'),
+      }),
+    )
+    .max(MAX_SIGNATURES, `expected at most ${MAX_SIGNATURES} signatures`),
+});
+
+/** Bytes an envelope may take whose payload may take `payloadBytes`: JSON in JSON escapes its quotes. */
+export function envelopeBytes(payloadBytes: number): number {
+  return 2 * payloadBytes + ENVELOPE_OVERHEAD_BYTES;
+}
+
+/** The bytes that are signed. */
+export function signedBytes(type: DocumentType, payload: string): Uint8Array {
+  return concatBytes(Buffer.from(`mixsocks/${type}/v1\0`, 'latin1'), Buffer.from(payload, 'utf8'));
+}
+
+export function sign(
+  type: DocumentType,
+  payload: string,
+  seed: Uint8Array,
+  crypto: Pick<Crypto, 'ed25519PublicKey' | 'ed25519Sign'>,
+): Signature {
+  return {
+    signer: toHex(crypto.ed25519PublicKey(seed)) as IdentityHex,
+    signature: toHex(crypto.ed25519Sign(seed, signedBytes(type, payload))),
+  };
+}
+
+export function encodeEnvelope({ payload, signatures }: Envelope): string {
+  return JSON.stringify({
+    payload,
+    signatures: signatures.map(({ signer, signature }) => ({ signer, signature })),
+  });
+}
+
+/** Reads an envelope without checking a signature; throws DocumentRefused. */
+export function parseEnvelope(kind: string, text: string, maxPayloadBytes: number): Envelope {
+  const maxBytes = envelopeBytes(maxPayloadBytes);
+  if (text.length > maxBytes) throw new DocumentRefused('oversize', `${kind}: over ${maxBytes} bytes`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new DocumentRefused('malformed', `${kind}: is not JSON`);
+  }
+  const result = envelope.safeParse(value);
+  if (!result.success) throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
+  const { payload } = result.data;
+  // An unpaired surrogate has no bytes of its own: what is signed would not be what is read.
+  if (Buffer.from(payload, 'utf8').toString('utf8') !== payload) {
+    throw new DocumentRefused('malformed', `${kind}: payload: is not well-formed text`);
+  }
+  return result.data;
+}
+
+/**
+ * The distinct signers of `allowed` whose signature is valid. Signers not allowed, repeated ones and bad signatures do
+ * not count; nor do they spoil the others, or anyone could void a document by adding a line to it.
+ */
+export function validSigners(
+  type: DocumentType,
+  { payload, signatures }: Envelope,
+  allowed: ReadonlySet<IdentityHex>,
+  crypto: Pick<Crypto, 'ed25519Verify'>,
+): Set<IdentityHex> {
+  const bytes = signedBytes(type, payload);
+  const valid = new Set<IdentityHex>();
+  for (const { signer, signature } of signatures) {
+    if (!allowed.has(signer) || valid.has(signer)) continue;
+    const key = fromHex(signer, 32);
+    const raw = fromHex(signature, 64);
+    if (key !== undefined && raw !== undefined && crypto.ed25519Verify(key, bytes, raw)) valid.add(signer);
+  }
+  return valid;
+}

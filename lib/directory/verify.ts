@@ -1,0 +1,103 @@
+/**
+ * From bytes that came from anywhere to documents that may be used: signatures, network, time.
+ * @module
+ */
+import { type IdentityHex, toHex } from '../bytes.ts';
+import type { Crypto } from '../crypto/index.ts';
+import {
+  type Consensus,
+  type Descriptor,
+  MAX_CONSENSUS_BYTES,
+  MAX_DESCRIPTOR_BYTES,
+  parseConsensus,
+  parseDescriptor,
+} from './documents.ts';
+import { type Envelope, encodeEnvelope, parseEnvelope, sign, validSigners } from './envelope.ts';
+import { epochMsOf, type NetworkFile, networkId } from './network-file.ts';
+import { DocumentRefused } from './refusal.ts';
+
+/** A consensus whose signatures hold. */
+export interface VerifiedConsensus {
+  readonly consensus: Consensus;
+  /** The envelope as it came: what is cached and served. */
+  readonly text: string;
+  /** SHA-256 of the payload, hex: equal documents have equal digests, whoever signed them. */
+  readonly digest: string;
+}
+
+/** A descriptor whose signature holds. */
+export interface VerifiedDescriptor {
+  readonly descriptor: Descriptor;
+  readonly text: string;
+}
+
+/** Checks documents of one network. */
+export class Verifier {
+  readonly networkIdHex: string;
+  readonly #authorities: ReadonlySet<IdentityHex>;
+
+  constructor(
+    readonly network: NetworkFile,
+    readonly crypto: Crypto,
+  ) {
+    this.networkIdHex = toHex(networkId(network, crypto));
+    this.#authorities = new Set(network.authorities.map((authority) => authority.id));
+  }
+
+  /** Envelope, signatures, network and fields; not yet whether its time has come. Throws DocumentRefused. */
+  consensus(text: string): VerifiedConsensus {
+    const envelope = parseEnvelope('consensus', text, MAX_CONSENSUS_BYTES);
+    this.#requireThreshold(envelope);
+    const consensus = parseConsensus(envelope.payload);
+    if (consensus.network !== this.networkIdHex) {
+      throw new DocumentRefused('wrong-network', `consensus: is of another network than '${this.network.name}'`);
+    }
+    if (consensus.params.epochMs !== epochMsOf(this.network)) {
+      throw new DocumentRefused('wrong-params', 'consensus: params.epochMs: is not what network.json says');
+    }
+    if (consensus.params.payloadBytes !== this.network.payloadBytes) {
+      throw new DocumentRefused('wrong-params', 'consensus: params.payloadBytes: is not what network.json says');
+    }
+    return { consensus, text, digest: payloadDigest(envelope.payload, this.crypto) };
+  }
+
+  /** Envelope, the node's own signature, network and fields; not yet freshness. Throws DocumentRefused. */
+  descriptor(text: string): VerifiedDescriptor {
+    const envelope = parseEnvelope('descriptor', text, MAX_DESCRIPTOR_BYTES);
+    const descriptor = parseDescriptor(envelope.payload);
+    if (descriptor.network !== this.networkIdHex) {
+      throw new DocumentRefused('wrong-network', `descriptor: is of another network than '${this.network.name}'`);
+    }
+    const signers = validSigners('descriptor', envelope, new Set([descriptor.identity]), this.crypto);
+    if (signers.size === 0) throw new DocumentRefused('bad-signature', 'descriptor: is not signed by its identity');
+    return { descriptor, text };
+  }
+
+  #requireThreshold(envelope: Envelope): void {
+    const { threshold } = this.network;
+    const valid = validSigners('consensus', envelope, this.#authorities, this.crypto).size;
+    if (valid >= threshold) return;
+    if (valid > 0) {
+      throw new DocumentRefused('below-threshold', `consensus: ${valid} valid signatures, ${threshold} are needed`);
+    }
+    const known = envelope.signatures.some(({ signer }) => this.#authorities.has(signer));
+    const problem = known ? 'the signature is not valid' : 'no authority of network.json has signed it';
+    throw new DocumentRefused('bad-signature', `consensus: ${problem}`);
+  }
+}
+
+/** SHA-256 of a payload in hex; its ETag and its name in evidence. */
+export function payloadDigest(payload: string, crypto: Pick<Crypto, 'sha256'>): string {
+  return toHex(crypto.sha256(Buffer.from(payload, 'utf8')));
+}
+
+/** The envelope of a document with one signature. */
+export function signDocument(
+  type: 'descriptor' | 'consensus',
+  document: Descriptor | Consensus,
+  seed: Uint8Array,
+  crypto: Crypto,
+): string {
+  const payload = JSON.stringify(document);
+  return encodeEnvelope({ payload, signatures: [sign(type, payload, seed, crypto)] });
+}
