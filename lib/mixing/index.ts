@@ -1,0 +1,25 @@
+/**
+ * What every node with a Sphinx key does to packets: keys, replay protection, the pool, own loops. State machines on
+ * injected time and randomness; only the key files and the replay journal touch the disk.
+ * @module
+ */
+export { bootId } from './boot-id.ts';
+export { DelayQueue, POOL_PACKETS } from './delay-queue.ts';
+export { NODE_DROPS, type NodeDrop, type PipelineDrop } from './drop-reason.ts';
+export { type ActiveKey, type KeyRingOptions, MAX_UNWRAPS_PER_SECOND, SphinxKeyRing } from './key-ring.ts';
+export {
+  drawRoute,
+  LOOP_GRACE_MS,
+  LOOPS_IN_FLIGHT,
+  type LoopOrigin,
+  type LoopResult,
+  type MadeLoop,
+  NodeLoops,
+  type NodeLoopsOptions,
+} from './node-loops.ts';
+export { cappedDelayMs, type KeySource, PacketPipeline, type PipelineOptions } from './pipeline.ts';
+export { MAX_BEHIND_MS, PoissonClock } from './poisson.ts';
+export { FILTER_KEY_BYTES, RECORD_BYTES, ReplayFilter, type ReplayVerdict } from './replay-filter.ts';
+export { ReplayGuard, type ReplayOutcome } from './replay-guard.ts';
+export { PENDING_TAGS, TagJournal } from './tag-journal.ts';
+export { TokenBucket } from './token-bucket.ts';

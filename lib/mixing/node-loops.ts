@@ -1,0 +1,140 @@
+/**
+ * The loops that a mix or gateway sends to itself (Loopix, USENIX Security 2017, section 4.2): cover on its outgoing
+ * links, and the measure by which it notices that someone holds back traffic (n-1 attack). A loop is recognised by the
+ * MAC in its header, and nobody else can tell it from another packet.
+ * @module
+ */
+import { type AddressKey, addressKeyAt } from '../bytes.ts';
+import type { NodeEntry, Topology } from '../directory/index.ts';
+import { exponential, pick, type Rng } from '../rng.ts';
+import { type GammaKey, gammaKeyOf, type Recovery, type Sphinx, type SphinxHop } from '../sphinx/index.ts';
+
+/** A loop that has not come back this long after its own delays is lost. */
+export const LOOP_GRACE_MS = 10_000;
+/** Loops in flight; beyond it the oldest counts as lost. */
+export const LOOPS_IN_FLIGHT = 4096;
+
+const NS_PER_MS = 1_000_000;
+const NO_MESSAGE = new Uint8Array(0);
+
+/** The place of the sender in the network: a mix of that layer, or a gateway. */
+export type LoopOrigin = 1 | 2 | 3 | 'gateway';
+
+/** What became of one loop: evidence about the nodes on its route. */
+export interface LoopResult {
+  readonly route: readonly NodeEntry[];
+  readonly returned: boolean;
+  /** From sending to return, less the delays that the route asked for; undefined when lost. */
+  readonly excessMs: number | undefined;
+}
+
+interface InFlight {
+  readonly recovery: Recovery;
+  readonly route: readonly NodeEntry[];
+  readonly sentMs: number;
+  readonly delayMs: number;
+}
+
+export interface NodeLoopsOptions {
+  readonly sphinx: Sphinx;
+  readonly rng: Rng;
+  /** The sender's identity: last hop of its loops. */
+  readonly address: Uint8Array;
+  readonly onResult?: (result: LoopResult) => void;
+}
+
+export interface MadeLoop {
+  readonly firstHop: AddressKey;
+  readonly packet: Uint8Array;
+}
+
+export class NodeLoops {
+  /** In order of sending. */
+  readonly #inFlight = new Map<GammaKey, InFlight>();
+  readonly counts = { sent: 0, returned: 0, lost: 0, altered: 0 };
+
+  constructor(readonly options: NodeLoopsOptions) {}
+
+  /** A fresh loop over a route drawn now; undefined when a layer is empty or a node has no key for the epoch. */
+  make(topology: Topology, origin: LoopOrigin, epoch: number, nowMs: number): MadeLoop | undefined {
+    const route = drawRoute(topology, origin, this.options.rng);
+    const first = route?.[0];
+    if (route === undefined || first === undefined) return undefined;
+    const hops: SphinxHop[] = [];
+    let delayMs = 0;
+    for (const node of route) {
+      const publicKey = node.sphinxKey(epoch);
+      if (publicKey === undefined) return undefined;
+      const hopMs = node.role === 'mixnode' ? exponential(this.options.rng, topology.params.meanDelayMs) : 0;
+      delayMs += Math.min(hopMs, topology.params.maxDelayMs);
+      hops.push({ address: node.address, publicKey, delayNs: Math.round(hopMs * NS_PER_MS) });
+    }
+    const { packet, recovery } = this.options.sphinx.createLoop({
+      route: hops,
+      self: { address: this.options.address },
+      message: NO_MESSAGE,
+      payloadBytes: topology.params.payloadBytes,
+    });
+    this.#remember(recovery, { recovery, route, sentMs: nowMs, delayMs });
+    return { firstHop: addressKeyAt(first.address, 0), packet };
+  }
+
+  /**
+   * Whether `packet` is an own loop coming back: then it is used up, `returned` or, when its payload was changed on the
+   * way, `altered`.
+   */
+  receive(packet: Uint8Array, nowMs: number): 'returned' | 'altered' | undefined {
+    if (this.#inFlight.size === 0) return undefined;
+    const key = gammaKeyOf(packet);
+    const loop = this.#inFlight.get(key);
+    if (loop === undefined) return undefined;
+    this.#inFlight.delete(key); // also its replay protection
+    const intact = this.options.sphinx.recover(loop.recovery, packet) !== undefined;
+    this.counts[intact ? 'returned' : 'altered'] += 1;
+    const excessMs = intact ? Math.max(0, nowMs - loop.sentMs - loop.delayMs) : undefined;
+    this.options.onResult?.({ route: loop.route, returned: intact, excessMs });
+    return intact ? 'returned' : 'altered';
+  }
+
+  /** Gives up on loops that are overdue. */
+  expire(nowMs: number): void {
+    for (const [key, loop] of this.#inFlight) {
+      if (nowMs - loop.sentMs < LOOP_GRACE_MS) break; // the rest is younger
+      if (nowMs - loop.sentMs - loop.delayMs >= LOOP_GRACE_MS) this.#lose(key, loop);
+    }
+  }
+
+  /** Loops sent and neither back nor given up. */
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  #remember(recovery: Recovery, loop: InFlight): void {
+    const [oldest] = this.#inFlight;
+    if (this.#inFlight.size >= LOOPS_IN_FLIGHT && oldest !== undefined) this.#lose(...oldest);
+    this.#inFlight.set(recovery.key, loop);
+    this.counts.sent += 1;
+  }
+
+  #lose(key: GammaKey, loop: InFlight): void {
+    this.#inFlight.delete(key);
+    this.counts.lost += 1;
+    this.options.onResult?.({ route: loop.route, returned: false, excessMs: undefined });
+  }
+}
+
+/**
+ * The hops before the sender itself. Packets flow layer 1, 2, 3, gateway and (for this alone) gateway to layer 1; a
+ * loop goes once around that ring, so a loop of a mix has three nodes before its own hop and so has one of a gateway.
+ */
+export function drawRoute(topology: Topology, origin: LoopOrigin, rng: Rng): NodeEntry[] | undefined {
+  const ring = [...topology.layers, topology.gateways];
+  const place = origin === 'gateway' ? 3 : origin - 1;
+  const route: NodeEntry[] = [];
+  for (let step = 1; step < ring.length; step++) {
+    const node = pick(rng, ring[(place + step) % ring.length] ?? []);
+    if (node === undefined) return undefined;
+    route.push(node);
+  }
+  return route;
+}

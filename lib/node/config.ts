@@ -1,0 +1,42 @@
+/**
+ * Options that every node with a place in the network has: spread into the strict schema of its role.
+ * @module
+ */
+import * as z from 'zod';
+import { POOL_PACKETS } from '../mixing/index.ts';
+
+export const nodeOptions = {
+  dir: z.string().min(1).describe('folder of the identity, the Sphinx keys and the replay journals'),
+  networkFile: z.string().min(1).describe("the network's network.json"),
+  name: z.string().min(1).describe('name of this node in the consensus'),
+  family: z.string().optional().describe('the same word on all nodes of one operator: no route takes two of them'),
+  listen: z.string().default('127.0.0.1:0').describe('address for links, host:port; port 0 takes any free one'),
+  advertise: z.string().optional().describe('address that others reach this node at, when it is not the one of listen'),
+  metricsListen: z.string().default('127.0.0.1:0').describe('address of the metrics page'),
+  joinToken: z.string().optional().describe("the network's join token, where the authorities ask for one"),
+  poolPackets: z
+    .number()
+    .int()
+    .min(16)
+    .max(10_000_000)
+    .default(POOL_PACKETS)
+    .describe('packets held for mixing at most'),
+  maxPacketsPerSecond: z
+    .number()
+    .int()
+    .min(100)
+    .max(1_000_000)
+    .default(10_000)
+    .describe('mean packets per second over the life of a key that the replay filter is sized for'),
+  linkQueuePackets: z.number().int().min(16).max(1_000_000).default(1024).describe('packets queued per link'),
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('least level that is logged'),
+  crypto: z
+    .enum(['fastest', 'noble'])
+    .default('fastest')
+    .describe('cryptographic backends; noble is the slow reference'),
+};
+
+export type NodeOptions = z.infer<z.ZodObject<typeof nodeOptions>>;
