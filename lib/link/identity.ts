@@ -1,10 +1,15 @@
 /**
- * Long-lived identities: an Ed25519 seed and the self-signed certificate over its key.
+ * Long-lived identities. An identity is an Ed25519 seed; `identity.pem` keeps it as a PKCS#8 private key together with
+ * the self-signed certificate over it, one file, so that there is never one without the other.
  * @module
  */
-import type { IdentityHex } from '../bytes.ts';
-import { MixError } from '../errors.ts';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
+import { link, mkdir, open, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { constantTimeEqual, type IdentityHex, toHex } from '../bytes.ts';
+import { MixError, systemCode } from '../errors.ts';
 import type { Rng } from '../rng.ts';
+import { privateKeyOfSeed, rawPublicKey, seedOfPrivateKey, selfSignedCertificate } from './certificate.ts';
 
 export interface NodeIdentity {
   readonly id: IdentityHex;
@@ -14,17 +19,112 @@ export interface NodeIdentity {
   readonly privateKeyPem: string;
 }
 
+/** Name of the identity's file in a node's folder. */
+export const IDENTITY_FILE = 'identity.pem';
+/** Longest file that can be an identity; a few hundred bytes are. */
+const MAX_FILE_BYTES = 64 * 1024;
+const PEM_BLOCK = /-----BEGIN (PRIVATE KEY|CERTIFICATE)-----[^-]+-----END \1-----\n?/g;
+
 /** A fresh identity. */
-export async function createIdentity(_rng: Rng): Promise<NodeIdentity> {
-  throw new MixError('INTERNAL', 'identity is not built yet');
+export async function createIdentity(rng: Rng): Promise<NodeIdentity> {
+  const seed = rng.bytes(32);
+  const privateKey = privateKeyOfSeed(seed);
+  const publicKey = rawPublicKey(createPublicKey(privateKey));
+  if (publicKey === undefined) throw new MixError('INTERNAL', 'an Ed25519 seed gave another kind of key');
+  return {
+    id: toHex(publicKey) as IdentityHex,
+    publicKey,
+    seed,
+    certificatePem: await selfSignedCertificate(seed),
+    privateKeyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  };
 }
 
-/** Writes the identity's files into `dir`, readable by the owner only. */
-export async function saveIdentity(_dir: string, _identity: NodeIdentity): Promise<void> {
-  throw new MixError('INTERNAL', 'identity is not built yet');
+/**
+ * Writes the identity into `dir` (made if missing), readable by its owner only. The file appears whole or not at all,
+ * and never replaces another identity.
+ */
+export async function saveIdentity(dir: string, identity: NodeIdentity): Promise<void> {
+  const path = join(dir, IDENTITY_FILE);
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await rm(temporary, { force: true });
+    const file = await open(temporary, 'wx', 0o600);
+    try {
+      await file.writeFile(identity.privateKeyPem + identity.certificatePem);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(temporary, path); // unlike rename, fails when there is an identity already
+  } catch (error) {
+    const why = systemCode(error) === 'EEXIST' ? 'there is an identity already' : reasonOf(error);
+    throw new MixError('IDENTITY', `cannot write ${path}: ${why}`, error);
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
-/** Reads what `saveIdentity` wrote. */
-export async function loadIdentity(_dir: string): Promise<NodeIdentity> {
-  throw new MixError('INTERNAL', 'identity is not built yet');
+/** Reads what `saveIdentity` wrote; throws MixError IDENTITY with one line that names file and fault. */
+export async function loadIdentity(dir: string): Promise<NodeIdentity> {
+  const path = join(dir, IDENTITY_FILE);
+  const text = await readPrivate(path);
+  try {
+    return parseIdentity(text);
+  } catch (error) {
+    throw new MixError('IDENTITY', `${path} is damaged: ${reasonOf(error)}`, error);
+  }
+}
+
+async function readPrivate(path: string): Promise<string> {
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : reasonOf(error);
+    throw new MixError('IDENTITY', `cannot read ${path}: ${why}`, error);
+  }
+  try {
+    const facts = await file.stat();
+    if (!facts.isFile()) throw new MixError('IDENTITY', `${path} is not a file`);
+    if (facts.size > MAX_FILE_BYTES) throw new MixError('IDENTITY', `${path} is too long to be an identity`);
+    // Windows has no such mode bits; there the folder's access list decides.
+    if (process.platform !== 'win32' && (facts.mode & 0o077) !== 0) {
+      const mode = (facts.mode & 0o777).toString(8);
+      throw new MixError('IDENTITY', `${path} can be read by others (mode ${mode}); run: chmod 600 ${path}`);
+    }
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+}
+
+function parseIdentity(text: string): NodeIdentity {
+  const blocks = [...text.matchAll(PEM_BLOCK)];
+  const [privateKeyPem] = blocks.find(([, kind]) => kind === 'PRIVATE KEY') ?? [];
+  const [certificatePem] = blocks.find(([, kind]) => kind === 'CERTIFICATE') ?? [];
+  if (privateKeyPem === undefined) throw new Error('it holds no private key');
+  if (certificatePem === undefined) throw new Error('it holds no certificate');
+  const privateKey = createPrivateKey(privateKeyPem);
+  const seed = seedOfPrivateKey(privateKey);
+  if (seed === undefined) throw new Error('its key is not an Ed25519 key');
+  const publicKey = rawPublicKey(createPublicKey(privateKey));
+  const certified = rawPublicKey(new X509Certificate(certificatePem).publicKey);
+  if (publicKey === undefined || certified === undefined || !constantTimeEqual(publicKey, certified)) {
+    throw new Error('its certificate is of another key');
+  }
+  return { id: toHex(publicKey) as IdentityHex, publicKey, seed, certificatePem, privateKeyPem };
+}
+
+function reasonOf(error: unknown): string {
+  return systemCode(error) ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** Whether `dir` holds an identity file, good or bad. */
+export async function hasIdentity(dir: string): Promise<boolean> {
+  return stat(join(dir, IDENTITY_FILE)).then(
+    () => true,
+    () => false,
+  );
 }

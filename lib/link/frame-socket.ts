@@ -1,0 +1,135 @@
+/**
+ * Frames over an authenticated TLS socket: one record per frame, a bounded queue, and an end that is reported once
+ * with its reason.
+ * @module
+ */
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../clock.ts';
+import { systemCode } from '../errors.ts';
+import { type FrameShape, FrameSplitter } from './framing.ts';
+
+/** TCP probes an idle peer after this long (ten probes a second apart): finds dead peers without a byte of ours. */
+const KEEPALIVE_IDLE_MS = 15_000;
+/** How long a closing link may take to hand its queue to the kernel. */
+const LINGER_MS = 500;
+
+/** What kernel and TLS are told about every link, right after the handshake's TCP connection exists. */
+export function tuneSocket(socket: TLSSocket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEPALIVE_IDLE_MS);
+}
+
+export interface FrameSocketOptions {
+  readonly socket: TLSSocket;
+  readonly shape: FrameShape;
+  readonly clock: Clock;
+  readonly queueFrames: number;
+  readonly stallTimeoutMs: number;
+  readonly onFrame: (frame: Buffer) => void;
+  readonly onClose: (reason: string) => void;
+}
+
+export class FrameSocket {
+  readonly #options: FrameSocketOptions;
+  readonly #splitter: FrameSplitter;
+  /** Frames given to the stream whose write has not completed. */
+  #queued = 0;
+  #progressAtMs = 0;
+  #corked = false;
+  #closed = false;
+
+  constructor(options: FrameSocketOptions) {
+    const { socket, shape } = options;
+    this.#options = options;
+    this.#splitter = new FrameSplitter(shape.wireBytes);
+    socket.setMaxSendFragment(shape.recordBytes);
+    socket.on('data', this.#onData);
+    socket.on('error', (error) => this.#end(systemCode(error) ?? 'error'));
+    socket.on('close', () => this.#end('peer-closed'));
+  }
+
+  get queued(): number {
+    return this.#queued;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Bytes of an unfinished inbound frame. */
+  get pendingBytes(): number {
+    return this.#splitter.pendingBytes;
+  }
+
+  /** Bytes that arrived before this object took over. */
+  feed(chunk: Uint8Array): void {
+    this.#onData(chunk);
+  }
+
+  /**
+   * Queues one frame, padded with zeros to the frame size if shorter. False when closed or the queue is full. The frame
+   * must not change any more. Frames of one turn of the event loop leave in one write.
+   */
+  send(frame: Uint8Array): boolean {
+    const { socket, shape, queueFrames } = this.#options;
+    if (this.#closed || this.#stalled() || this.#queued >= queueFrames) return false;
+    if (!this.#corked) {
+      this.#corked = true;
+      socket.cork();
+      process.nextTick(this.#uncork);
+    }
+    this.#queued += 1;
+    socket.write(frame.byteLength === shape.wireBytes ? frame : padded(frame, shape.wireBytes), this.#onWritten);
+    return true;
+  }
+
+  /** Sends what is queued, then closes; the handler of `onClose` is told `reason`. */
+  close(reason: string): void {
+    if (this.#closed) return;
+    const { socket, clock } = this.#options;
+    this.#end(reason, false);
+    socket.destroySoon();
+    clock.after(LINGER_MS, () => socket.destroy());
+  }
+
+  /** A queue that does not move means a peer that is gone without a word (its host lost power or network). */
+  #stalled(): boolean {
+    const { clock, stallTimeoutMs } = this.#options;
+    const nowMs = clock.nowMs();
+    if (this.#queued === 0) this.#progressAtMs = nowMs;
+    else if (nowMs - this.#progressAtMs > stallTimeoutMs) this.#end('stalled');
+    return this.#closed;
+  }
+
+  readonly #uncork = (): void => {
+    this.#corked = false;
+    this.#options.socket.uncork();
+  };
+
+  readonly #onWritten = (): void => {
+    this.#queued -= 1;
+    this.#progressAtMs = this.#options.clock.nowMs();
+  };
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    if (!this.#closed) this.#splitter.push(chunk, this.#onFrame);
+  };
+
+  readonly #onFrame = (frame: Buffer): void => {
+    if (!this.#closed) this.#options.onFrame(frame);
+  };
+
+  #end(reason: string, destroy = true): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (destroy) this.#options.socket.destroy();
+    this.#options.onClose(reason === 'peer-closed' && this.pendingBytes > 0 ? 'truncated-frame' : reason);
+  }
+}
+
+function padded(frame: Uint8Array, wireBytes: number): Buffer {
+  const out = Buffer.allocUnsafe(wireBytes);
+  out.set(frame);
+  out.fill(0, frame.byteLength);
+  return out;
+}

@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { addressKeyOf } from '../../lib/bytes.ts';
+import { systemClock } from '../../lib/clock.ts';
+import {
+  createIdentity,
+  type InboundLink,
+  LinkMetrics,
+  type LinkListener,
+  type ListenOptions,
+  listenLinks,
+  type NodeIdentity,
+  PeerLinks,
+  type PeerLinksOptions,
+  type PeerTarget,
+} from '../../lib/link/index.ts';
+import { silentLog } from '../../lib/log.ts';
+import { Metrics } from '../../lib/metrics.ts';
+import { systemRng } from '../../lib/rng.ts';
+
+export const NETWORK_ID = new Uint8Array(32).fill(7);
+export const PACKET_BYTES = 2413;
+
+export interface TestListener extends LinkListener {
+  readonly identity: NodeIdentity;
+  readonly links: InboundLink[];
+  /** Reasons under which connections were refused, with their counts. */
+  refusals(): Promise<Record<string, number>>;
+  /** Resolves when `count` connections were refused. */
+  refused(count: number): Promise<Record<string, number>>;
+  target(): PeerTarget;
+}
+
+/** A listener on loopback that admits everybody unless told otherwise. */
+export async function testListener(options: Partial<ListenOptions> = {}): Promise<TestListener> {
+  const identity = options.identity ?? (await createIdentity(systemRng));
+  const metrics = new LinkMetrics(new Metrics());
+  const links: InboundLink[] = [];
+  const listener = await listenLinks({
+    identity,
+    host: '127.0.0.1',
+    port: 0,
+    networkId: NETWORK_ID,
+    packetBytes: PACKET_BYTES,
+    log: silentLog,
+    clock: systemClock,
+    metrics,
+    admit: () => true,
+    ...options,
+    onLink(link) {
+      links.push(link);
+      options.onLink?.(link);
+    },
+  });
+  const refusals = async () => {
+    const { values } = await metrics.refused.get();
+    return Object.fromEntries(values.map(({ labels, value }) => [String(labels.reason), value]));
+  };
+  return {
+    identity,
+    links,
+    host: listener.host,
+    port: listener.port,
+    refusals,
+    async refused(count) {
+      await until(async () => Object.values(await refusals()).reduce((sum, value) => sum + value, 0) >= count);
+      return refusals();
+    },
+    target: () => ({ id: identity.id, addressKey: addressKeyOf(identity.id), host: '127.0.0.1', port: listener.port }),
+    recheck: () => listener.recheck(),
+    close: () => listener.close(),
+  };
+}
+
+export async function testPeerLinks(options: Partial<PeerLinksOptions> = {}): Promise<PeerLinks> {
+  return new PeerLinks({
+    identity: options.identity ?? (await createIdentity(systemRng)),
+    networkId: NETWORK_ID,
+    packetBytes: PACKET_BYTES,
+    clock: systemClock,
+    rng: systemRng,
+    log: silentLog,
+    ...options,
+  });
+}
+
+/** Polls until `condition` holds; the test's own time-out ends a wait that is in vain. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Sizes of the TLS records of one direction, by content type. */
+export class RecordReader {
+  readonly records: { type: number; bytes: number }[] = [];
+  #rest: Buffer = Buffer.alloc(0);
+
+  push(chunk: Buffer): void {
+    this.#rest = Buffer.concat([this.#rest, chunk]);
+    while (this.#rest.byteLength >= 5) {
+      const bytes = this.#rest.readUInt16BE(3);
+      if (this.#rest.byteLength < 5 + bytes) return;
+      this.records.push({ type: this.#rest[0] ?? 0, bytes });
+      this.#rest = this.#rest.subarray(5 + bytes);
+    }
+  }
+}
+
+export interface Relay {
+  readonly port: number;
+  readonly up: RecordReader;
+  readonly down: RecordReader;
+  close(): Promise<void>;
+}
+
+/** A TCP relay on loopback to `port` that records what an observer of the link sees. */
+export async function recordingRelay(port: number): Promise<Relay> {
+  const up = new RecordReader();
+  const down = new RecordReader();
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on('error', () => {});
+      socket.on('close', () => (near.destroy(), far.destroy()));
+    }
+    near.on('data', (chunk: Buffer) => (up.push(chunk), far.write(chunk)));
+    far.on('data', (chunk: Buffer) => (down.push(chunk), near.write(chunk)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    up,
+    down,
+    async close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
