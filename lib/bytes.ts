@@ -36,12 +36,12 @@ export function isIdentityHex(text: string): text is IdentityHex {
 
 /** Map key of the 32 bytes of `bytes` at `offset`. */
 export function addressKeyAt(bytes: Uint8Array, offset: number): AddressKey {
-  return asBuffer(bytes).latin1Slice(offset, offset + 32) as AddressKey;
+  return asBuffer(bytes).toString('latin1', offset, offset + 32) as AddressKey;
 }
 
 /** Map key of an identity given in hex. */
 export function addressKeyOf(identity: IdentityHex): AddressKey {
-  return Buffer.from(identity, 'hex').latin1Slice() as AddressKey;
+  return Buffer.from(identity, 'hex').toString('latin1') as AddressKey;
 }
 
 /** Whether two byte strings are equal, in time that depends on their length only. */

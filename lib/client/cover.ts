@@ -1,0 +1,95 @@
+/**
+ * Loop and drop cover of a client (Loopix section 4.1): two lanes of the link with clocks of their own, fed with packets
+ * made ahead. A loop counts as sent when its frame left, which shows as a step of the lane's counter.
+ * @module
+ */
+import type { Clock } from '../clock.ts';
+import type { NodeEntry } from '../directory/index.ts';
+import type { Lane } from '../link/index.ts';
+import { type Frame, LaneFeeder } from './lane-feeder.ts';
+import type { LoopLedger } from './loop-ledger.ts';
+import { ReturnTable } from './returns.ts';
+import type { Sealed, SealedLoop } from './sealer.ts';
+
+export interface CoverOptions {
+  readonly clock: Clock;
+  readonly ledger: LoopLedger;
+  readonly loopLane: Lane;
+  readonly dropLane: Lane;
+  /** When a loop that has not returned is lost. */
+  readonly overdueMs: () => number;
+  readonly makeLoop: () => SealedLoop | undefined;
+  readonly makeDrop: () => Sealed | undefined;
+}
+
+interface PreparedLoop {
+  readonly nodes: readonly NodeEntry[];
+  /** Given by the ledger when the frame has left. */
+  id: number | undefined;
+}
+
+/** A loop is recognised this long after it was made; longer than any wait in the ring and on the way. */
+const LOOP_RETURN_LIFE_MS = 120_000;
+
+export class Cover {
+  readonly #options: CoverOptions;
+  readonly #loops: LaneFeeder;
+  readonly #drops: LaneFeeder;
+  readonly #returns = new ReturnTable<PreparedLoop>();
+  #prepared: PreparedLoop[] = [];
+  #departed = 0;
+
+  constructor(options: CoverOptions) {
+    this.#options = options;
+    const nothing = () => undefined;
+    this.#loops = new LaneFeeder(options.loopLane, { content: () => this.#nextLoop(), idle: nothing });
+    this.#drops = new LaneFeeder(options.dropLane, { content: options.makeDrop, idle: nothing });
+  }
+
+  /** Refills both lanes and books the loops that left since the last call. */
+  feed(): void {
+    this.#bookDepartures();
+    this.#loops.feed();
+    this.#drops.feed();
+  }
+
+  /** True when `packet` is one of our loops coming home; `intact` tells whether its payload survived. */
+  take(packet: Uint8Array, recover: (expected: PreparedLoopReturn) => boolean): 'home' | 'damaged' | undefined {
+    const expected = this.#returns.take(packet);
+    if (expected === undefined) return undefined;
+    this.#bookDepartures();
+    if (!recover(expected)) return 'damaged';
+    if (expected.context.id !== undefined)
+      this.#options.ledger.returned(expected.context.id, this.#options.clock.nowMs());
+    return 'home';
+  }
+
+  /** Counts overdue loops as lost and forgets those that will not be recognised any more. */
+  sweep(): number {
+    const nowMs = this.#options.clock.nowMs();
+    this.#bookDepartures();
+    this.#returns.sweep(nowMs);
+    return this.#options.ledger.sweep(nowMs);
+  }
+
+  #nextLoop(): Frame | undefined {
+    const loop = this.#options.makeLoop();
+    if (loop === undefined) return undefined;
+    const prepared: PreparedLoop = { nodes: loop.nodes, id: undefined };
+    this.#prepared.push(prepared);
+    this.#returns.add(loop.recovery, prepared, this.#options.clock.nowMs() + LOOP_RETURN_LIFE_MS);
+    return loop;
+  }
+
+  /** The lane sends in order, so the counter says which of the prepared loops have left. */
+  #bookDepartures(): void {
+    const stats = this.#options.loopLane.stats();
+    const nowMs = this.#options.clock.nowMs();
+    for (; this.#departed < stats.sentContent + stats.discarded; this.#departed++) {
+      const loop = this.#prepared.shift();
+      if (loop !== undefined) loop.id = this.#options.ledger.sent(loop.nodes, nowMs, this.#options.overdueMs());
+    }
+  }
+}
+
+export type PreparedLoopReturn = NonNullable<ReturnType<ReturnTable<PreparedLoop>['take']>>;

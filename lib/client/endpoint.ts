@@ -1,0 +1,294 @@
+/**
+ * A client's end of the mixnet: its link to a gateway, its cover traffic, the packets it sends and those it knows again.
+ * Proxy and requester are both built on it; what a packet's plaintext means is the session's business.
+ * @module
+ */
+import { asBuffer, type IdentityHex } from '../bytes.ts';
+import { every, type Timer } from '../clock.ts';
+import type { Components, Running } from '../components.ts';
+import type { NodeEntry, Topology } from '../directory/index.ts';
+import { MixError } from '../errors.ts';
+import { ClientLink, type Lane, type LaneOptions, type LinkState, type NodeIdentity } from '../link/index.ts';
+import { packetBytes, surbLifeMs, type TrafficClass } from '../params.ts';
+import { expandSurb, Sphinx } from '../sphinx/index.ts';
+import { Cover } from './cover.ts';
+import type { Frame } from './lane-feeder.ts';
+import { LoopLedger, type NodeHealth } from './loop-ledger.ts';
+import { EndpointMetrics } from './metrics.ts';
+import { ReturnTable } from './returns.ts';
+import { RouteDrawer } from './routes.ts';
+import { type Sealed, type SealedLoop, Sealer } from './sealer.ts';
+
+/** Where the topology comes from; `DirectoryClient` is one. */
+export interface TopologySource {
+  topology(): Topology | undefined;
+  onTopology(callback: (topology: Topology) => void): void;
+}
+
+export interface EndpointOptions {
+  readonly components: Components;
+  readonly identity: NodeIdentity;
+  readonly networkId: Uint8Array;
+  readonly directory: TopologySource;
+  readonly trafficClass: string;
+  /** Picks the gateway to use; `avoid` are those that just failed. */
+  readonly chooseGateway: (topology: Topology, avoid: ReadonlySet<IdentityHex>) => NodeEntry | undefined;
+  /** Takes packets that are neither replies nor own loops. Absent: they are dropped and counted. */
+  readonly onFinal?: (packet: Uint8Array) => void;
+}
+
+/** Who gets the plaintext of a reply. */
+export interface ReplyReceiver {
+  receive(plaintext: Uint8Array, nowMs: number): void;
+}
+
+/** A gateway that does not answer for this long is left for another, where there is a choice. */
+const GATEWAY_PATIENCE_MS = 8_000;
+const SWEEP_PERIOD_MS = 1_000;
+const COVER_SLOTS = 4;
+
+export class MixEndpoint implements Running {
+  readonly ledger = new LoopLedger();
+  readonly #options: EndpointOptions;
+  readonly #sealer: Sealer;
+  readonly #sphinx: Sphinx;
+  readonly #metrics: EndpointMetrics;
+  readonly #surbs: ReturnTable<ReplyReceiver>;
+  readonly #timers: Timer[] = [];
+  #link: ClientLink | undefined;
+  #cover: Cover | undefined;
+  #coverLanes: { loop: Lane; drop: Lane } | undefined;
+  #topology: Topology | undefined;
+  #gateway: NodeEntry | undefined;
+  #linkState: LinkState = 'down';
+  #patience: Timer | undefined;
+  readonly #failed = new Set<IdentityHex>();
+  readonly #feeders = new Set<() => void>();
+  #onMoved: () => void = () => {};
+
+  constructor(options: EndpointOptions) {
+    const { rng, crypto, metrics } = options.components;
+    this.#options = options;
+    this.#sphinx = new Sphinx(crypto, rng);
+    this.#sealer = new Sealer(this.#sphinx, new RouteDrawer(rng), rng, options.identity.publicKey);
+    this.#metrics = new EndpointMetrics(metrics);
+    this.#surbs = new ReturnTable(() => this.#metrics.surbs.inc({ event: 'expired' }));
+  }
+
+  /** Connects to a gateway of the current topology. Throws MixError NO_CONSENSUS, NO_GATEWAY or NO_ROUTE. */
+  start(): void {
+    const topology = this.#options.directory.topology();
+    if (topology === undefined) throw new MixError('NO_CONSENSUS', 'there is no consensus yet');
+    const gateway = this.#options.chooseGateway(topology, this.#failed);
+    if (gateway === undefined) throw new MixError('NO_GATEWAY', 'the consensus lists no gateway to use');
+    this.#topology = topology;
+    this.#gateway = gateway;
+    this.#openLink(topology, gateway);
+    this.#options.directory.onTopology((next) => this.#adopt(next));
+    this.#timers.push(every(this.#options.components.clock, SWEEP_PERIOD_MS, () => this.#sweep()));
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel();
+    this.#patience?.cancel();
+    await this.#link?.stop();
+  }
+
+  get topology(): Topology {
+    if (this.#topology === undefined) throw new MixError('NO_CONSENSUS', 'there is no consensus yet');
+    return this.#topology;
+  }
+
+  get gateway(): NodeEntry | undefined {
+    return this.#gateway;
+  }
+
+  get linkState(): LinkState {
+    return this.#linkState;
+  }
+
+  get trafficClass(): TrafficClass {
+    const found = this.topology.params.classes[this.#options.trafficClass];
+    if (found === undefined) {
+      throw new MixError('CONFIG', `this network has no traffic class "${this.#options.trafficClass}"`);
+    }
+    return found;
+  }
+
+  get surbLifeMs(): number {
+    return surbLifeMs(this.topology.params);
+  }
+
+  /** Calls `feed` whenever rings may have room; it fills its own lanes. */
+  addFeeder(feed: () => void): void {
+    this.#feeders.add(feed);
+  }
+
+  /** Called when the gateway changed: reply blocks that lead to the old one are worthless. */
+  onMoved(callback: () => void): void {
+    this.#onMoved = callback;
+  }
+
+  addLane(options: LaneOptions): Lane {
+    if (this.#link === undefined) throw new MixError('NO_GATEWAY', 'the gateway link is not open');
+    return this.#link.addLane(options);
+  }
+
+  /** A data packet to `requester`; undefined without a route. */
+  sealTo(requester: NodeEntry, plaintext: Uint8Array): Sealed | undefined {
+    return this.#sealer.forward(this.topology, this.#options.components.clock.wallMs(), requester, plaintext);
+  }
+
+  sealDrop(): Sealed | undefined {
+    return this.#sealer.drop(this.topology, this.#options.components.clock.wallMs());
+  }
+
+  /** A reply over a reply block that was given to us; undefined when its first hop is not a mix of layer 1. */
+  sealReply(surb372: Uint8Array, plaintext: Uint8Array): Frame | undefined {
+    const surb = expandSurb(surb372, (prefix) => this.#firstMix(prefix)?.address);
+    if (surb === undefined) {
+      this.#metrics.dropped.inc({ reason: 'surb-first-hop' });
+      return undefined;
+    }
+    return this.#sphinx.useSurb(surb, plaintext, this.topology.params.payloadBytes);
+  }
+
+  /** A compact reply block whose reply goes to `receiver`; undefined without a route. */
+  mintSurb(receiver: ReplyReceiver): Uint8Array | undefined {
+    if (this.#gateway === undefined) return undefined;
+    const { clock } = this.#options.components;
+    const minted = this.#sealer.surb(this.topology, clock.wallMs(), this.#gateway);
+    if (minted === undefined) return undefined;
+    this.#metrics.surbs.inc({ event: 'created' });
+    this.#surbs.add(minted.recovery, receiver, clock.nowMs() + this.surbLifeMs + this.topology.params.maxDelayMs);
+    return minted.surb;
+  }
+
+  health(id: IdentityHex): NodeHealth {
+    return this.ledger.health(id, this.#options.components.clock.nowMs());
+  }
+
+  stats() {
+    return {
+      gateway: this.#gateway,
+      link: this.#link?.stats(),
+      loop: this.#coverLanes?.loop.stats(),
+      drop: this.#coverLanes?.drop.stats(),
+      surbsOutstanding: this.#surbs.size,
+    };
+  }
+
+  #openLink(topology: Topology, gateway: NodeEntry): void {
+    const { components, identity, networkId } = this.#options;
+    const link = new ClientLink({
+      identity,
+      gateway,
+      networkId,
+      packetBytes: packetBytes(topology.params.payloadBytes),
+      log: components.log,
+    });
+    this.#link = link;
+    link.onPacket((packet) => this.#take(packet));
+    link.onRoom(() => this.#feed());
+    link.onState((state, reason) => this.#onLinkState(state, reason));
+    const rates = this.trafficClass;
+    const lane = (name: string, ratePerSecond: number) =>
+      link.addLane({ name, ratePerSecond, contentSlots: COVER_SLOTS, idleSlots: 1 });
+    this.#coverLanes = { loop: lane('loop', rates.loopRate), drop: lane('drop', rates.dropRate) };
+    this.#cover = new Cover({
+      clock: components.clock,
+      ledger: this.ledger,
+      loopLane: this.#coverLanes.loop,
+      dropLane: this.#coverLanes.drop,
+      overdueMs: () => 2_000 + 20 * this.topology.params.meanDelayMs,
+      makeLoop: () => this.#makeLoop(),
+      makeDrop: () => this.sealDrop(),
+    });
+    this.#feed();
+  }
+
+  #firstMix(prefix: Uint8Array): NodeEntry | undefined {
+    const node = this.topology.byPrefix(asBuffer(prefix).toString('latin1'));
+    return node?.layer === 1 ? node : undefined;
+  }
+
+  #makeLoop(): SealedLoop | undefined {
+    if (this.#gateway === undefined) return undefined;
+    return this.#sealer.loop(this.topology, this.#options.components.clock.wallMs(), this.#gateway);
+  }
+
+  #feed(): void {
+    this.#cover?.feed();
+    for (const feed of this.#feeders) feed();
+  }
+
+  #adopt(topology: Topology): void {
+    this.#topology = topology;
+    const rates = this.trafficClass;
+    this.#coverLanes?.loop.setRate(rates.loopRate);
+    this.#coverLanes?.drop.setRate(rates.dropRate);
+    const gateway = this.#gateway && topology.byId(this.#gateway.id);
+    if (gateway === undefined) this.#moveGateway('the consensus no longer lists it');
+    else this.#gateway = gateway;
+    this.#feed();
+  }
+
+  #onLinkState(state: LinkState, reason: string): void {
+    const { clock, log } = this.#options.components;
+    this.#patience?.cancel();
+    if (state !== this.#linkState) log.info({ state, reason }, 'gateway link');
+    this.#linkState = state;
+    if (state === 'up') {
+      this.#failed.clear();
+      return;
+    }
+    this.ledger.abandon();
+    this.#patience = clock.after(GATEWAY_PATIENCE_MS, () => this.#moveGateway('it does not answer'));
+  }
+
+  #moveGateway(why: string): void {
+    const { clock, log } = this.#options.components;
+    if (this.#gateway !== undefined) this.#failed.add(this.#gateway.id);
+    let next = this.#options.chooseGateway(this.topology, this.#failed);
+    if (next === undefined) {
+      this.#failed.clear();
+      next = this.#options.chooseGateway(this.topology, this.#failed);
+    }
+    this.#patience?.cancel();
+    this.#patience = clock.after(GATEWAY_PATIENCE_MS, () => this.#moveGateway('it does not answer'));
+    if (next === undefined || next.id === this.#gateway?.id) return;
+    log.warn({ why }, 'leaving the gateway for another');
+    this.#gateway = next;
+    this.#link?.setGateway(next);
+    this.#surbs.clear();
+    this.#onMoved();
+  }
+
+  #take(packet: Uint8Array): void {
+    const nowMs = this.#options.components.clock.nowMs();
+    const expected = this.#surbs.take(packet);
+    if (expected !== undefined) {
+      const plaintext = this.#sphinx.recover(expected.recovery, packet);
+      this.#metrics.received.inc({ kind: 'reply' });
+      if (plaintext === undefined) this.#metrics.dropped.inc({ reason: 'payload' });
+      else expected.context.receive(plaintext, nowMs);
+      return;
+    }
+    const loop = this.#cover?.take(packet, ({ recovery }) => this.#sphinx.recover(recovery, packet) !== undefined);
+    if (loop !== undefined) {
+      this.#metrics.received.inc({ kind: 'loop' });
+      if (loop === 'damaged') this.#metrics.dropped.inc({ reason: 'payload' });
+      return;
+    }
+    this.#metrics.received.inc({ kind: 'final' });
+    if (this.#options.onFinal !== undefined) this.#options.onFinal(packet);
+    else this.#metrics.dropped.inc({ reason: 'unrecognised' });
+  }
+
+  #sweep(): void {
+    const nowMs = this.#options.components.clock.nowMs();
+    this.#surbs.sweep(nowMs);
+    const lost = this.#cover?.sweep() ?? 0;
+    if (lost > 0) this.#metrics.loopsLost.inc(lost);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Keeps the rings of one lane of the client link filled: what is worth a slot into the content ring, padding into the
+ * idle ring. The clock that empties them runs in the link thread and does not wait for anything that happens here.
+ * @module
+ */
+import type { Lane } from '../link/index.ts';
+
+/** A frame for the gateway. */
+export interface Frame {
+  readonly firstHop: Uint8Array;
+  readonly packet: Uint8Array;
+}
+
+/** Where a lane's frames come from; undefined when there is nothing now. */
+export interface FrameSource {
+  content(): Frame | undefined;
+  idle(): Frame | undefined;
+}
+
+/** Padding built per call at most: building costs about 0.3 ms a packet, and data must not wait behind a full refill. */
+const IDLE_PER_FEED = 4;
+
+/** How far ahead content is committed: deep enough for a busy main thread, shallow enough that fresh data leaves soon. */
+const CONTENT_AHEAD_MS = 25;
+/** How far ahead padding stands ready: longer than a garbage collection or a burst of work. */
+const IDLE_AHEAD_MS = 400;
+
+/** Slots of the content ring for a clock of `ratePerSecond`. */
+export function contentSlots(ratePerSecond: number): number {
+  return Math.max(2, Math.ceil((ratePerSecond * CONTENT_AHEAD_MS) / 1000));
+}
+
+/** Slots of the idle ring for a clock of `ratePerSecond`. */
+export function idleSlots(ratePerSecond: number): number {
+  return Math.max(8, Math.ceil((ratePerSecond * IDLE_AHEAD_MS) / 1000));
+}
+
+export class LaneFeeder {
+  constructor(
+    readonly lane: Lane,
+    readonly source: FrameSource,
+  ) {}
+
+  /** Fills what has room. True when padding is still missing: call again soon. */
+  feed(): boolean {
+    while (this.lane.contentRoom() > 0) {
+      const frame = this.source.content();
+      if (frame === undefined || !this.lane.pushContent(frame.firstHop, frame.packet)) break;
+    }
+    for (let built = 0; built < IDLE_PER_FEED && this.lane.idleRoom() > 0; built++) {
+      const frame = this.source.idle();
+      if (frame === undefined || !this.lane.pushIdle(frame.firstHop, frame.packet)) return false;
+    }
+    return this.lane.idleRoom() > 0;
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * What a client counts.
+ * @module
+ */
+import type { Metrics } from '../metrics.ts';
+
+export class EndpointMetrics {
+  readonly received;
+  readonly dropped;
+  readonly surbs;
+  readonly loopsLost;
+
+  constructor(metrics: Metrics) {
+    this.received = metrics.counter('client_packets_received_total', 'Packets from the gateway, by kind', ['kind']);
+    this.dropped = metrics.counter('client_packets_dropped_total', 'Packets dropped, by reason', ['reason']);
+    this.surbs = metrics.counter('client_surbs_total', 'Own reply blocks, by event', ['event']);
+    this.loopsLost = metrics.counter('client_loops_lost_total', 'Own loops that did not return in time');
+  }
+}

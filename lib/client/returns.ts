@@ -1,0 +1,62 @@
+/**
+ * What a client is waiting for: reply blocks it handed out and loops it sent, each known again by the gamma its packet
+ * will carry. A hit is deleted, which is also the replay protection of what comes back; a miss is dropped unread.
+ * @module
+ */
+import { type GammaKey, gammaKeyOf, type Recovery } from '../sphinx/index.ts';
+
+/** One thing that may come back. */
+export interface Expected<Context> {
+  readonly recovery: Recovery;
+  readonly context: Context;
+  readonly expiresAtMs: number;
+}
+
+/** Entries kept; at the bound the oldest is forgotten and counted. 560 s of replies at 100/s, none of which came back. */
+export const MAX_EXPECTED_RETURNS = 65_536;
+
+export class ReturnTable<Context> {
+  #entries = new Map<GammaKey, Expected<Context>>();
+  #evicted = 0;
+  constructor(
+    readonly onExpired: (context: Context) => void = () => {},
+    readonly maxEntries: number = MAX_EXPECTED_RETURNS,
+  ) {}
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  add(recovery: Recovery, context: Context, expiresAtMs: number): void {
+    this.#entries.set(recovery.key, { recovery, context, expiresAtMs });
+    if (this.#entries.size <= this.maxEntries) return;
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined) this.#entries.delete(oldest);
+    this.#evicted += 1;
+  }
+
+  /** Finds and removes what `packet` answers. */
+  take(packet: Uint8Array): Expected<Context> | undefined {
+    const key = gammaKeyOf(packet);
+    const expected = this.#entries.get(key);
+    if (expected !== undefined) this.#entries.delete(key);
+    return expected;
+  }
+
+  /** Forgets what is past its life. Entries of one table live equally long, so the oldest stand first. */
+  sweep(nowMs: number): void {
+    for (const [key, expected] of this.#entries) {
+      if (expected.expiresAtMs > nowMs) return;
+      this.#entries.delete(key);
+      this.onExpired(expected.context);
+    }
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The requester's sessions on its endpoint: a lane of the link for each, whose clock runs at the rate that the proxy
+ * asked for, filled with data or dummies. Burst sessions get a lane without a clock; the session paces it.
+ * @module
+ */
+import type { MixEndpoint } from '../client/index.ts';
+import { contentSlots, type Frame, LaneFeeder } from '../client/index.ts';
+import type { Timer } from '../clock.ts';
+import type { Components, Running } from '../components.ts';
+import type { Lane } from '../link/index.ts';
+import type { RequesterSession } from './requester-session.ts';
+import { SessionTable } from './session-table.ts';
+import type { AcceptHandler, Reply, SessionLimits } from './types.ts';
+
+export interface RequesterHubOptions {
+  readonly components: Components;
+  readonly endpoint: MixEndpoint;
+  readonly accept: AcceptHandler;
+  readonly accessToken?: Uint8Array;
+  readonly maxSessions?: number;
+  readonly limits?: Partial<SessionLimits>;
+}
+
+interface Served {
+  readonly session: RequesterSession;
+  lane: Lane;
+  feeder: LaneFeeder;
+}
+
+/** Dummies that stand ready per session: they bind reply blocks, so fewer than a proxy's padding. */
+const DUMMIES_AHEAD_MS = 60;
+const BURST_SLOTS = 16;
+const ANSWER_SLOTS = 16;
+const REFILL_MS = 2;
+/** The highest reply rate a proxy gets; asks for more are cut to it. */
+export const MAX_REPLY_RATE = 2_000;
+
+export class RequesterHub implements Running {
+  readonly #options: RequesterHubOptions;
+  readonly #table: SessionTable;
+  readonly #served = new Set<Served>();
+  readonly #answers: LaneFeeder;
+  #deadline: { atMs: number; timer: Timer } | undefined;
+  #refill: Timer | undefined;
+  #feeding = false;
+  #stopped = false;
+
+  constructor(options: RequesterHubOptions) {
+    this.#options = options;
+    const { endpoint, components, accessToken, maxSessions, limits } = options;
+    const { meanDelayMs, payloadBytes } = endpoint.topology.params;
+    this.#table = new SessionTable({
+      rng: components.rng,
+      payloadBytes,
+      delay: { meanDelayMs, mixHops: 3 },
+      accept: options.accept,
+      ...(accessToken === undefined ? {} : { accessToken }),
+      ...(maxSessions === undefined ? {} : { maxSessions }),
+      ...(limits === undefined ? {} : { limits }),
+    });
+    const lane = endpoint.addLane({
+      name: 'answers',
+      ratePerSecond: 0,
+      contentSlots: ANSWER_SLOTS,
+      idleSlots: 1,
+      immediate: true,
+    });
+    this.#answers = new LaneFeeder(lane, {
+      content: () => this.#seal(this.#table.nextAnswer(this.#nowMs())),
+      idle: () => undefined,
+    });
+    this.#table.onSession((session) => this.#serve(session));
+    endpoint.addFeeder(() => this.#feed());
+  }
+
+  /** Takes the plaintext of a packet that ended here. */
+  receive(plaintext: Uint8Array): void {
+    this.#table.receive(plaintext, this.#nowMs());
+    this.#feed();
+  }
+
+  stats() {
+    return this.#table.stats();
+  }
+
+  sessions(): RequesterSession[] {
+    return [...this.#table.sessions()];
+  }
+
+  /** Tells the proxies as far as that goes, then forgets everything. */
+  async stop(): Promise<void> {
+    this.#table.closeAll('shutdown', this.#nowMs());
+    this.#feed();
+    this.#stopped = true;
+    this.#deadline?.timer.cancel();
+    this.#refill?.cancel();
+  }
+
+  #nowMs(): number {
+    return this.#options.components.clock.nowMs();
+  }
+
+  #serve(session: RequesterSession): void {
+    const served: Served = { session, ...this.#openLane(session) };
+    this.#served.add(served);
+    session.onContent(() => this.#feed());
+    session.onRate(() => this.#retune(served));
+    session.onClosed(() => {
+      this.#served.delete(served);
+      served.lane.remove();
+    });
+  }
+
+  #openLane(session: RequesterSession): { lane: Lane; feeder: LaneFeeder } {
+    const immediate = session.downlink === 'burst';
+    const ratePerSecond = immediate ? 0 : Math.min(session.replyRatePerSecond, MAX_REPLY_RATE);
+    const lane = this.#options.endpoint.addLane({
+      name: 'reply',
+      ratePerSecond,
+      contentSlots: immediate ? BURST_SLOTS : contentSlots(ratePerSecond),
+      idleSlots: Math.max(2, Math.ceil((ratePerSecond * DUMMIES_AHEAD_MS) / 1000)),
+      immediate,
+    });
+    const feeder = new LaneFeeder(lane, {
+      content: () => this.#seal(session.nextReply(this.#nowMs())),
+      idle: () => (immediate ? undefined : this.#seal(session.dummyReply(this.#nowMs()))),
+    });
+    return { lane, feeder };
+  }
+
+  /** The rate changed: the same lane at another speed, or another kind of lane. */
+  #retune(served: Served): void {
+    const { session, lane } = served;
+    const ratePerSecond = Math.min(session.replyRatePerSecond, MAX_REPLY_RATE);
+    if (session.downlink === 'steady' && lane.stats().set > 0 && ratePerSecond <= 2 * lane.stats().set) {
+      lane.setRate(ratePerSecond);
+    } else {
+      lane.remove();
+      Object.assign(served, this.#openLane(session));
+    }
+    this.#feed();
+  }
+
+  #seal(reply: Reply | undefined): Frame | undefined {
+    return reply === undefined ? undefined : this.#options.endpoint.sealReply(reply.surb372, reply.plaintext);
+  }
+
+  #feed(): void {
+    if (this.#feeding || this.#stopped) return;
+    this.#feeding = true;
+    this.#answers.feed();
+    let wantsMore = false;
+    for (const { feeder } of this.#served) wantsMore = feeder.feed() || wantsMore;
+    this.#feeding = false;
+    if (wantsMore && this.#refill === undefined) {
+      this.#refill = this.#options.components.clock.after(REFILL_MS, () => {
+        this.#refill = undefined;
+        this.#feed();
+      });
+    }
+    this.#armDeadline();
+  }
+
+  #armDeadline(): void {
+    const atMs = this.#table.nextDeadlineMs();
+    if (this.#deadline?.atMs === atMs) return;
+    this.#deadline?.timer.cancel();
+    this.#deadline = undefined;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const timer = this.#options.components.clock.after(atMs - this.#nowMs(), () => {
+      this.#deadline = undefined;
+      this.#table.tick(this.#nowMs());
+      this.#feed();
+    });
+    this.#deadline = { atMs, timer };
+  }
+}
