@@ -1,0 +1,94 @@
+/**
+ * Configuration of the network-requester, and the bounds of its egress.
+ * @module
+ */
+import { z } from 'zod';
+import type { RelayLimits } from '../lib/relay/stream-relay.ts';
+
+/** Bounds of the egress (docs/LIMITS.md). */
+export interface EgressLimits extends RelayLimits {
+  /** Streams at a time, connecting or open, of all sessions. */
+  readonly streams: number;
+  /** The same of one session. */
+  readonly streamsPerSession: number;
+  /** Name resolution and all connection attempts of one stream together. */
+  readonly connectMs: number;
+  /** One address, while there are others to try. */
+  readonly connectPerAddressMs: number;
+  /** Addresses of one name that are tried. */
+  readonly addressesTried: number;
+  readonly keepAliveMs: number;
+}
+
+export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
+  streams: 1024,
+  streamsPerSession: 256,
+  connectMs: 30_000,
+  connectPerAddressMs: 5_000,
+  addressesTried: 6,
+  keepAliveMs: 60_000,
+  idleMs: 3_600_000,
+  halfClosedIdleMs: 300_000,
+};
+
+export interface ResolverLimits {
+  /** One name, both address families together. */
+  readonly timeoutMs: number;
+  /** Names being resolved at a time; further ones fail at once. */
+  readonly pending: number;
+}
+
+export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pending: 256 };
+
+const timeoutMs = (defaultMs: number) => z.int().min(100).max(86_400_000).default(defaultMs);
+
+export const RequesterConfig = z.strictObject({
+  dir: z.string().describe('folder of the requester: identity, Sphinx keys, its copy of the consensus'),
+  networkFile: z.string().optional().describe('network.json of the network to join (default DIR/network.json)'),
+  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics'),
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('least severe level that is logged'),
+  crypto: z.enum(['fastest', 'noble']).default('fastest').describe('crypto backend'),
+  name: z.string().default('requester-1').describe('name in the log and in the directory'),
+  family: z.string().optional().describe('name shared by the nodes of one operator'),
+  joinToken: z.string().min(16).optional().describe('join token of the network'),
+  gateway: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'expected an identity: 64 lower-case hex digits')
+    .optional()
+    .describe('identity of the gateway to use (default: one is chosen)'),
+  trafficClass: z.string().default('standard').describe('traffic class of its cover traffic'),
+  allowPrivate: z.boolean().default(false).describe('connect to private and loopback addresses as well'),
+  accessToken: z.string().min(1).max(255).optional().describe('serve only sessions that bring this token'),
+  maxStreams: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .default(DEFAULT_EGRESS_LIMITS.streams)
+    .describe('connections to sites at a time'),
+  maxStreamsPerSession: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .default(DEFAULT_EGRESS_LIMITS.streamsPerSession)
+    .describe('connections to sites at a time for one session'),
+  connectTimeoutMs: timeoutMs(DEFAULT_EGRESS_LIMITS.connectMs).describe('time to resolve a name and connect'),
+  dnsTimeoutMs: timeoutMs(DEFAULT_RESOLVER_LIMITS.timeoutMs).describe('time to resolve a name'),
+  idleTimeoutMs: timeoutMs(DEFAULT_EGRESS_LIMITS.idleMs).describe('a stream without a byte for this long is ended'),
+});
+
+export type RequesterConfig = z.infer<typeof RequesterConfig>;
+
+/** The bounds of the egress as configured. */
+export function egressLimits(config: RequesterConfig): EgressLimits {
+  return {
+    ...DEFAULT_EGRESS_LIMITS,
+    streams: config.maxStreams,
+    streamsPerSession: config.maxStreamsPerSession,
+    connectMs: config.connectTimeoutMs,
+    idleMs: config.idleTimeoutMs,
+    halfClosedIdleMs: Math.min(DEFAULT_EGRESS_LIMITS.halfClosedIdleMs, config.idleTimeoutMs),
+  };
+}

@@ -1,0 +1,144 @@
+/**
+ * One stream at the exit: check, resolve, connect, then relay. `opened` is told after the site has answered, a refusal
+ * with its real reason.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import type { Clock } from '../lib/clock.ts';
+import { checkDestination, type Destination } from '../lib/destination.ts';
+import { asMixError, type ErrorCode, MixError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { type RelayOutcome, StreamRelay } from '../lib/relay/stream-relay.ts';
+import type { AcceptedHandlers, AcceptedStream } from '../lib/session/index.ts';
+import type { EgressLimits } from './config.ts';
+import { connectToAny } from './connect.ts';
+import type { ExitPolicy } from './exit-policy.ts';
+import type { NameResolver } from './resolver.ts';
+
+export interface EgressContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: EgressLimits;
+  readonly allowPrivate: boolean;
+  readonly resolver: NameResolver;
+  readonly policy: ExitPolicy;
+  readonly onBytes: (direction: 'up' | 'down', bytes: number) => void;
+  readonly onOpened: (afterMs: number) => void;
+  readonly onRefused: (code: ErrorCode) => void;
+  readonly onEnded: (outcome: RelayOutcome) => void;
+}
+
+export class EgressStream implements AcceptedHandlers {
+  readonly #stream: AcceptedStream;
+  readonly #context: EgressContext;
+  readonly #onGone: () => void;
+  readonly #relay: StreamRelay;
+  readonly #abort = new AbortController();
+  #phase: 'connecting' | 'open' | 'gone' = 'connecting';
+
+  /** `onGone` is called once, when the stream needs nothing of us any more. */
+  constructor(stream: AcceptedStream, context: EgressContext, onGone: () => void) {
+    this.#stream = stream;
+    this.#context = context;
+    this.#onGone = onGone;
+    this.#relay = new StreamRelay({
+      clock: context.clock,
+      limits: context.limits,
+      onBytes: context.onBytes,
+      onEnded: (outcome) => this.#onRelayEnded(outcome),
+    });
+  }
+
+  start(host: string, port: number): void {
+    void this.#run(host, port);
+  }
+
+  /** Breaks the stream off. */
+  stop(): void {
+    if (this.#phase === 'connecting') this.#refuse('SESSION_CLOSED');
+    else this.#relay.stop('RESET');
+  }
+
+  onData(bytes: Uint8Array): void {
+    this.#relay.onData(bytes);
+  }
+
+  onFin(): void {
+    this.#relay.onFin();
+  }
+
+  onDrain(): void {
+    this.#relay.onDrain();
+  }
+
+  onReset(code: ErrorCode): void {
+    if (this.#phase === 'connecting') this.#leave();
+    else this.#relay.onReset(code);
+  }
+
+  async #run(host: string, port: number): Promise<void> {
+    const { clock, limits } = this.#context;
+    const startedMs = clock.nowMs();
+    const timer = clock.after(limits.connectMs, () => this.#refuse('TIMEOUT'));
+    try {
+      this.#onConnected(await this.#connect(host, port), startedMs);
+    } catch (error) {
+      this.#refuse(asMixError(error).code);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #connect(host: string, port: number): Promise<Socket> {
+    const { allowPrivate, policy, clock, limits } = this.#context;
+    const verdict = checkDestination(host, allowPrivate);
+    if (!verdict.ok) throw new MixError(verdict.code, 'the destination is not allowed');
+    if (port < 1 || port > 65_535) throw new MixError('REFUSED', 'there is no such port');
+    const addresses = policy.permitted(await this.#addressesOf(verdict.destination));
+    if (addresses.length === 0) throw new MixError('POLICY', 'no address of the destination is allowed');
+    return connectToAny(addresses, port, { clock, limits, signal: this.#abort.signal });
+  }
+
+  #addressesOf({ kind, host }: Destination): Promise<readonly string[]> {
+    return kind === 'address' ? Promise.resolve([host]) : this.#context.resolver.resolve(host);
+  }
+
+  #onConnected(socket: Socket, startedMs: number): void {
+    if (this.#phase !== 'connecting') {
+      socket.destroy();
+      return;
+    }
+    this.#phase = 'open';
+    const { clock, limits, onOpened } = this.#context;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, limits.keepAliveMs);
+    const nowMs = clock.nowMs();
+    onOpened(nowMs - startedMs);
+    // The exit's own address is nobody's business; the client gets the unspecified one of the family in use.
+    this.#stream.opened({ host: socket.remoteFamily === 'IPv6' ? '::' : '0.0.0.0', port: 0 }, nowMs);
+    this.#relay.join(socket, this.#stream);
+    this.#relay.startWriting();
+  }
+
+  #refuse(code: ErrorCode): void {
+    if (this.#phase !== 'connecting') return;
+    this.#context.onRefused(code);
+    this.#context.log.debug({ code }, 'a stream was refused');
+    this.#stream.refuse(code, this.#context.clock.nowMs());
+    this.#leave();
+  }
+
+  /** From `connecting` to `gone`, with nothing left behind. */
+  #leave(): void {
+    this.#phase = 'gone';
+    this.#relay.release();
+    this.#abort.abort();
+    this.#onGone();
+  }
+
+  #onRelayEnded(outcome: RelayOutcome): void {
+    this.#phase = 'gone';
+    this.#context.onEnded(outcome);
+    this.#onGone();
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The requester's way out: takes streams of sessions, connects each to its site if the policy and the limits allow it,
+ * and relays. Counts by outcome; never logs where to.
+ * @module
+ */
+import type { Components } from '../lib/components.ts';
+import type { ErrorCode } from '../lib/errors.ts';
+import type { RelayOutcome } from '../lib/relay/stream-relay.ts';
+import type { AcceptedHandlers, AcceptedStream, StreamKind } from '../lib/session/index.ts';
+import { DEFAULT_EGRESS_LIMITS, type EgressLimits } from './config.ts';
+import { type EgressContext, EgressStream } from './egress-stream.ts';
+import { ExitPolicy } from './exit-policy.ts';
+import { type NameResolver, SystemResolver } from './resolver.ts';
+
+export interface EgressOptions {
+  readonly components: Pick<Components, 'clock' | 'log' | 'metrics'>;
+  readonly allowPrivate: boolean;
+  readonly limits?: Partial<EgressLimits>;
+  readonly resolver?: NameResolver;
+  readonly policy?: ExitPolicy;
+}
+
+export interface EgressCounts {
+  /** Connecting or open now. */
+  readonly active: number;
+  readonly opened: number;
+  readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
+}
+
+const IGNORE: AcceptedHandlers = { onData() {}, onFin() {}, onReset() {}, onDrain() {} };
+
+/** Seconds from the arrival of a request to the answer of the site. */
+const CONNECT_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30];
+
+export class Egress {
+  readonly #context: EgressContext;
+  readonly #streams = new Set<EgressStream>();
+  readonly #perSession = new Map<string, number>();
+  readonly #refused: Partial<Record<ErrorCode, number>> = {};
+  readonly #requests;
+  #opened = 0;
+
+  constructor(options: EgressOptions) {
+    const { clock, log, metrics } = options.components;
+    this.#requests = metrics.counter('requester_requests_total', 'Streams by outcome: opened, or why not.', [
+      'outcome',
+    ]);
+    const bytes = metrics.counter('requester_stream_bytes_total', 'Bytes from (up) and to (down) sites.', [
+      'direction',
+    ]);
+    const ended = metrics.counter('requester_streams_ended_total', 'How open streams ended.', ['outcome']);
+    const seconds = metrics.histogram('requester_connect_seconds', 'Name resolution and connect.', CONNECT_BUCKETS_S);
+    metrics.gaugeOf('requester_streams_active', 'Streams connecting or open.', () => this.#streams.size);
+    this.#context = {
+      clock,
+      log: log.child({ part: 'egress' }),
+      limits: { ...DEFAULT_EGRESS_LIMITS, ...options.limits },
+      allowPrivate: options.allowPrivate,
+      resolver: options.resolver ?? new SystemResolver({ clock }),
+      policy: options.policy ?? new ExitPolicy(clock, options.allowPrivate),
+      onBytes: (direction, count) => bytes.inc({ direction }, count),
+      onOpened: (afterMs) => {
+        this.#opened += 1;
+        this.#requests.inc({ outcome: 'opened' });
+        seconds.observe(afterMs / 1000);
+      },
+      onRefused: (code) => this.#countRefused(code),
+      onEnded: (outcome: RelayOutcome) => ended.inc({ outcome }),
+    };
+  }
+
+  /**
+   * Takes a new stream; an AcceptHandler of the session table. `session` groups streams for the limit per session and
+   * is used for nothing else.
+   */
+  readonly accept = (
+    stream: AcceptedStream,
+    kind: StreamKind,
+    host: string,
+    port: number,
+    session = '',
+  ): AcceptedHandlers => {
+    const { limits, clock } = this.#context;
+    const ofSession = this.#perSession.get(session) ?? 0;
+    const full = this.#streams.size >= limits.streams || ofSession >= limits.streamsPerSession;
+    const code: ErrorCode | undefined = kind !== 'tcp' ? 'COMMAND' : full ? 'LIMIT' : undefined;
+    if (code !== undefined) {
+      this.#countRefused(code);
+      stream.refuse(code, clock.nowMs());
+      return IGNORE;
+    }
+    const egressStream = new EgressStream(stream, this.#context, () => this.#forget(egressStream, session));
+    this.#streams.add(egressStream);
+    this.#perSession.set(session, ofSession + 1);
+    egressStream.start(host, port);
+    return egressStream;
+  };
+
+  counts(): EgressCounts {
+    return { active: this.#streams.size, opened: this.#opened, refused: { ...this.#refused } };
+  }
+
+  /** Breaks all streams off. */
+  stop(): void {
+    for (const stream of this.#streams) stream.stop();
+  }
+
+  #forget(stream: EgressStream, session: string): void {
+    if (!this.#streams.delete(stream)) return;
+    const left = (this.#perSession.get(session) ?? 1) - 1;
+    if (left > 0) this.#perSession.set(session, left);
+    else this.#perSession.delete(session);
+  }
+
+  #countRefused(code: ErrorCode): void {
+    this.#refused[code] = (this.#refused[code] ?? 0) + 1;
+    this.#requests.inc({ outcome: code });
+  }
+}

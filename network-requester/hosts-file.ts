@@ -1,0 +1,55 @@
+/**
+ * Names of the system's hosts file. The DNS resolver does not read it, and getaddrinfo, which does, blocks one of the
+ * few threads that the process has for files as well: a handful of slow names would stop everything.
+ * @module
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+const WINDOWS_ROOT = process.env.SystemRoot ?? 'C:\\Windows';
+const SYSTEM_HOSTS_FILE =
+  process.platform === 'win32' ? join(WINDOWS_ROOT, 'System32', 'drivers', 'etc', 'hosts') : '/etc/hosts';
+
+/** Some people keep block lists there; beyond this it is not read. */
+const MAX_FILE_BYTES = 8 * 1024 * 1024;
+
+export class HostsFile {
+  #entries = new Map<string, string[]>();
+  #version = '';
+
+  constructor(readonly path = SYSTEM_HOSTS_FILE) {}
+
+  /** Addresses of `name` (lower case), in the order of the file; empty when it has none. */
+  lookup(name: string): readonly string[] {
+    this.#refresh();
+    return this.#entries.get(name) ?? [];
+  }
+
+  /** Reads again when the file is another one. A missing or unreadable file has no entries. */
+  #refresh(): void {
+    try {
+      const { mtimeMs, size, ino } = statSync(this.path);
+      const version = `${mtimeMs} ${size} ${ino}`;
+      if (version === this.#version) return;
+      this.#entries = size > MAX_FILE_BYTES ? new Map() : parseHosts(readFileSync(this.path, 'utf8'));
+      this.#version = version;
+    } catch {
+      this.#entries = new Map();
+      this.#version = '';
+    }
+  }
+}
+
+/** hosts(5): an address, then names; `#` starts a comment. */
+export function parseHosts(text: string): Map<string, string[]> {
+  const entries = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const [address, ...names] = (line.split('#', 1)[0] ?? '').trim().split(/\s+/);
+    if (address === undefined) continue;
+    for (const name of names) {
+      const key = name.toLowerCase();
+      entries.set(key, [...(entries.get(key) ?? []), address]);
+    }
+  }
+  return entries;
+}

@@ -1,0 +1,178 @@
+/**
+ * The requester's way into the mixnet: it announces itself with its Sphinx keys and its gateway, keeps a link to that
+ * gateway, unwraps what is sent to it and hands it to the sessions.
+ * @module
+ */
+import { join } from 'node:path';
+import type { IdentityHex } from '../lib/bytes.ts';
+import { FinalHop, MixEndpoint } from '../lib/client/index.ts';
+import { every, sleep, type Timer } from '../lib/clock.ts';
+import type { Components, Running } from '../lib/components.ts';
+import {
+  type DescriptorDraft,
+  DirectoryClient,
+  epochMsOf,
+  loadNetworkFile,
+  type NetworkFile,
+  networkId,
+} from '../lib/directory/index.ts';
+import { MixError } from '../lib/errors.ts';
+import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
+import { bootId, PacketPipeline, SphinxKeyRing } from '../lib/mixing/index.ts';
+import { packetBytes } from '../lib/params.ts';
+import { pick } from '../lib/rng.ts';
+import type { AcceptHandler } from '../lib/session/index.ts';
+import { RequesterHub } from '../lib/session/requester-hub.ts';
+import { Sphinx } from '../lib/sphinx/index.ts';
+import type { RequesterConfig } from './config.ts';
+
+/** How often a new requester asks for a gateway's descriptor, and for the first consensus that lists itself. */
+const POLL_MS = 500;
+/** How long one wait for a consensus lasts before it is logged and repeated. */
+const CONSENSUS_WAIT_MS = 60_000;
+/** Old Sphinx keys are erased this soon after their time, also when nothing arrives. */
+const KEY_UPKEEP_MS = 10_000;
+
+export class RequesterMixnet implements Running {
+  readonly #config: RequesterConfig;
+  readonly #components: Components;
+  readonly #identity: NodeIdentity;
+  readonly #network: NetworkFile;
+  readonly #keys: SphinxKeyRing;
+  readonly directory: DirectoryClient;
+  readonly #upkeep: Timer;
+  endpoint: MixEndpoint | undefined;
+  hub: RequesterHub | undefined;
+  #gateway: IdentityHex | undefined;
+  #stopped = false;
+
+  private constructor(config: RequesterConfig, components: Components, identity: NodeIdentity, network: NetworkFile) {
+    const { crypto, rng, log, clock } = components;
+    this.#config = config;
+    this.#components = components;
+    this.#identity = identity;
+    this.#network = network;
+    this.#keys = SphinxKeyRing.open(
+      { dir: join(config.dir, 'keys'), crypto, rng, log, epochMs: epochMsOf(network), bootId: bootId() },
+      clock.wallMs(),
+    );
+    this.#upkeep = every(clock, KEY_UPKEEP_MS, () => this.#keys.advance(clock.wallMs()));
+    this.directory = new DirectoryClient({ network, components, cacheFile: join(config.dir, 'consensus.json') });
+  }
+
+  /** Loads identity and keys and begins to announce; `serve` goes on from there. Throws MixError CONFIG or IDENTITY. */
+  static async start(config: RequesterConfig, components: Components): Promise<RequesterMixnet> {
+    const identity = await loadIdentity(config.dir);
+    const network = await loadNetworkFile(config.networkFile ?? join(config.dir, 'network.json'));
+    const mixnet = new RequesterMixnet(config, components, identity, network);
+    await mixnet.directory.start();
+    return mixnet;
+  }
+
+  get identity(): IdentityHex {
+    return this.#identity.id;
+  }
+
+  get ready(): boolean {
+    return this.endpoint?.linkState === 'up';
+  }
+
+  /** Finds a gateway, announces it, waits for the consensus, connects. Resolves when sessions can come. */
+  async serve(accept: AcceptHandler): Promise<void> {
+    this.#gateway = await this.#findGateway();
+    if (this.#stopped) return;
+    this.directory.announce((epochs) => this.#descriptor(epochs), this.#identity.seed, this.#config.joinToken);
+    await this.#waitForListing();
+    if (!this.#stopped) this.#connect(accept);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#upkeep.cancel();
+    await this.hub?.stop();
+    await this.endpoint?.stop();
+    await this.directory.stop();
+    this.#keys.close();
+  }
+
+  /** The configured gateway; else the one the consensus knows us by, so that a restart changes nothing; else any. */
+  async #findGateway(): Promise<IdentityHex> {
+    if (this.#config.gateway !== undefined) return this.#config.gateway as IdentityHex;
+    for (;;) {
+      const topology = this.directory.topology();
+      const known = topology?.byId(this.#identity.id)?.gateway;
+      if (known !== undefined && topology?.byId(known) !== undefined) return known;
+      const listed = topology?.gateways.map((node) => node.id) ?? (await this.#announcedGateways());
+      const gateway = pick(this.#components.rng, listed);
+      if (gateway !== undefined || this.#stopped) return gateway as IdentityHex;
+      await sleep(this.#components.clock, POLL_MS);
+    }
+  }
+
+  /** Before the first consensus: the gateways that have announced themselves so far. */
+  async #announcedGateways(): Promise<IdentityHex[]> {
+    const descriptors = await this.directory.fetchDescriptors().catch(() => []);
+    return descriptors.filter((node) => node.role === 'gateway').map((node) => node.identity);
+  }
+
+  #descriptor(epochs: readonly number[]): DescriptorDraft {
+    const { name, family, accessToken } = this.#config;
+    const wallMs = this.#components.clock.wallMs();
+    return {
+      role: 'requester',
+      name,
+      gateway: this.#gateway as IdentityHex,
+      sphinxKeys: epochs.flatMap((epoch) => {
+        const key = this.#keys.publicKey(epoch, wallMs);
+        return key === undefined ? [] : [{ epoch, key: Buffer.from(key).toString('hex') }];
+      }),
+      ...(family === undefined ? {} : { family }),
+      ...(accessToken === undefined ? {} : { accessTokenRequired: true }),
+    };
+  }
+
+  /** A consensus that lists our gateway is enough to hold the link; proxies come when it lists us. */
+  async #waitForListing(): Promise<void> {
+    for (;;) {
+      const topology = await this.directory.waitForTopology(CONSENSUS_WAIT_MS).catch(() => undefined);
+      if (this.#stopped || topology?.byId(this.#gateway as IdentityHex) !== undefined) return;
+      this.#components.log.warn({}, 'waiting for a consensus that lists the gateway');
+      await sleep(this.#components.clock, POLL_MS);
+    }
+  }
+
+  #connect(accept: AcceptHandler): void {
+    const components = this.#components;
+    const { accessToken, trafficClass } = this.#config;
+    const { params } = this.directory.topology() ?? fail();
+    const sphinx = new Sphinx(components.crypto, components.rng);
+    const pipeline = new PacketPipeline({ sphinx, keys: this.#keys, packetBytes: packetBytes(params.payloadBytes) });
+    const finalHop = new FinalHop({
+      components,
+      pipeline,
+      keys: this.#keys,
+      onMessage: (message) => this.hub?.receive(message),
+    });
+    const endpoint = new MixEndpoint({
+      components,
+      identity: this.#identity,
+      networkId: networkId(this.#network),
+      directory: this.directory,
+      trafficClass,
+      chooseGateway: (topology) => topology.byId(this.#gateway as IdentityHex),
+      onFinal: (packet) => finalHop.take(packet),
+    });
+    endpoint.start();
+    this.endpoint = endpoint;
+    this.hub = new RequesterHub({
+      components,
+      endpoint,
+      accept,
+      ...(accessToken === undefined ? {} : { accessToken: Buffer.from(accessToken) }),
+    });
+  }
+}
+
+function fail(): never {
+  throw new MixError('NO_CONSENSUS', 'there is no valid consensus');
+}

@@ -1,0 +1,186 @@
+/**
+ * One connection of an application: handshake, opening of the stream, relay. Success is told only after the requester
+ * has connected; a failure is told with its real reason, and the connection closed soon after.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { checkDestination, type Destination } from '../lib/destination.ts';
+import { asMixError, type ErrorCode } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { type RelayOutcome, StreamRelay } from '../lib/relay/stream-relay.ts';
+import type { BoundAddress, SessionStream, StreamHandlers } from '../lib/session/index.ts';
+import type { FrontLimits } from './config.ts';
+import type { FrontCounters } from './front-counters.ts';
+import { type ClientRequest, type Handshake, type HandshakeStep, handshakeFor } from './handshake.ts';
+import type { StreamOpener } from './opener.ts';
+
+export interface ConnectionContext {
+  readonly opener: StreamOpener;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: FrontLimits;
+  readonly allowPrivate: boolean;
+  readonly counters: FrontCounters;
+}
+
+type Phase = 'handshake' | 'opening' | 'open' | 'closing';
+
+export class FrontConnection {
+  readonly #socket: Socket;
+  readonly #context: ConnectionContext;
+  readonly #relay: StreamRelay;
+  #phase: Phase = 'handshake';
+  #handshake: Handshake | undefined;
+  #stream: SessionStream | undefined;
+  #timer: Timer | undefined;
+  #openStartedMs = 0;
+
+  constructor(socket: Socket, context: ConnectionContext) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#relay = new StreamRelay({
+      clock: context.clock,
+      limits: context.limits,
+      onBytes: (direction, bytes) => context.counters.bytes.inc({ direction }, bytes),
+      onEnded: (outcome) => this.#onRelayEnded(outcome),
+    });
+  }
+
+  /** Starts to read. The socket must be paused. */
+  start(): void {
+    const socket = this.#socket;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, this.#context.limits.keepAliveMs);
+    socket.on('error', () => {}); // 'close' follows
+    socket.on('close', () => this.#timer?.cancel());
+    socket.on('data', this.#onHandshakeData);
+    socket.on('end', this.#onHandshakeEnd);
+    this.#arm(this.#context.limits.handshakeMs, () => this.#giveUpHandshake('TIMEOUT'));
+    socket.resume();
+  }
+
+  /** Breaks the connection off. */
+  stop(): void {
+    this.#relay.stop('RESET');
+    this.#phase = 'closing';
+    this.#socket.destroy();
+  }
+
+  readonly #onHandshakeData = (bytes: Buffer): void => {
+    this.#handshake ??= handshakeFor(bytes[0] ?? 0);
+    for (const step of this.#handshake.push(bytes)) this.#carryOut(step);
+  };
+
+  /** Nothing can be asked for any more; a client that only probes the port ends like this. */
+  readonly #onHandshakeEnd = (): void => this.#giveUpHandshake('MALFORMED');
+
+  #giveUpHandshake(reason: 'TIMEOUT' | 'MALFORMED'): void {
+    this.#context.counters.handshakesFailed.inc({ reason });
+    this.#phase = 'closing';
+    this.#socket.destroy();
+  }
+
+  #carryOut(step: HandshakeStep): void {
+    if (step.kind === 'send') {
+      this.#socket.write(step.bytes);
+      return;
+    }
+    this.#endHandshake();
+    if (step.kind === 'request') {
+      this.#request(step.request, step.early);
+    } else {
+      this.#context.counters.handshakesFailed.inc({ reason: step.reason });
+      this.#answerAndClose(step.bytes);
+    }
+  }
+
+  #endHandshake(): void {
+    this.#timer?.cancel();
+    this.#socket.off('data', this.#onHandshakeData);
+    this.#socket.off('end', this.#onHandshakeEnd);
+    this.#socket.pause();
+  }
+
+  #request(request: ClientRequest, early: Uint8Array): void {
+    this.#openStartedMs = this.#context.clock.nowMs();
+    const verdict = checkDestination(request.host, this.#context.allowPrivate);
+    if (!verdict.ok) this.#fail(verdict.code);
+    else if (request.port === 0) this.#fail('REFUSED');
+    else this.#open(request, verdict.destination, early);
+  }
+
+  #open(request: ClientRequest, destination: Destination, early: Uint8Array): void {
+    this.#phase = 'opening';
+    const { isolation, kind, port } = request;
+    const target = { kind, host: destination.host, port, ...(isolation === undefined ? {} : { isolation }) };
+    try {
+      this.#stream = this.#context.opener.open(target, this.#handlers());
+    } catch (error) {
+      this.#fail(asMixError(error).code);
+      return;
+    }
+    this.#relay.join(this.#socket, this.#stream, early);
+    this.#arm(this.#context.limits.connectMs, () => {
+      this.#stream?.reset('TIMEOUT', this.#context.clock.nowMs());
+      this.#fail('TIMEOUT');
+    });
+  }
+
+  #handlers(): StreamHandlers {
+    return {
+      onOpened: (bound) => this.#onOpened(bound),
+      onRefused: (code) => this.#onFailure(code),
+      onData: (bytes) => this.#relay.onData(bytes),
+      onFin: () => this.#relay.onFin(),
+      onReset: (code) => (this.#phase === 'opening' ? this.#onFailure(code) : this.#relay.onReset(code)),
+      onDrain: () => this.#relay.onDrain(),
+    };
+  }
+
+  #onOpened(bound: BoundAddress): void {
+    if (this.#phase !== 'opening') return;
+    this.#phase = 'open';
+    this.#timer?.cancel();
+    const { counters, clock } = this.#context;
+    counters.opened(clock.nowMs() - this.#openStartedMs);
+    this.#socket.write(this.#handshake?.openedReply(bound) ?? new Uint8Array(0));
+    this.#relay.startWriting();
+  }
+
+  #onFailure(code: ErrorCode): void {
+    if (this.#phase === 'opening') this.#fail(code);
+  }
+
+  #fail(code: ErrorCode): void {
+    this.#timer?.cancel();
+    this.#relay.release();
+    this.#context.counters.failed(code);
+    this.#context.log.debug({ code }, 'a stream could not be opened');
+    this.#answerAndClose(this.#handshake?.failureReply(code) ?? new Uint8Array(0));
+  }
+
+  /**
+   * Sends the last answer and our FIN, and discards what still comes: closing over unread bytes would make the kernel
+   * send a reset, and the answer might be lost with it.
+   */
+  #answerAndClose(bytes: Uint8Array): void {
+    this.#phase = 'closing';
+    this.#socket.end(bytes);
+    this.#socket.on('data', () => {});
+    this.#socket.resume();
+    this.#arm(this.#context.limits.failureLingerMs, () => this.#socket.destroy());
+  }
+
+  #onRelayEnded(outcome: RelayOutcome): void {
+    this.#timer?.cancel();
+    if (this.#phase === 'open') this.#context.counters.ended(outcome);
+    else if (this.#phase === 'opening') this.#context.counters.abandoned();
+    this.#phase = 'closing';
+  }
+
+  #arm(delayMs: number, fire: () => void): void {
+    this.#timer?.cancel();
+    this.#timer = this.#context.clock.after(delayMs, fire);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What the front counts: by outcome and reason only, never by destination.
+ * @module
+ */
+import type { ErrorCode } from '../lib/errors.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import type { RelayOutcome } from '../lib/relay/stream-relay.ts';
+
+/** Streams as `status.json` shows them. */
+export interface StreamCounts {
+  /** Applications' connections, in whatever state. */
+  readonly connections: number;
+  /** Streams that are open now. */
+  readonly open: number;
+  readonly opened: number;
+  /** Requests that failed, by reason. */
+  readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** Requests that the application gave up before there was an answer. */
+  readonly abandoned: number;
+}
+
+/** Seconds: a local network answers in tenths, a large one in a few seconds. */
+const OPEN_BUCKETS_S = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60];
+
+export class FrontCounters {
+  readonly bytes;
+  readonly handshakesFailed;
+  readonly #requests;
+  readonly #ended;
+  readonly #openSeconds;
+  readonly #refused: Partial<Record<ErrorCode, number>> = {};
+  #openedCount = 0;
+  #endedCount = 0;
+  #abandonedCount = 0;
+
+  constructor(
+    metrics: Metrics,
+    readonly connections: () => number,
+  ) {
+    this.bytes = metrics.counter('proxy_stream_bytes_total', 'Bytes of streams, without cover.', ['direction']);
+    this.handshakesFailed = metrics.counter('proxy_handshakes_failed_total', 'Connections that asked for nothing.', [
+      'reason',
+    ]);
+    this.#requests = metrics.counter('proxy_requests_total', 'Requests by outcome: opened, or why not.', ['outcome']);
+    this.#ended = metrics.counter('proxy_streams_ended_total', 'How open streams ended.', ['outcome']);
+    this.#openSeconds = metrics.histogram('proxy_open_seconds', 'From request to success reply.', OPEN_BUCKETS_S);
+    metrics.gaugeOf('proxy_streams_open', 'Streams open now.', () => this.#openedCount - this.#endedCount);
+    metrics.gaugeOf('proxy_connections', 'Connections of applications.', connections);
+  }
+
+  opened(afterMs: number): void {
+    this.#openedCount += 1;
+    this.#requests.inc({ outcome: 'opened' });
+    this.#openSeconds.observe(afterMs / 1000);
+  }
+
+  failed(code: ErrorCode): void {
+    this.#refused[code] = (this.#refused[code] ?? 0) + 1;
+    this.#requests.inc({ outcome: code });
+  }
+
+  abandoned(): void {
+    this.#abandonedCount += 1;
+    this.#requests.inc({ outcome: 'abandoned' });
+  }
+
+  ended(outcome: RelayOutcome): void {
+    this.#endedCount += 1;
+    this.#ended.inc({ outcome });
+  }
+
+  counts(): StreamCounts {
+    return {
+      connections: this.connections(),
+      open: this.#openedCount - this.#endedCount,
+      opened: this.#openedCount,
+      refused: { ...this.#refused },
+      abandoned: this.#abandonedCount,
+    };
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The proxy's way into the mixnet: consensus, a gateway, a session with a requester. The front can serve from the first
+ * moment; until there is a way, opening a stream fails at once and truthfully.
+ * @module
+ */
+import { join } from 'node:path';
+import type { IdentityHex } from '../lib/bytes.ts';
+import { MixEndpoint } from '../lib/client/index.ts';
+import { every, type Timer } from '../lib/clock.ts';
+import type { Components, Running } from '../lib/components.ts';
+import {
+  DirectoryClient,
+  loadNetworkFile,
+  type NetworkFile,
+  type NodeEntry,
+  networkId,
+  type Topology,
+} from '../lib/directory/index.ts';
+import { asMixError, MixError } from '../lib/errors.ts';
+import { createIdentity } from '../lib/link/index.ts';
+import { pick } from '../lib/rng.ts';
+import type { SessionStream, StreamHandlers } from '../lib/session/index.ts';
+import { ProxyHub } from '../lib/session/proxy-hub.ts';
+import type { ProxyConfig } from './config.ts';
+import type { FrontTarget, StreamOpener } from './opener.ts';
+
+/** The proxy's identity at its gateway lives in memory only, and this long. */
+export const IDENTITY_LIFE_MS = 24 * 3_600_000;
+/** After a failed attempt to join, the next follows in this time. */
+const RETRY_MS = 1_000;
+
+export class ProxyMixnet implements StreamOpener, Running {
+  readonly directory: DirectoryClient;
+  readonly network: NetworkFile;
+  readonly #config: ProxyConfig;
+  readonly #components: Components;
+  endpoint: MixEndpoint | undefined;
+  hub: ProxyHub | undefined;
+  #renewal: Timer | undefined;
+  #retry: Timer | undefined;
+  #joining = false;
+  #stopped = false;
+
+  private constructor(config: ProxyConfig, components: Components, network: NetworkFile) {
+    this.#config = config;
+    this.#components = components;
+    this.network = network;
+    this.directory = new DirectoryClient({
+      network,
+      components,
+      cacheFile: join(config.dir, 'consensus.json'),
+    });
+  }
+
+  /** Loads the bootstrap file and begins to join; resolves without waiting for the network. Throws MixError CONFIG. */
+  static async start(config: ProxyConfig, components: Components): Promise<ProxyMixnet> {
+    const network = await loadNetworkFile(config.networkFile ?? join(config.dir, 'network.json'));
+    const mixnet = new ProxyMixnet(config, components, network);
+    mixnet.directory.onTopology(() => mixnet.#join());
+    await mixnet.directory.start();
+    mixnet.#join();
+    return mixnet;
+  }
+
+  open(target: FrontTarget, handlers: StreamHandlers): SessionStream {
+    if (this.directory.topology() === undefined) throw new MixError('NO_CONSENSUS', 'there is no valid consensus');
+    if (this.hub === undefined) throw new MixError('NO_GATEWAY', 'no gateway could be used yet');
+    return this.hub.open({ kind: target.kind, host: target.host, port: target.port }, handlers);
+  }
+
+  get ready(): boolean {
+    return this.hub?.ready ?? false;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#renewal?.cancel();
+    this.#retry?.cancel();
+    await this.hub?.stop();
+    await this.endpoint?.stop();
+    await this.directory.stop();
+  }
+
+  async #join(): Promise<void> {
+    if (this.#joining || this.hub !== undefined || this.#stopped || this.directory.topology() === undefined) return;
+    this.#joining = true;
+    try {
+      await this.#connect();
+    } catch (error) {
+      const { code, message } = asMixError(error);
+      this.#components.log.warn({ code, reason: message }, 'could not join the network yet');
+      this.#retry = this.#components.clock.after(RETRY_MS, () => this.#join());
+    } finally {
+      this.#joining = false;
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const components = this.#components;
+    const identity = await createIdentity(components.rng);
+    if (this.#stopped) return;
+    const endpoint = new MixEndpoint({
+      components,
+      identity,
+      networkId: networkId(this.network),
+      directory: this.directory,
+      trafficClass: this.#config.trafficClass,
+      chooseGateway: (topology, avoid) => this.#chooseGateway(topology, avoid),
+    });
+    endpoint.start();
+    const { accessToken, downlink } = this.#config;
+    this.endpoint = endpoint;
+    this.hub = new ProxyHub({
+      components,
+      endpoint,
+      downlink,
+      requesters: () => this.#requesters(endpoint),
+      ...(accessToken === undefined ? {} : { accessToken: Buffer.from(accessToken) }),
+    });
+    this.#renewal = every(components.clock, IDENTITY_LIFE_MS, () => {
+      createIdentity(components.rng).then((fresh) => endpoint.renewIdentity(fresh));
+    });
+  }
+
+  /** Uniform over the gateways; not one that a requester uses where that can be avoided, so that no gateway sees both ends. */
+  #chooseGateway(topology: Topology, avoid: ReadonlySet<IdentityHex>): NodeEntry | undefined {
+    if (this.#config.gateway !== undefined) return topology.byId(this.#config.gateway as IdentityHex);
+    const usable = topology.gateways.filter((node) => !avoid.has(node.id));
+    const used = new Set(topology.requesters.map((node) => node.gateway));
+    const apart = usable.filter((node) => !used.has(node.id));
+    return pick(this.#components.rng, apart.length > 0 ? apart : usable);
+  }
+
+  /** The requesters a session may use: the one configured, or all that are not on our gateway, or all. */
+  #requesters(endpoint: MixEndpoint): readonly NodeEntry[] {
+    const { requesters } = endpoint.topology;
+    if (this.#config.requester !== undefined) return requesters.filter((node) => node.id === this.#config.requester);
+    const open = requesters.filter((node) => !node.accessTokenRequired || this.#config.accessToken !== undefined);
+    const apart = open.filter((node) => node.gateway !== endpoint.gateway?.id);
+    return apart.length > 0 ? apart : open;
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * What the front needs of the rest of the proxy: something that opens streams. The front knows nothing of sessions,
+ * requesters or mixes.
+ * @module
+ */
+import type { SessionStream, StreamHandlers, StreamTarget } from '../lib/session/index.ts';
+
+export interface FrontTarget extends StreamTarget {
+  /** Streams with different tokens must not share a session. Compare only; never log. */
+  readonly isolation?: string;
+}
+
+export interface StreamOpener {
+  /**
+   * Starts to open a stream; what becomes of it comes to the handlers. What is written before `onOpened` travels with
+   * the request. Throws a MixError when it is clear at once that it cannot be done.
+   */
+  open(target: FrontTarget, handlers: StreamHandlers): SessionStream;
+}

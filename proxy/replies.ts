@@ -1,0 +1,68 @@
+/**
+ * What the front answers. Replies always have their full length: clients read 8 or 10 bytes before they look at the
+ * code, and lose the reason otherwise. The code comes from the type of the error (lib/errors.ts), never from its text.
+ * @module
+ */
+import { parseAddress } from '../lib/address-policy.ts';
+import { ERRORS, type ErrorCode } from '../lib/errors.ts';
+import { ADDRESS_TYPE, SOCKS5_VERSION } from './socks5-wire.ts';
+
+export interface Bound {
+  readonly host: string;
+  readonly port: number;
+}
+
+const UNSPECIFIED: Bound = { host: '0.0.0.0', port: 0 };
+
+/** Method selection (RFC 1928 section 3); 0xff: none of the offered methods will do. */
+export function methodReply(method: 0x00 | 0x02 | 0xff): Uint8Array {
+  return Uint8Array.of(SOCKS5_VERSION, method);
+}
+
+/** Result of the user name and password step (RFC 1929 section 2), which has a version of its own. */
+export function passwordReply(accepted: boolean): Uint8Array {
+  return Uint8Array.of(1, accepted ? 0 : 1);
+}
+
+/** 10 bytes, or 22 with an IPv6 address; `bound` that is no address is written as 0.0.0.0:0. */
+export function socks5Reply(reply: number, bound: Bound = UNSPECIFIED): Uint8Array {
+  const address = parseAddress(bound.host);
+  if (address === undefined) return socks5Reply(reply);
+  const bytes = address.family === 4 ? ipv4Bytes(address.text) : ipv6Bytes(address.text);
+  const type = address.family === 4 ? ADDRESS_TYPE.ipv4 : ADDRESS_TYPE.ipv6;
+  return Uint8Array.of(SOCKS5_VERSION, reply, 0, type, ...bytes, bound.port >> 8, bound.port & 0xff);
+}
+
+export function socks5Failure(code: ErrorCode): Uint8Array {
+  return socks5Reply(ERRORS[code].socksReply);
+}
+
+/** SOCKS4's "rejected or failed": 8 bytes that start with a zero, not with the version. */
+export const SOCKS4_REJECTED: Uint8Array = Uint8Array.of(0, 0x5b, 0, 0, 0, 0, 0, 0);
+
+const HTTP_HELP_TEXT = `This is the SOCKS5 port of mixsocks; it does not speak HTTP.
+
+Set it up as a SOCKS proxy instead, with names resolved by the proxy:
+  curl      curl -x socks5h://HOST:PORT https://example.org/
+  Firefox   Settings, Network: manual, SOCKS Host, SOCKS v5, "Proxy DNS when using SOCKS v5"
+  Chromium  chromium --proxy-server=socks5://HOST:PORT
+`;
+
+/** The page for a program that takes the port for an HTTP proxy, which is the commonest mistake. */
+export const HTTP_HELP: Uint8Array = Buffer.from(
+  'HTTP/1.0 501 Not an HTTP proxy\r\nContent-Type: text/plain; charset=utf-8\r\n' +
+    `Content-Length: ${Buffer.byteLength(HTTP_HELP_TEXT)}\r\nConnection: close\r\n\r\n${HTTP_HELP_TEXT}`,
+);
+
+function ipv4Bytes(text: string): number[] {
+  return text.split('.').map(Number);
+}
+
+function ipv6Bytes(text: string): number[] {
+  const [head = '', tail] = text.split('::');
+  const groups = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
+  const before = groups(head);
+  const after = tail === undefined ? [] : groups(tail);
+  const zeros = new Array<number>(8 - before.length - after.length).fill(0);
+  return [...before, ...zeros, ...after].flatMap((group) => [group >> 8, group & 0xff]);
+}

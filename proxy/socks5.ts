@@ -1,0 +1,126 @@
+/**
+ * The SOCKS5 handshake (RFC 1928, RFC 1929) as a pure reader on top of the wire parser. Any user name and password is
+ * accepted: they only keep streams apart, and are preferred over "no authentication" since a client that sends them
+ * wants that.
+ * @module
+ */
+import { isIP } from 'node:net';
+import type { ErrorCode } from '../lib/errors.ts';
+import type { ClientRequest, Handshake, HandshakeStep } from './handshake.ts';
+import { PasswordReader } from './password-reader.ts';
+import { type Bound, methodReply, passwordReply, socks5Failure, socks5Reply } from './replies.ts';
+import { ADDRESS_TYPE, COMMAND, Socks5Wire, type WireEvent, type WireFault, type WireRequest } from './socks5-wire.ts';
+
+const NO_AUTH = 0x00;
+const PASSWORD = 0x02;
+const NONE_ACCEPTABLE = 0xff;
+
+const CODE_OF_FAULT = {
+  version: 'MALFORMED',
+  command: 'COMMAND',
+  'address-type': 'ADDRESS_TYPE',
+} as const satisfies Record<Exclude<WireFault, 'greeting'>, ErrorCode>;
+
+export class Socks5Handshake implements Handshake {
+  readonly #wire = new Socks5Wire();
+  #phase: 'greeting' | 'password' | 'request-start' | 'request' | 'done' = 'greeting';
+  #password = new PasswordReader();
+  #isolation: string | undefined;
+
+  push(bytes: Uint8Array): HandshakeStep[] {
+    const steps: HandshakeStep[] = [];
+    let rest = bytes;
+    while (rest.byteLength > 0 && this.#phase !== 'done') {
+      rest = this.#phase === 'password' ? this.#readPassword(rest, steps) : this.#readWire(rest, steps);
+    }
+    return steps;
+  }
+
+  openedReply(bound: Bound): Uint8Array {
+    return socks5Reply(0, bound);
+  }
+
+  failureReply(code: ErrorCode): Uint8Array {
+    return socks5Failure(code);
+  }
+
+  #readWire(bytes: Uint8Array, steps: HandshakeStep[]): Uint8Array {
+    if (this.#phase === 'request-start') {
+      // Some clients send their credentials although none were asked for; Tor takes them too.
+      this.#phase = bytes[0] === 0x01 && this.#isolation === undefined ? 'password' : 'request';
+      if (this.#phase === 'password') return bytes;
+    }
+    const event = this.#wire.push(bytes);
+    return event === undefined ? bytes.subarray(bytes.byteLength) : this.#onWireEvent(event, steps);
+  }
+
+  #onWireEvent(event: WireEvent, steps: HandshakeStep[]): Uint8Array {
+    if (event.kind === 'fault') {
+      steps.push(this.#refuseFault(event.fault));
+      return new Uint8Array(0);
+    }
+    if (event.kind === 'methods') steps.push(this.#chooseMethod(event.methods));
+    else steps.push(this.#onRequest(event.request, event.rest));
+    return event.rest;
+  }
+
+  #chooseMethod(methods: Uint8Array): HandshakeStep {
+    if (methods.includes(PASSWORD)) {
+      this.#phase = 'password';
+      return { kind: 'send', bytes: methodReply(PASSWORD) };
+    }
+    if (!methods.includes(NO_AUTH)) return this.#refuseMethods();
+    this.#expectRequest();
+    return { kind: 'send', bytes: methodReply(NO_AUTH) };
+  }
+
+  #readPassword(bytes: Uint8Array, steps: HandshakeStep[]): Uint8Array {
+    const result = this.#password.push(bytes);
+    if (result.kind === 'more') return new Uint8Array(0);
+    if (result.kind === 'malformed') {
+      this.#phase = 'done';
+      steps.push({ kind: 'refuse', bytes: passwordReply(false), reason: 'MALFORMED' });
+      return new Uint8Array(0);
+    }
+    this.#isolation = result.credentials;
+    steps.push({ kind: 'send', bytes: passwordReply(true) });
+    this.#expectRequest();
+    return result.rest;
+  }
+
+  #expectRequest(): void {
+    this.#phase = 'request-start';
+    this.#wire.expectRequest();
+  }
+
+  #onRequest(wire: WireRequest, early: Uint8Array): HandshakeStep {
+    this.#phase = 'done';
+    if (wire.command !== COMMAND.connect) return this.#refuse('COMMAND');
+    return { kind: 'request', request: clientRequest(wire, this.#isolation), early };
+  }
+
+  #refuseFault(fault: WireFault): HandshakeStep {
+    return fault === 'greeting' ? this.#refuseMethods() : this.#refuse(CODE_OF_FAULT[fault]);
+  }
+
+  #refuse(code: ErrorCode): HandshakeStep {
+    this.#phase = 'done';
+    return { kind: 'refuse', bytes: socks5Failure(code), reason: code };
+  }
+
+  #refuseMethods(): HandshakeStep {
+    this.#phase = 'done';
+    return { kind: 'refuse', bytes: methodReply(NONE_ACCEPTABLE), reason: 'METHODS' };
+  }
+}
+
+function clientRequest(wire: WireRequest, isolation: string | undefined): ClientRequest {
+  return {
+    kind: 'tcp',
+    host: wire.host,
+    port: wire.port,
+    // Chromium sends address literals as names.
+    hostIsAddress: wire.addressType !== ADDRESS_TYPE.name || isIP(wire.host) !== 0,
+    ...(isolation === undefined ? {} : { isolation }),
+  };
+}

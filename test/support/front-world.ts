@@ -1,0 +1,149 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { systemClock } from '../../lib/clock.ts';
+import { silentLog } from '../../lib/log.ts';
+import { Metrics } from '../../lib/metrics.ts';
+import { Egress, type EgressOptions } from '../../network-requester/egress.ts';
+import { type FrontOptions, startFront } from '../../proxy/front.ts';
+import { type StreamPairOptions, StreamPairs } from './stream-pair.ts';
+
+export const testComponents = () => ({ clock: systemClock, log: silentLog, metrics: new Metrics() });
+
+export interface World {
+  readonly front: Awaited<ReturnType<typeof startFront>>;
+  readonly egress: Egress;
+  readonly pairs: StreamPairs;
+  readonly port: number;
+  readonly metrics: Metrics;
+  stop(): Promise<void>;
+}
+
+export interface WorldOptions {
+  front?: Partial<FrontOptions>;
+  egress?: Partial<EgressOptions>;
+  pairs?: StreamPairOptions;
+}
+
+/** A front and an egress in one process, joined by in-memory streams instead of a mixnet. */
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const components = testComponents();
+  const egress = new Egress({ components, allowPrivate: true, ...options.egress });
+  const pairs = new StreamPairs(egress.accept, options.pairs);
+  const front = await startFront({
+    listen: '127.0.0.1:0',
+    opener: pairs,
+    components,
+    allowPrivate: true,
+    ...options.front,
+  });
+  const stop = async () => {
+    await front.stop();
+    egress.stop();
+  };
+  return { front, egress, pairs, port: Number(front.listen.split(':').at(-1)), metrics: components.metrics, stop };
+}
+
+/** A TCP server on loopback that runs `onSocket` for each connection. */
+export function serve(onSocket: (socket: Socket) => void, host = '127.0.0.1'): Promise<TestServer> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => {});
+    onSocket(socket);
+  });
+  return new Promise((resolve) => server.listen(0, host, () => resolve(new TestServer(server, sockets))));
+}
+
+export class TestServer {
+  constructor(
+    readonly server: Server,
+    readonly sockets: Set<Socket>,
+  ) {}
+
+  get port(): number {
+    const address = this.server.address();
+    if (address === null || typeof address === 'string') throw new Error('not listening');
+    return address.port;
+  }
+
+  close(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    return new Promise((resolve) => this.server.close(() => resolve()));
+  }
+}
+
+/** A raw client socket that keeps what came. */
+export class RawClient {
+  received = Buffer.alloc(0);
+  ended = false;
+  error: (Error & { code?: string }) | undefined;
+  readonly closed: Promise<void>;
+  #waiting: (() => void)[] = [];
+
+  constructor(readonly socket: Socket) {
+    socket.on('data', (bytes) => {
+      this.received = Buffer.concat([this.received, bytes]);
+      this.#wake();
+    });
+    socket.on('end', () => {
+      this.ended = true;
+      this.#wake();
+    });
+    socket.on('error', (error) => {
+      this.error = error;
+    });
+    this.closed = new Promise((resolve) =>
+      socket.on('close', () => {
+        this.#wake();
+        resolve();
+      }),
+    );
+  }
+
+  static async connect(port: number, host = '127.0.0.1'): Promise<RawClient> {
+    const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    return new RawClient(socket);
+  }
+
+  /** Resolves when `condition` holds after something came, or rejects when the socket is closed before. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      if (this.socket.closed) throw new Error(`closed; received ${this.received.toString('hex')}`);
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  async bytes(count: number): Promise<Buffer> {
+    await this.until(() => this.received.byteLength >= count);
+    const bytes = this.received.subarray(0, count);
+    this.received = this.received.subarray(count);
+    return bytes;
+  }
+
+  /** Everything up to the other side's FIN. */
+  async rest(): Promise<Buffer> {
+    await this.until(() => this.ended);
+    return this.received;
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** A SOCKS5 CONNECT request, greeting not included. */
+export function connectRequest(host: string | number[], port: number, command = 1): Buffer {
+  const address =
+    typeof host === 'string'
+      ? [3, Buffer.byteLength(host), ...Buffer.from(host)]
+      : [host.length === 4 ? 1 : 4, ...host];
+  return Buffer.from([5, command, 0, ...address, port >> 8, port & 0xff]);
+}
+
+export const GREETING = Buffer.from([5, 1, 0]);
