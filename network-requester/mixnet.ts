@@ -156,7 +156,7 @@ export class RequesterMixnet implements Running {
     const endpoint = new MixEndpoint({
       components,
       identity: this.#identity,
-      networkId: networkId(this.#network),
+      networkId: networkId(this.#network, components.crypto),
       directory: this.directory,
       trafficClass,
       chooseGateway: (topology) => topology.byId(this.#gateway as IdentityHex),

@@ -102,7 +102,7 @@ export class ProxyMixnet implements StreamOpener, Running {
     const endpoint = new MixEndpoint({
       components,
       identity,
-      networkId: networkId(this.network),
+      networkId: networkId(this.network, components.crypto),
       directory: this.directory,
       trafficClass: this.#config.trafficClass,
       chooseGateway: (topology, avoid) => this.#chooseGateway(topology, avoid),

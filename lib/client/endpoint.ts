@@ -50,7 +50,7 @@ const COVER_SLOTS = 4;
 export class MixEndpoint implements Running {
   readonly ledger = new LoopLedger();
   readonly #options: EndpointOptions;
-  readonly #sealer: Sealer;
+  #sealer: Sealer;
   readonly #sphinx: Sphinx;
   readonly #metrics: EndpointMetrics;
   readonly #surbs: ReturnTable<ReplyReceiver>;
@@ -92,6 +92,14 @@ export class MixEndpoint implements Running {
     for (const timer of this.#timers) timer.cancel();
     this.#patience?.cancel();
     await this.#link?.stop();
+  }
+
+  /** Becomes another client at the same gateway: what was on its way to the old one is lost and sent again. */
+  renewIdentity(identity: NodeIdentity): void {
+    const { rng } = this.#options.components;
+    this.#sealer = new Sealer(this.#sphinx, new RouteDrawer(rng), rng, identity.publicKey);
+    if (this.#gateway !== undefined) this.#link?.setGateway(this.#gateway, identity);
+    this.#forgetReturns();
   }
 
   get topology(): Topology {
@@ -260,7 +268,13 @@ export class MixEndpoint implements Running {
     log.warn({ why }, 'leaving the gateway for another');
     this.#gateway = next;
     this.#link?.setGateway(next);
+    this.#forgetReturns();
+  }
+
+  /** What leads to the old place will not come back: no evidence against anyone, and no stock to count on. */
+  #forgetReturns(): void {
     this.#surbs.clear();
+    this.ledger.abandon();
     this.#onMoved();
   }
 

@@ -1,0 +1,132 @@
+import t from 'tap';
+import { Cover } from '../../lib/client/cover.ts';
+import { contentSlots, type Frame, idleSlots, LaneFeeder } from '../../lib/client/lane-feeder.ts';
+import { LoopLedger } from '../../lib/client/loop-ledger.ts';
+import type { Lane } from '../../lib/link/index.ts';
+import type { GammaKey } from '../../lib/sphinx/index.ts';
+import { nodeEntry } from '../support/nodes.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+/** A lane whose clock is the test: `depart` takes a frame as a tick does. */
+class TestLane implements Lane {
+  readonly name = 'test';
+  readonly content: Uint8Array[] = [];
+  readonly idle: Uint8Array[] = [];
+  sentContent = 0;
+  sentIdle = 0;
+  discarded = 0;
+  constructor(
+    readonly contentSlots: number,
+    readonly idleSlots: number,
+  ) {}
+  contentRoom = () => this.contentSlots - this.content.length;
+  idleRoom = () => this.idleSlots - this.idle.length;
+  pushContent(_next: Uint8Array, packet: Uint8Array): boolean {
+    if (this.contentRoom() === 0) return false;
+    this.content.push(packet);
+    return true;
+  }
+  pushIdle(_next: Uint8Array, packet: Uint8Array): boolean {
+    if (this.idleRoom() === 0) return false;
+    this.idle.push(packet);
+    return true;
+  }
+  setRate(): void {}
+  remove(): void {}
+  stats() {
+    const { sentContent, sentIdle, discarded } = this;
+    return { set: 1, measured: 1, sentContent, sentIdle, missed: 0, discarded };
+  }
+  clearIdle(): void {
+    this.idle.length = 0;
+  }
+  depart(): Uint8Array | undefined {
+    const packet = this.content.shift();
+    if (packet !== undefined) this.sentContent += 1;
+    return packet;
+  }
+}
+
+const frame = (byte: number): Frame => ({ firstHop: new Uint8Array(32), packet: new Uint8Array([byte]) });
+
+t.test(
+  'content goes to the content ring as long as there is some and room; padding fills up in small steps',
+  async (t) => {
+    const lane = new TestLane(2, 10);
+    const waiting = [1, 2, 3];
+    const feeder = new LaneFeeder(lane, {
+      content: () => {
+        const next = waiting.shift();
+        return next === undefined ? undefined : frame(next);
+      },
+      idle: () => frame(0),
+    });
+    t.ok(feeder.feed(), 'padding is not complete yet');
+    t.equal(lane.content.length, 2);
+    t.strictSame(waiting, [3], 'nothing is drawn that has no slot');
+    t.ok(lane.idle.length < 10, 'a full refill of padding does not hold data up');
+    t.ok(feeder.feed());
+    t.notOk(feeder.feed(), 'complete');
+    t.equal(lane.idle.length, 10);
+    lane.depart();
+    feeder.feed();
+    t.strictSame(waiting, []);
+  },
+);
+
+t.test('rings are shallow in time for content and deep for padding', async (t) => {
+  t.equal(contentSlots(50), 2);
+  t.equal(contentSlots(500), 13);
+  t.equal(idleSlots(50), 20);
+  t.ok(contentSlots(0) > 0 && idleSlots(0) > 0, 'a lane never has rings of size zero');
+});
+
+t.test('a loop counts as sent when it left, as returned when it is known again', async (t) => {
+  const clock = new VirtualClock();
+  const ledger = new LoopLedger();
+  const loopLane = new TestLane(2, 1);
+  const mix = nodeEntry(5, { role: 'mixnode', layer: 1 });
+  let made = 0;
+  const cover = new Cover({
+    clock,
+    ledger,
+    loopLane,
+    dropLane: new TestLane(1, 1),
+    overdueMs: () => 1000,
+    makeLoop: () => {
+      const packet = new Uint8Array(400).fill(++made);
+      const gamma = packet.slice(32, 48);
+      const key = Buffer.from(gamma).toString('latin1') as GammaKey;
+      return {
+        firstHop: mix.address,
+        packet,
+        delayMs: 0,
+        nodes: [mix],
+        recovery: { gamma, key, kind: 'loop', seeds: new Uint8Array(16) },
+      };
+    },
+    makeDrop: () => undefined,
+  });
+  cover.feed();
+  t.equal(ledger.health(mix.id, 0).loopsSent, 0, 'made ahead, not sent');
+  const first = loopLane.depart() as Uint8Array;
+  const second = loopLane.depart() as Uint8Array;
+  cover.feed();
+  t.equal(ledger.health(mix.id, 0).loopsSent, 2);
+  t.equal(
+    cover.take(first, () => true),
+    'home',
+  );
+  t.equal(
+    cover.take(first, () => true),
+    undefined,
+    'a replayed loop is unknown',
+  );
+  t.equal(
+    cover.take(second, () => false),
+    'damaged',
+  );
+  t.equal(ledger.health(mix.id, 0).loopsReturned, 1, 'a loop with a damaged payload has not returned');
+  clock.advance(1000);
+  t.equal(cover.sweep(), 1, 'and is lost in time');
+});

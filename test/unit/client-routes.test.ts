@@ -1,0 +1,76 @@
+import t from 'tap';
+import { drawnDelayMs, RouteDrawer, toSphinxHops } from '../../lib/client/routes.ts';
+import type { NodeEntry } from '../../lib/directory/index.ts';
+import { nodeEntry, smallTopology } from '../support/nodes.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+
+const tail = [nodeEntry(1, { role: 'gateway' }), nodeEntry(3, { role: 'requester' })];
+
+t.test('a route takes one mix of each layer in order, then the tail', async (t) => {
+  const topology = smallTopology(4);
+  const drawer = new RouteDrawer(seededRng(1));
+  for (let i = 0; i < 50; i++) {
+    const route = drawer.draw(topology, tail) ?? [];
+    t.strictSame(
+      route.map(({ node }) => node.layer ?? node.role),
+      [1, 2, 3, 'gateway', 'requester'],
+    );
+    t.ok(
+      route.slice(3).every(({ delayMs }) => delayMs === 0),
+      'gateways and endpoints do not delay',
+    );
+  }
+});
+
+t.test('mixes are drawn uniformly and their delays have the mean of the network', async (t) => {
+  const topology = smallTopology(4);
+  const drawer = new RouteDrawer(seededRng(2));
+  const uses = new Map<string, number>();
+  let totalMs = 0;
+  const draws = 4000;
+  for (let i = 0; i < draws; i++) {
+    const route = drawer.draw(topology, tail) ?? [];
+    totalMs += drawnDelayMs(route);
+    for (const { node } of route.slice(0, 3)) uses.set(node.id, (uses.get(node.id) ?? 0) + 1);
+  }
+  for (const count of uses.values()) t.ok(Math.abs(count - draws / 4) < 5 * Math.sqrt(draws / 4), `${count} uses`);
+  t.equal(uses.size, 12);
+  t.ok(Math.abs(totalMs / draws - 45) < 2.5, 'three times 15 ms');
+});
+
+t.test('a family stands on a route once where that can be avoided', async (t) => {
+  const topology = smallTopology(3, (_layer, index) => (index === 0 ? 'one-operator' : undefined));
+  const drawer = new RouteDrawer(seededRng(3));
+  let twice = 0;
+  for (let i = 0; i < 300; i++) {
+    const families = (drawer.draw(topology, tail) ?? []).filter(({ node }) => node.family !== undefined);
+    if (families.length > 1) twice += 1;
+  }
+  t.equal(twice, 0);
+  const unavoidable = new RouteDrawer(seededRng(4)).draw(
+    smallTopology(1, () => 'one-operator'),
+    tail,
+  );
+  t.equal(unavoidable?.length, 5, 'a network of one operator still has routes');
+});
+
+t.test('an unusable node is left out while its layer has others', async (t) => {
+  const topology = smallTopology(2);
+  const bad = topology.layers[1]?.[0] as NodeEntry;
+  const drawer = new RouteDrawer(seededRng(5), (node) => node.id !== bad.id);
+  for (let i = 0; i < 100; i++) t.not(drawer.draw(topology, tail)?.[1]?.node.id, bad.id);
+  const alone = smallTopology(1);
+  const only = alone.layers[1]?.[0] as NodeEntry;
+  t.equal(new RouteDrawer(seededRng(6), (node) => node.id !== only.id).draw(alone, tail)?.[1]?.node.id, only.id);
+});
+
+t.test('no route through an empty layer, none over a node without a key for the epoch', async (t) => {
+  t.equal(new RouteDrawer(seededRng(7)).draw(smallTopology(0), tail), undefined);
+  const keyless = nodeEntry(9, {
+    role: 'gateway',
+    sphinxKey: (epoch) => (epoch === 7 ? new Uint8Array(32) : undefined),
+  });
+  const route = new RouteDrawer(seededRng(8)).draw(smallTopology(1), [keyless]) ?? [];
+  t.equal(toSphinxHops(route, 8), undefined);
+  t.equal(toSphinxHops(route, 7)?.length, 4);
+});
