@@ -2,6 +2,10 @@
  * The Sphinx packet format of `sphinx-packet` (docs/PROTOCOL.md section 2): pure functions over bytes.
  * @module
  */
+
+export { unpad } from './payload.ts';
+export { gammaKeyOf, Sphinx } from './sphinx.ts';
+export { COMPACT_SURB_BYTES, compactSurb, expandSurb, SURB_BYTES } from './surb.ts';
 export type {
   DropReason,
   Final,
@@ -15,6 +19,3 @@ export type {
   SphinxVersion,
   SurbRequest,
 } from './types.ts';
-export { gammaKeyOf, Sphinx } from './sphinx.ts';
-export { unpad } from './payload.ts';
-export { COMPACT_SURB_BYTES, compactSurb, expandSurb, SURB_BYTES } from './surb.ts';

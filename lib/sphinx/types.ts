@@ -22,7 +22,7 @@ export interface PacketRequest {
   readonly route: readonly SphinxHop[];
   /** 32 bytes that the last hop reads: its own identity. */
   readonly destination: Uint8Array;
-  /** 16 bytes that the last hop reads: random. */
+  /** 16 bytes that the last hop reads: random, not all zero. */
   readonly identifier: Uint8Array;
   /** At most `payloadBytes` long. */
   readonly message: Uint8Array;
@@ -52,21 +52,21 @@ export interface Recovery {
   readonly gamma: Uint8Array;
   /** `gamma` as a map key; compare with `gammaKeyOf(packet)`. */
   readonly key: GammaKey;
-  readonly kind: 'reply' | 'loop';
-  /** 16-byte payload key seeds whose layers are undone on arrival, route order, the creator's own last. */
+  /** 16-byte seeds of the payload keys that undo the layers on arrival, in route order, the creator's own last. */
   readonly seeds: Uint8Array;
 }
 
 /** Why a packet is dropped: a metric label. */
 export type DropReason = 'length' | 'point' | 'mac' | 'version' | 'routing';
 
-/** A header whose MAC held. Check `replayTag` before `finish`. */
+/** A header whose MAC and version held. Look `replayTag` up before `finish`. */
 export interface OpenedHeader {
-  /** 32 bytes that depend on alpha's shared secret only: the key of the replay filter (never alpha itself). */
-  readonly replayTag: Uint8Array;
   readonly kind: 'forward' | 'final';
-  /** Expanded secret and routing block: for `finish`. */
+  /** 32 bytes that depend on the shared secret only: the key of the replay filter (never alpha, which is malleable). */
+  readonly replayTag: Uint8Array;
+  /** The hop's expanded keys: for `finish`. */
   readonly keys: Uint8Array;
+  /** The decrypted routing block and the next beta: for `finish`. */
   readonly routing: Uint8Array;
 }
 
