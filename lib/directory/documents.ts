@@ -11,10 +11,10 @@ import { DocumentRefused, firstProblem } from './refusal.ts';
 
 /** Version of the document format, in every document. */
 export const DOCUMENT_VERSION = 1;
-/** Bytes of a descriptor's payload; ten times what an honest one takes. */
-export const MAX_DESCRIPTOR_BYTES = 8 * 1024;
-/** Bytes of a consensus' payload: room for MAX_NODES records. */
-export const MAX_CONSENSUS_BYTES = 4 * 1024 * 1024;
+/** Bytes of a descriptor's payload: all its fields at their longest fit. */
+export const MAX_DESCRIPTOR_BYTES = 4 * 1024;
+/** Bytes of a consensus' payload: MAX_NODES of the longest records fit. */
+export const MAX_CONSENSUS_BYTES = 8 * 1024 * 1024;
 /** Nodes in a consensus, and descriptors an authority keeps. */
 export const MAX_NODES = 4096;
 /** Sphinx keys in one record: this epoch, the next, and the one after it when announced shortly before a turn. */

@@ -2,7 +2,9 @@
  * The directory as its users see it: documents, their verification, and the client that keeps a consensus at hand.
  * @module
  */
-export { DirectoryClient, type DirectoryClientOptions, type MakeDescriptor } from './client.ts';
+export { JOIN_PROOF_HEADER, joinProof, type MakeDescriptor } from './announcer.ts';
+export { ConsensusStore, type Evidence } from './consensus-store.ts';
+export { DirectoryClient, type DirectoryClientOptions } from './directory-client.ts';
 export {
   type Consensus,
   type Descriptor,
@@ -13,6 +15,7 @@ export {
   parseConsensus,
   parseDescriptor,
 } from './documents.ts';
+export { createFileDurably, writeFileAtomic } from './files.ts';
 export {
   type Authority,
   epochMsOf,
@@ -23,5 +26,7 @@ export {
   saveNetworkFile,
 } from './network-file.ts';
 export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
+export * as timing from './timing.ts';
 export { type MixLayer, type NodeEntry, PREFIX_BYTES, Topology } from './topology.ts';
+export type { HttpReply, HttpRequest, Transport } from './transport.ts';
 export { signDocument, type VerifiedConsensus, type VerifiedDescriptor, Verifier } from './verify.ts';

@@ -23,7 +23,6 @@ export const REFUSALS = [
   'clock-skew',
   'key-epochs',
   'prefix-collision',
-  'role-change',
   'full',
 ] as const;
 

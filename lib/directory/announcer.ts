@@ -1,0 +1,181 @@
+/**
+ * Keeps one node announced: at start until every authority has taken its descriptor, before each turn of the epoch,
+ * and when told that something has changed.
+ * @module
+ */
+
+import { type IdentityHex, toHex } from '../bytes.ts';
+import type { Timer } from '../clock.ts';
+import type { Components } from '../components.ts';
+import { asMixError, MixError } from '../errors.ts';
+import { type Descriptor, type DescriptorDraft, DOCUMENT_VERSION, parseDescriptor } from './documents.ts';
+import { encodeEnvelope, sign, signedBytes } from './envelope.ts';
+import { epochMsOf } from './network-file.ts';
+import { announceBackoffMs, descriptorEpochs, exchangeTimeoutMs, reannounceMs, unsettledAnnounceMs } from './timing.ts';
+import { authorityUrl, sendWithin, type Transport } from './transport.ts';
+import type { Verifier } from './verify.ts';
+
+/**
+ * Makes the announcement anew each time it is sent. `epochs` are those the descriptor must carry Sphinx keys for:
+ * this one and the next, shortly before a turn also the one after.
+ */
+export type MakeDescriptor = (epochs: readonly number[]) => DescriptorDraft;
+
+/** Header that carries the proof of knowing the join token. */
+export const JOIN_PROOF_HEADER = 'mixsocks-join-proof';
+/** An authority's answer to an announcement is one line. */
+const MAX_ANSWER_BYTES = 4096;
+
+export interface AnnouncerOptions {
+  readonly verifier: Verifier;
+  readonly transport: Transport;
+  readonly components: Components;
+  readonly makeDescriptor: MakeDescriptor;
+  readonly identitySeed: Uint8Array;
+  readonly joinToken: string | undefined;
+  /** Whether the network has a consensus; until then the node announces again and again. */
+  readonly settled: () => boolean;
+  readonly onOutcome: (outcome: 'accepted' | 'refused' | 'failed') => void;
+}
+
+export class Announcer {
+  readonly #stop = new AbortController();
+  readonly #identity: IdentityHex;
+  /** URLs of the authorities that have not taken the latest announcement. */
+  #missing: string[] = [];
+  #attempt = 0;
+  #timer: Timer | undefined;
+  #busy: Promise<void> | undefined;
+  #again = false;
+  #complaint = '';
+
+  constructor(readonly options: AnnouncerOptions) {
+    this.#identity = toHex(options.components.crypto.ed25519PublicKey(options.identitySeed)) as IdentityHex;
+  }
+
+  /** True once every authority has taken the latest announcement. */
+  get accepted(): boolean {
+    return this.#missing.length === 0 && !this.#again;
+  }
+
+  /** Announces to all authorities from now on until they have taken it. */
+  now(): void {
+    this.#missing = this.options.verifier.network.authorities.map((authority) => authority.url);
+    this.#attempt = 0;
+    this.#again = true;
+    this.#wake();
+  }
+
+  /** Gives up what is under way and resolves when nothing is. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new MixError('TIMEOUT', 'stopped'));
+    this.#timer?.cancel();
+    await this.#busy;
+  }
+
+  /** One round at a time; a call meanwhile makes another follow. */
+  #wake(): void {
+    this.#timer?.cancel();
+    if (this.#stop.signal.aborted || this.#busy !== undefined) return;
+    this.#again = false;
+    this.#busy = this.#round().finally(() => {
+      this.#busy = undefined;
+      if (this.#stop.signal.aborted) return;
+      if (this.#again) this.#wake();
+      else this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    const { clock, rng } = this.options.components;
+    const epochMs = epochMsOf(this.options.verifier.network);
+    const nowMs = clock.wallMs();
+    if (this.#missing.length > 0) {
+      this.#timer = clock.after(announceBackoffMs(this.#attempt++, epochMs, rng), () => this.#wake());
+      return;
+    }
+    this.#attempt = 0;
+    const turnMs = reannounceMs(nowMs, epochMs, rng);
+    const atMs = this.options.settled() ? turnMs : Math.min(turnMs, nowMs + unsettledAnnounceMs(epochMs));
+    this.#timer = clock.after(atMs - nowMs, () => this.now());
+  }
+
+  async #round(): Promise<void> {
+    const request = this.#request();
+    if (request === undefined) return;
+    const urls = this.#missing;
+    const taken = await Promise.all(urls.map((url) => this.#post(url, request)));
+    if (!this.#again) this.#missing = urls.filter((_, i) => taken[i] !== true);
+  }
+
+  /** Body and headers of an announcement made now; undefined (and reported) when the node can not make one. */
+  #request(): { body: string; headers: Record<string, string> } | undefined {
+    const { verifier, components, makeDescriptor, identitySeed, joinToken } = this.options;
+    const { crypto, clock } = components;
+    const nowMs = Math.floor(clock.wallMs());
+    try {
+      const descriptor: Descriptor = {
+        ...makeDescriptor(descriptorEpochs(nowMs, epochMsOf(verifier.network))),
+        version: DOCUMENT_VERSION,
+        network: verifier.networkIdHex,
+        identity: this.#identity,
+        publishedMs: nowMs,
+      };
+      const payload = JSON.stringify(descriptor);
+      parseDescriptor(payload); // what is wrong with it is said here, not only by the authority
+      const signatures = [sign('descriptor', payload, identitySeed, crypto)];
+      const headers: Record<string, string> = { 'content-type': 'application/json' };
+      if (joinToken !== undefined) headers[JOIN_PROOF_HEADER] = toHex(joinProof(joinToken, payload, crypto));
+      return { body: encodeEnvelope({ payload, signatures }), headers };
+    } catch (error) {
+      this.#complain(asMixError(error).message);
+      return undefined;
+    }
+  }
+
+  async #post(base: string, { body, headers }: { body: string; headers: Record<string, string> }): Promise<boolean> {
+    const { transport, verifier, components, onOutcome } = this.options;
+    const url = authorityUrl(base, 'descriptor');
+    const timeoutMs = exchangeTimeoutMs(epochMsOf(verifier.network));
+    const request = { method: 'POST', url, body, headers, maxBytes: MAX_ANSWER_BYTES } as const;
+    try {
+      const reply = await sendWithin(transport, request, components.clock, timeoutMs, this.#stop.signal);
+      if (reply.status === 200) {
+        if (this.#complaint !== '') components.log.info({ authority: base }, 'announcement accepted');
+        this.#complaint = '';
+        onOutcome('accepted');
+        return true;
+      }
+      onOutcome('refused');
+      this.#complain(`${base} refused the announcement: ${oneLine(reply.text)} (${reply.status})`);
+    } catch (error) {
+      if (this.#stop.signal.aborted) return false;
+      onOutcome('failed');
+      this.#complain(`${base} can not be told: ${asMixError(error).message}`);
+    }
+    return false;
+  }
+
+  /** Says each problem once, not with every attempt. */
+  #complain(problem: string): void {
+    if (problem !== this.#complaint) this.options.components.log.warn({ problem }, 'not announced; trying on');
+    this.#complaint = problem;
+  }
+}
+
+/** HMAC-SHA256 of the descriptor under the join token: proves the token without sending it, for this descriptor only. */
+export function joinProof(
+  joinToken: string,
+  payload: string,
+  crypto: { hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array },
+): Uint8Array {
+  return crypto.hmacSha256(Buffer.from(joinToken, 'utf8'), signedBytes('join', payload));
+}
+
+/** What an authority says goes into the log: one printable line, not too long. */
+function oneLine(text: string): string {
+  return text
+    .replace(/[^ -~]+/g, ' ')
+    .trim()
+    .slice(0, 200);
+}

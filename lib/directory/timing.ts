@@ -1,0 +1,75 @@
+/**
+ * When things happen around the turn of an epoch, and how long one waits before trying again. Everything scales with
+ * the epoch, so that a test network with epochs of seconds behaves like one with epochs of an hour.
+ *
+ *     start(e+1) - 2Δ   descriptors made from here on count for epoch e+1
+ *     start(e+1) - Δ    nodes announce again, spread over Δ/8
+ *     start(e+1) - Δ/2  consensus e+1 is signed if every node of the last one has announced again; members fetch it
+ *     start(e+1) - Δ/8  consensus e+1 is signed with the nodes there are
+ *     start(e+1)        consensus e+1 is in force
+ * @module
+ */
+import { epochAt, epochStartMs, keyGraceMs } from '../params.ts';
+import type { Rng } from '../rng.ts';
+
+/** A descriptor made before this does not count for `epoch`. */
+export function announcedFromMs(epoch: number, epochMs: number): number {
+  return epochStartMs(epoch, epochMs) - 2 * keyGraceMs(epochMs);
+}
+
+/** When a node announced at `nowMs` announces next: Δ before the next turn that it has not announced for. */
+export function reannounceMs(nowMs: number, epochMs: number, rng: Rng): number {
+  const graceMs = keyGraceMs(epochMs);
+  const epoch = epochAt(nowMs + graceMs, epochMs) + 1;
+  return epochStartMs(epoch, epochMs) - graceMs + (rng.uniform() * graceMs) / 8;
+}
+
+/** The epochs a descriptor made at `nowMs` carries keys for: this and the next, from 2Δ before a turn the one after. */
+export function descriptorEpochs(nowMs: number, epochMs: number): number[] {
+  const epoch = epochAt(nowMs, epochMs);
+  return nowMs >= announcedFromMs(epoch + 1, epochMs) ? [epoch, epoch + 1, epoch + 2] : [epoch, epoch + 1];
+}
+
+/** From when `epoch`'s consensus is signed; later, to give missing nodes their time, when the set is not `complete`. */
+export function signingMs(epoch: number, epochMs: number, complete: boolean): number {
+  return epochStartMs(epoch, epochMs) - keyGraceMs(epochMs) / (complete ? 2 : 8);
+}
+
+/** When a member fetches the consensus of `epoch` ahead of its start: spread, so that authorities see no rush. */
+export function prefetchMs(epoch: number, epochMs: number, rng: Rng): number {
+  return signingMs(epoch, epochMs, true) + (rng.uniform() * keyGraceMs(epochMs)) / 4;
+}
+
+/** How far the clocks of a node and an authority may differ. */
+export function clockSkewMs(epochMs: number): number {
+  return between(5_000, keyGraceMs(epochMs), 600_000);
+}
+
+/** How long one HTTP exchange may take. */
+export function exchangeTimeoutMs(epochMs: number): number {
+  return between(2_000, keyGraceMs(epochMs) / 4, 10_000);
+}
+
+/** Waits of a member that lacks a consensus. Slow growth: the wait in vain is a quarter of the time waited at most. */
+export function fetchBackoffMs(attempt: number, epochMs: number, rng: Rng): number {
+  return backoffMs(attempt, 250, 1.25, between(1_000, epochMs / 40, 30_000), rng);
+}
+
+/** Waits of a node whose announcement did not get through. */
+export function announceBackoffMs(attempt: number, epochMs: number, rng: Rng): number {
+  return backoffMs(attempt, 250, 1.6, between(1_000, keyGraceMs(epochMs) / 8, 20_000), rng);
+}
+
+/** How long an announcement that was accepted stands while there is no consensus yet; an authority may lose its memory. */
+export function unsettledAnnounceMs(epochMs: number): number {
+  return between(1_000, epochMs / 20, 60_000);
+}
+
+/** Exponential backoff with jitter over its upper half. */
+function backoffMs(attempt: number, firstMs: number, growth: number, capMs: number, rng: Rng): number {
+  return Math.min(capMs, firstMs * growth ** Math.min(attempt, 100)) * (0.5 + rng.uniform() / 2);
+}
+
+function between(least: number, value: number, most: number): number {
+  return Math.min(most, Math.max(least, value));
+}
