@@ -42,7 +42,7 @@ export class DelayQueue<T> {
 
   /** Removes and returns the item that has been due longest; undefined when none is due at `nowMs`. Ties leave in order of arrival. */
   popDue(nowMs: number): T | undefined {
-    if (this.nextDueMs > nowMs) return undefined;
+    if (this.#size === 0 || this.nextDueMs > nowMs) return undefined;
     const item = this.#items[0];
     const last = --this.#size;
     const moved = this.#items[last];

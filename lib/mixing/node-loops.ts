@@ -80,20 +80,23 @@ export class NodeLoops {
   }
 
   /**
-   * Whether `packet` is an own loop coming back: then it is used up, `returned` or, when its payload was changed on the
-   * way, `altered`.
+   * Whether `packet` is an own loop coming back: `returned` uses it up, which is also its replay protection. One that was
+   * changed on the way is `altered` and stays in flight, so that a copy with a changed payload cannot discredit the loop.
    */
   receive(packet: Uint8Array, nowMs: number): 'returned' | 'altered' | undefined {
     if (this.#inFlight.size === 0) return undefined;
     const key = gammaKeyOf(packet);
     const loop = this.#inFlight.get(key);
     if (loop === undefined) return undefined;
-    this.#inFlight.delete(key); // also its replay protection
-    const intact = this.options.sphinx.recover(loop.recovery, packet) !== undefined;
-    this.counts[intact ? 'returned' : 'altered'] += 1;
-    const excessMs = intact ? Math.max(0, nowMs - loop.sentMs - loop.delayMs) : undefined;
-    this.options.onResult?.({ route: loop.route, returned: intact, excessMs });
-    return intact ? 'returned' : 'altered';
+    if (this.options.sphinx.recover(loop.recovery, packet) === undefined) {
+      this.counts.altered += 1;
+      return 'altered';
+    }
+    this.#inFlight.delete(key);
+    this.counts.returned += 1;
+    const excessMs = Math.max(0, nowMs - loop.sentMs - loop.delayMs);
+    this.options.onResult?.({ route: loop.route, returned: true, excessMs });
+    return 'returned';
   }
 
   /** Gives up on loops that are overdue. */

@@ -1,0 +1,44 @@
+/**
+ * What a mix or gateway counts. Nothing here has a label that names a peer, a client or a kind of traffic.
+ * @module
+ */
+import type { Counter, Histogram } from 'prom-client';
+import type { Metrics } from '../metrics.ts';
+import { NODE_DROPS, type NodeDrop } from '../mixing/index.ts';
+
+const EXCESS_BUCKETS_MS = [1, 2, 5, 10, 20, 50, 100, 250, 1000, 5000];
+
+export class NodeMetrics {
+  /** Packets that arrived on links, by the kind of link. */
+  readonly received: Counter<'from'>;
+  /** Packets handed to a link, by the kind of link. */
+  readonly forwarded: Counter<'to'>;
+  readonly #dropped: Counter<'reason'>;
+  /** Packets that ended here as they should: drop traffic at gateways. */
+  readonly ended: Counter;
+  readonly loopsSent: Counter;
+  readonly loopsReturned: Counter;
+  readonly loopsLost: Counter;
+  /** How much longer a loop took than the delays in its header. */
+  readonly loopExcessMs: Histogram;
+
+  constructor(readonly registry: Metrics) {
+    this.received = registry.counter('packets_received_total', 'Packets that arrived on links', ['from']);
+    this.forwarded = registry.counter('packets_forwarded_total', 'Packets sent on', ['to']);
+    this.#dropped = registry.counter('packets_dropped_total', 'Packets dropped, by reason', ['reason']);
+    this.ended = registry.counter('packets_ended_total', 'Packets whose last hop was here (drop traffic)');
+    this.loopsSent = registry.counter('node_loops_sent_total', 'Own loops sent');
+    this.loopsReturned = registry.counter('node_loops_returned_total', 'Own loops that came back intact');
+    this.loopsLost = registry.counter('node_loops_lost_total', 'Own loops given up');
+    this.loopExcessMs = registry.histogram(
+      'node_loop_excess_ms',
+      'Time of an own loop beyond the delays in its header',
+      EXCESS_BUCKETS_MS,
+    );
+    for (const reason of NODE_DROPS) this.#dropped.inc({ reason }, 0);
+  }
+
+  drop(reason: NodeDrop): void {
+    this.#dropped.inc({ reason });
+  }
+}

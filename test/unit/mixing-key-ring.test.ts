@@ -1,0 +1,246 @@
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { createCrypto } from '../../lib/crypto/index.ts';
+import { type Log, silentLog } from '../../lib/log.ts';
+import { type KeyRingOptions, SphinxKeyRing } from '../../lib/mixing/index.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+
+const crypto = createCrypto('fastest');
+const rng = seededRng(11);
+const epochMs = 60_000;
+const graceMs = epochMs / 6;
+/** Middle of epoch 1000. */
+const middleMs = 1000 * epochMs + epochMs / 2;
+
+function optionsIn(dir: string, changes: Partial<KeyRingOptions> = {}): KeyRingOptions {
+  return { dir, crypto, rng, log: silentLog, epochMs, bootId: 'boot-1', maxUnwrapsPerSecond: 100, ...changes };
+}
+
+const hexKey = (ring: SphinxKeyRing, epoch: number, wallMs: number) =>
+  Buffer.from(ring.publicKey(epoch, wallMs) ?? []).toString('hex');
+const epochsOf = (ring: SphinxKeyRing, wallMs: number) => ring.candidates(wallMs).map((key) => key.epoch);
+
+t.test('the key of an epoch is accepted from Δ before it to Δ after it, the current one first', (t) => {
+  const ring = SphinxKeyRing.open(optionsIn(t.testdir()), middleMs);
+  t.strictSame(epochsOf(ring, middleMs), [1000]);
+  const endMs = 1001 * epochMs;
+  t.strictSame(epochsOf(ring, endMs - graceMs - 1), [1000]);
+  t.strictSame(epochsOf(ring, endMs - graceMs), [1000, 1001]);
+  t.strictSame(epochsOf(ring, endMs - 1), [1000, 1001]);
+  t.strictSame(epochsOf(ring, endMs), [1001, 1000]);
+  t.strictSame(epochsOf(ring, endMs + graceMs - 1), [1001, 1000]);
+  t.strictSame(epochsOf(ring, endMs + graceMs), [1001]);
+  t.end();
+});
+
+t.test('keys are made two epochs ahead and stay the same when their time comes', (t) => {
+  const ring = SphinxKeyRing.open(optionsIn(t.testdir()), middleMs);
+  const ahead = [1000, 1001, 1002].map((epoch) => hexKey(ring, epoch, middleMs));
+  t.equal(new Set(ahead).size, 3);
+  t.equal(hexKey(ring, 1003, middleMs), '', 'no further');
+  const laterMs = middleMs + 2 * epochMs;
+  t.equal(hexKey(ring, 1002, laterMs), ahead[2]);
+  const active = ring.candidates(laterMs)[0];
+  t.equal(Buffer.from(crypto.x25519Base(active?.secret ?? new Uint8Array(32))).toString('hex'), ahead[2]);
+  t.end();
+});
+
+t.test('an old key is erased with its journal, from memory and from disk', (t) => {
+  const dir = t.testdir();
+  const ring = SphinxKeyRing.open(optionsIn(dir), middleMs);
+  const secret = ring.candidates(middleMs)[0]?.secret as Uint8Array;
+  const hex = Buffer.from(secret).toString('hex');
+  t.ok(readFileSync(join(dir, 'sphinx-keys.json'), 'utf8').includes(hex));
+  t.ok(existsSync(join(dir, 'replay-1000.tags')));
+  ring.advance(1001 * epochMs + graceMs);
+  t.ok(secret.every((byte) => byte === 0));
+  t.notOk(readFileSync(join(dir, 'sphinx-keys.json'), 'utf8').includes(hex));
+  t.notOk(existsSync(join(dir, 'replay-1000.tags')));
+  t.end();
+});
+
+t.test('key file and journal are for the owner only', { skip: process.platform === 'win32' }, (t) => {
+  const dir = join(t.testdir(), 'deep');
+  SphinxKeyRing.open(optionsIn(dir), middleMs);
+  t.equal(statSync(dir).mode & 0o077, 0);
+  for (const file of readdirSync(dir)) t.equal(statSync(join(dir, file)).mode & 0o077, 0, file);
+  t.end();
+});
+
+/** A ring that accepted one tag under key 1000, then was killed (`flush`) or stopped (`close`). */
+function usedRing(t: Test, end: 'flush' | 'close') {
+  const dir = t.testdir();
+  const ring = SphinxKeyRing.open(optionsIn(dir), middleMs);
+  const tag = rng.bytes(32);
+  t.equal(ring.candidates(middleMs)[0]?.guard.admit(tag), 'fresh');
+  const keys = [1000, 1001].map((epoch) => hexKey(ring, epoch, middleMs));
+  if (end === 'close') ring.close();
+  else t.ok(ring.flush());
+  return { dir, tag, keys, journal: join(dir, 'replay-1000.tags') };
+}
+
+function checkKept(t: Test, ring: SphinxKeyRing, tag: Uint8Array, keys: readonly string[]) {
+  t.strictSame(
+    [1000, 1001].map((epoch) => hexKey(ring, epoch, middleMs)),
+    keys,
+    'keys kept',
+  );
+  t.equal(ring.candidates(middleMs)[0]?.guard.admit(tag), 'replay', 'the tag is remembered');
+  t.equal(ring.replaced, 0);
+}
+
+function checkReplaced(t: Test, ring: SphinxKeyRing, keys: readonly string[]) {
+  t.not(hexKey(ring, 1000, middleMs), keys[0], 'a new key where packets were accepted');
+  t.equal(hexKey(ring, 1001, middleMs), keys[1], 'one never used is kept');
+  t.equal(ring.replaced, 1);
+}
+
+t.test('killed and restarted in the same boot: keys kept, replays refused', (t) => {
+  const { dir, tag, keys } = usedRing(t, 'flush');
+  checkKept(t, SphinxKeyRing.open(optionsIn(dir), middleMs + 5), tag, keys);
+  t.end();
+});
+
+t.test('killed and restarted after a reboot: the used key is replaced', (t) => {
+  const { dir, keys } = usedRing(t, 'flush');
+  checkReplaced(t, SphinxKeyRing.open(optionsIn(dir, { bootId: 'boot-2' }), middleMs), keys);
+  t.end();
+});
+
+t.test('no boot id counts as a reboot', (t) => {
+  const { dir, keys } = usedRing(t, 'flush');
+  checkReplaced(t, SphinxKeyRing.open(optionsIn(dir, { bootId: undefined }), middleMs), keys);
+  t.end();
+});
+
+t.test('stopped cleanly and restarted after a reboot: keys kept, once', (t) => {
+  const { dir, tag, keys } = usedRing(t, 'close');
+  checkKept(t, SphinxKeyRing.open(optionsIn(dir, { bootId: 'boot-2' }), middleMs), tag, keys);
+  const again = SphinxKeyRing.open(optionsIn(dir, { bootId: 'boot-3' }), middleMs);
+  t.equal(again.replaced, 1, 'the second start was not followed by a clean stop');
+  t.end();
+});
+
+t.test('a journal cut short: whole records count, the rest is overwritten', (t) => {
+  const { dir, tag, keys, journal } = usedRing(t, 'flush');
+  appendFileSync(journal, Buffer.alloc(3, 0xaa));
+  const ring = SphinxKeyRing.open(optionsIn(dir), middleMs);
+  checkKept(t, ring, tag, keys);
+  const another = rng.bytes(32);
+  t.equal(ring.candidates(middleMs)[0]?.guard.admit(another), 'fresh');
+  t.ok(ring.flush());
+  const third = SphinxKeyRing.open(optionsIn(dir), middleMs);
+  t.equal(third.candidates(middleMs)[0]?.guard.admit(another), 'replay');
+  t.end();
+});
+
+const damages: Readonly<Record<string, (journal: string) => void>> = {
+  missing: (journal) => rmSync(journal),
+  'cut within its header': (journal) => truncateSync(journal, 20),
+  'with another magic': (journal) => writeFileSync(journal, Buffer.alloc(40)),
+  'of another key': (journal) => {
+    const bytes = readFileSync(journal);
+    bytes[20] = (bytes[20] ?? 0) ^ 1;
+    writeFileSync(journal, bytes);
+  },
+};
+for (const [name, damage] of Object.entries(damages)) {
+  t.test(`a journal ${name}: the key is replaced`, (t) => {
+    const { dir, keys, journal } = usedRing(t, 'flush');
+    damage(journal);
+    checkReplaced(t, SphinxKeyRing.open(optionsIn(dir), middleMs), keys);
+    t.end();
+  });
+}
+
+t.test('another length of epoch: all keys are replaced, without complaint', (t) => {
+  const { dir, keys } = usedRing(t, 'close');
+  const ring = SphinxKeyRing.open(optionsIn(dir, { epochMs: 2 * epochMs }), middleMs);
+  t.notOk(keys.includes(hexKey(ring, 500, middleMs)));
+  t.equal(ring.candidates(middleMs).length, 1);
+  t.end();
+});
+
+t.test('a damaged key file is a clear error', (t) => {
+  const dir = t.testdir({ 'sphinx-keys.json': '{"format":1' });
+  t.throws(() => SphinxKeyRing.open(optionsIn(dir), middleMs), { code: 'IDENTITY', message: /damaged/ });
+  t.end();
+});
+
+t.test('the clock steps back over a turn: the key of that epoch is accepted again only if it was kept', (t) => {
+  const ring = SphinxKeyRing.open(optionsIn(t.testdir()), middleMs);
+  const tag = rng.bytes(32);
+  t.equal(ring.candidates(middleMs)[0]?.guard.admit(tag), 'fresh');
+  const first = hexKey(ring, 1000, middleMs);
+  const turnMs = 1001 * epochMs;
+  t.strictSame(epochsOf(ring, turnMs + 1), [1001, 1000]);
+  t.strictSame(epochsOf(ring, turnMs - 1), [1000, 1001]);
+  t.equal(ring.candidates(turnMs - 1)[0]?.guard.admit(tag), 'replay');
+  ring.advance(turnMs + graceMs); // now it is erased
+  t.strictSame(epochsOf(ring, middleMs), [1000], 'a step far back');
+  t.not(hexKey(ring, 1000, middleMs), first, 'gets a new key');
+  t.end();
+});
+
+t.test('the clock jumps a year ahead and back: no heap of keys', (t) => {
+  const dir = t.testdir();
+  const ring = SphinxKeyRing.open(optionsIn(dir), middleMs);
+  for (let jump = 0; jump < 20; jump++) {
+    ring.advance(middleMs + jump * 1e10);
+    ring.advance(middleMs);
+  }
+  t.strictSame(epochsOf(ring, middleMs), [1000]);
+  const stored = JSON.parse(readFileSync(join(dir, 'sphinx-keys.json'), 'utf8')) as { keys: unknown[] };
+  t.ok(stored.keys.length <= 4);
+  t.end();
+});
+
+t.test('an accepted tag is on disk when flush says so, and a full disk is not a flush', (t) => {
+  const dir = t.testdir();
+  const ring = SphinxKeyRing.open(optionsIn(dir, { maxUnwrapsPerSecond: 1000 }), middleMs);
+  const guard = ring.candidates(middleMs)[0]?.guard;
+  const journal = join(dir, 'replay-1000.tags');
+  const emptyBytes = statSync(journal).size;
+  guard?.admit(rng.bytes(32));
+  guard?.admit(rng.bytes(32));
+  t.equal(statSync(journal).size, emptyBytes, 'pending');
+  t.ok(ring.flush());
+  t.equal(statSync(journal).size, emptyBytes + 16);
+  guard?.journal.close(); // every write fails from here on
+  t.equal(guard?.admit(rng.bytes(32)), 'fresh');
+  t.notOk(ring.flush());
+  let verdict: string | undefined;
+  for (let n = 0; n < 9000 && verdict !== 'journal'; n++) verdict = guard?.admit(rng.bytes(32));
+  t.equal(verdict, 'journal', 'refuses when the pending tags have no room');
+  t.equal(guard?.journal.pendingTags, 8192);
+  t.end();
+});
+
+t.test('a disk that refuses a new key: logged, the old keys go on, and later it works', (t) => {
+  const dir = join(t.testdir(), 'keys');
+  mkdirSync(dir);
+  const errors: string[] = [];
+  const log: Log = { ...silentLog, error: (_fields, message) => errors.push(message) };
+  const ring = SphinxKeyRing.open(optionsIn(dir, { log }), middleMs);
+  const openMs = 1001 * epochMs - graceMs;
+  // a folder in place of the new key's journal: creating the file fails whoever the user is
+  mkdirSync(join(dir, 'replay-1001.tags', 'x'), { recursive: true });
+  t.strictSame(epochsOf(ring, openMs), [1000]);
+  t.equal(errors.length, 1);
+  t.strictSame(epochsOf(ring, openMs + 10), [1000]);
+  t.equal(errors.length, 1, 'not tried for each packet');
+  rmSync(join(dir, 'replay-1001.tags'), { recursive: true });
+  t.strictSame(epochsOf(ring, openMs + 1000), [1000, 1001]);
+  t.end();
+});
