@@ -1,0 +1,58 @@
+/**
+ * The network-requester: sessions of the mixnet on one side, sites on the other.
+ * @module
+ */
+import type { Components, Running } from '../lib/components.ts';
+import { asMixError } from '../lib/errors.ts';
+import { serveLocalHttp } from '../lib/http.ts';
+import { egressLimits, type RequesterConfig } from './config.ts';
+import { Egress } from './egress.ts';
+import { RequesterMixnet } from './mixnet.ts';
+import { SystemResolver } from './resolver.ts';
+
+export { RequesterConfig } from './config.ts';
+
+export interface RunningRequester extends Running {
+  readonly identity: string;
+  readonly metricsUrl: string;
+  /** Whether sessions can come. */
+  readonly ready: () => boolean;
+}
+
+/**
+ * Starts a requester. Resolves when it has its keys and its metrics page; it joins the network in the background.
+ * Throws MixError CONFIG, IDENTITY or LISTEN.
+ */
+export async function startRequester(config: RequesterConfig, components: Components): Promise<RunningRequester> {
+  const { clock, log, metrics } = components;
+  const mixnet = await RequesterMixnet.start(config, components);
+  const egress = new Egress({
+    components,
+    allowPrivate: config.allowPrivate,
+    limits: egressLimits(config),
+    resolver: new SystemResolver({ clock, limits: { timeoutMs: config.dnsTimeoutMs } }),
+  });
+  const page = await serveLocalHttp({
+    listen: config.metricsListen,
+    log,
+    routes: { '/metrics': async () => ({ type: metrics.registry.contentType, body: await metrics.text() }) },
+  }).catch(async (error: unknown) => {
+    await mixnet.stop();
+    throw error;
+  });
+  mixnet.serve(egress.accept).then(
+    () => log.info({}, 'requester is connected'),
+    (error: unknown) => log.error({ reason: asMixError(error).message }, 'the requester cannot join the network'),
+  );
+  if (config.allowPrivate) log.warn({}, 'private and loopback addresses are let through');
+  return {
+    identity: mixnet.identity,
+    metricsUrl: `${page.url}/metrics`,
+    ready: () => mixnet.ready,
+    stop: async () => {
+      egress.stop();
+      await mixnet.stop();
+      await page.close();
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * The proxy: the front door for applications on one side, the mixnet on the other, and a page about both.
+ * @module
+ */
+import type { Components, Running } from '../lib/components.ts';
+import { frontLimits, type ProxyConfig } from './config.ts';
+import { startFront } from './front.ts';
+import { ProxyMixnet } from './mixnet.ts';
+import { ReplyMeter } from './reply-meter.ts';
+import { startStatusServer } from './status.ts';
+import { statusOf } from './status-of.ts';
+
+export { ProxyConfig } from './config.ts';
+export type { Status } from './status.ts';
+
+export interface RunningProxy extends Running {
+  /** `host:port` of the SOCKS port. */
+  readonly socks: string;
+  readonly statusUrl: string;
+  readonly metricsUrl: string;
+  /** Whether a SOCKS request made now would find a way. */
+  readonly ready: () => boolean;
+}
+
+/**
+ * Starts a proxy. Resolves when it listens; requests fail truthfully until there is a way through the network. Throws
+ * MixError CONFIG or LISTEN.
+ */
+export async function startProxy(config: ProxyConfig, components: Components): Promise<RunningProxy> {
+  const { clock, log, metrics } = components;
+  const startedMs = clock.nowMs();
+  const mixnet = await ProxyMixnet.start(config, components);
+  const parts: Running[] = [mixnet];
+  const stop = async () => {
+    for (const part of parts.reverse()) await part.stop();
+  };
+  try {
+    const front = await startFront({
+      listen: config.socksListen,
+      opener: mixnet,
+      components,
+      limits: frontLimits(config),
+      allowPrivate: config.allowPrivate,
+    });
+    parts.push(front);
+    const replies = new ReplyMeter(clock, () => mixnet.hub?.sessions() ?? []);
+    const status = () => statusOf({ config, components, mixnet, front, replies, startedMs });
+    parts.push({ stop: async () => replies.stop() });
+    const page = await startStatusServer({ listen: config.statusListen, status, metrics, log });
+    parts.push({ stop: () => page.close() });
+    log.info({ socks: front.listen, status: page.url }, 'proxy is running');
+    return {
+      socks: front.listen,
+      statusUrl: page.url,
+      metricsUrl: `${page.url}/metrics`,
+      ready: () => mixnet.ready,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Gathers the status of a running proxy from its parts.
+ * @module
+ */
+import type { Components } from '../lib/components.ts';
+import type { NodeEntry } from '../lib/directory/index.ts';
+import type { LaneStats } from '../lib/link/index.ts';
+import type { ProxySession, SurbSupplyStats } from '../lib/session/index.ts';
+import { VERSION } from '../lib/version.ts';
+import type { ProxyConfig } from './config.ts';
+import type { Front } from './front.ts';
+import type { ProxyMixnet } from './mixnet.ts';
+import type { ReplyMeter } from './reply-meter.ts';
+import type { NodeStatus, RateStatus, SessionStatus, Status, SurbStatus } from './status.ts';
+
+export interface ProxyParts {
+  readonly config: ProxyConfig;
+  readonly components: Components;
+  readonly mixnet: ProxyMixnet;
+  readonly front: Front;
+  readonly replies: ReplyMeter;
+  /** `clock.nowMs()` at the start. */
+  readonly startedMs: number;
+}
+
+const STOPPED: RateStatus = { set: 0, measured: 0 };
+
+/** The status as of now. */
+export function statusOf(parts: ProxyParts): Status {
+  const { config, components, mixnet, front } = parts;
+  const topology = mixnet.directory.topology();
+  const sessions = mixnet.hub?.sessions() ?? [];
+  const lateness = mixnet.endpoint?.stats().link?.lateness;
+  return {
+    ready: mixnet.ready,
+    version: VERSION,
+    uptimeSeconds: (components.clock.nowMs() - parts.startedMs) / 1000,
+    socks: front.listen,
+    network: {
+      name: mixnet.network.name,
+      trafficClass: config.trafficClass,
+      downlink: config.downlink,
+      payloadBytes: topology?.params.payloadBytes ?? null,
+      meanDelayMs: topology?.params.meanDelayMs ?? null,
+    },
+    epoch: topology?.epoch ?? null,
+    crypto: components.crypto.backends,
+    gateway: gatewayStatus(mixnet),
+    nodes: topology?.nodes.map((node) => nodeStatus(node, mixnet)) ?? [],
+    rates: ratesOf(parts),
+    lateness: lateness === undefined ? null : { p50Ms: lateness.p50Ms, p99Ms: lateness.p99Ms, maxMs: lateness.maxMs },
+    streams: front.streams(),
+    sessions: sessions.map((session) => sessionStatus(session, mixnet)),
+    surbs: surbStatus(sessions.map((session) => session.surbStats())),
+  };
+}
+
+function gatewayStatus({ endpoint }: ProxyMixnet): Status['gateway'] {
+  return endpoint?.gateway === undefined ? null : { name: endpoint.gateway.name, link: endpoint.linkState };
+}
+
+function nodeStatus(node: NodeEntry, { endpoint }: ProxyMixnet): NodeStatus {
+  const { health, loopsSent, loopsReturned } = endpoint?.health(node.id) ?? {
+    health: 1,
+    loopsSent: 0,
+    loopsReturned: 0,
+  };
+  const { name, role, layer = null } = node;
+  return { name, role, layer, health, excluded: false, loopsSent, loopsReturned };
+}
+
+function ratesOf({ mixnet, config, replies }: ProxyParts): Status['rates'] {
+  const { endpoint, hub } = mixnet;
+  if (endpoint === undefined) return { main: STOPPED, loop: STOPPED, drop: STOPPED, reply: STOPPED };
+  const { loop, drop } = endpoint.stats();
+  // In burst mode replies have no clock.
+  const replySet = config.downlink === 'steady' ? endpoint.trafficClass.replyRate : 0;
+  return {
+    main: laneRate(hub?.laneStats()),
+    loop: laneRate(loop),
+    drop: laneRate(drop),
+    reply: { set: replySet, measured: replies.perSecond() },
+  };
+}
+
+function laneRate(stats: LaneStats | undefined): RateStatus {
+  return stats === undefined ? STOPPED : { set: stats.set, measured: stats.measured };
+}
+
+function sessionStatus(session: ProxySession, { hub }: ProxyMixnet): SessionStatus {
+  const stats = session.stats();
+  return {
+    state: session.state,
+    requester: hub?.requester?.name ?? '',
+    streamsOpen: stats.streamsOpen,
+    roundTripMs: stats.smoothedRttMs,
+    lossRatio: stats.lossRatio,
+    packetsSent: stats.packetsSent,
+    packetsReceived: stats.packetsReceived,
+    bytesSent: stats.bytesSent,
+    bytesDelivered: stats.bytesDelivered,
+  };
+}
+
+function surbStatus(all: readonly SurbSupplyStats[]): SurbStatus {
+  const sum = (pick: (stats: SurbSupplyStats) => number) => all.reduce((total, stats) => total + pick(stats), 0);
+  return {
+    created: sum((stats) => stats.created),
+    used: sum((stats) => stats.used),
+    expired: sum((stats) => stats.expired),
+    inFlight: sum((stats) => stats.inFlight),
+    stock: sum((stats) => stats.position),
+    target: sum((stats) => stats.target),
+  };
+}
