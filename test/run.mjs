@@ -1,0 +1,105 @@
+/**
+ * Runs the tests and ends with one line for people and programs: `N passed, N failed` (and `, N skipped`), which counts
+ * assertions. Unit, property and integration tests run two files at a time; system tests, each a network of a dozen
+ * processes, one at a time. `node test/run.mjs PATH...` runs only those files.
+ * @module
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const tapBin = `${root}node_modules/tap/dist/esm/run.mjs`;
+const tapClass = `${root}node_modules/@tapjs/test/test-built/dist/esm/index.js`;
+
+/** The test files below `test/<kind>`. */
+function testFiles(kind) {
+  const folder = `test/${kind}`;
+  if (!existsSync(root + folder)) return [];
+  const entries = readdirSync(root + folder, { recursive: true, encoding: 'utf8' });
+  return entries.filter((name) => name.endsWith('.test.ts')).map((name) => `${folder}/${name}`);
+}
+
+/** A fresh install has tap with its own TypeScript plugin; `.taprc` leaves that out, which takes one build. */
+function buildTapIfNew() {
+  if (existsSync(tapClass) && !readFileSync(tapClass, 'utf8').includes("from '@tapjs/typescript'")) return true;
+  const build = spawnSync(process.execPath, [tapBin, 'build'], { cwd: root, encoding: 'utf8' });
+  if (build.status !== 0) process.stdout.write(`${build.stdout}${build.stderr}tap build failed\n`);
+  return build.status === 0;
+}
+
+/**
+ * Prints a TAP stream as it comes: a line per test file, and every failed assertion with its details. Parents of a failed
+ * assertion fail too, with details that say nothing new; a line with deeper lines right before it is such a parent.
+ */
+class Report {
+  counts = { pass: 0, fail: 0, skip: 0 };
+  #deepest = 0;
+  #detailsIndent = -1;
+  #path = [];
+
+  line(text) {
+    const indent = text.search(/\S/);
+    if (indent < 0) return;
+    if (this.#detailsIndent >= 0) {
+      process.stdout.write(`${text}\n`);
+      if (indent === this.#detailsIndent && text.endsWith('...')) this.#detailsIndent = -1;
+      return;
+    }
+    const named = /^\s*# Subtest: (.*)/.exec(text)?.[1];
+    if (named !== undefined) this.#path[indent / 4] = named;
+    const result = /^\s*(not )?ok \d+ - (.*)/.exec(text);
+    if (result !== null) this.#result(indent, result[1] === undefined, result[2], text);
+    const summary = /^# \{ total: .*\}/.exec(text)?.[0];
+    if (summary !== undefined) this.#summary(summary);
+    if (/^Bail out!/.test(text.trim())) process.stdout.write(`${text}\n`);
+  }
+
+  #result(indent, ok, name, text) {
+    const parent = this.#deepest > indent;
+    this.#deepest = indent;
+    if (indent === 0) process.stdout.write(`${ok ? 'ok  ' : 'FAIL'} ${name.replace(/# time=(.*)/, '($1)')}\n`);
+    if (ok || parent || / # (TODO|SKIP)/.test(text)) return;
+    process.stdout.write(`\nnot ok: ${[...this.#path.slice(0, indent / 4), name].join(' > ')}\n`);
+    this.#detailsIndent = indent + 2;
+  }
+
+  #summary(text) {
+    for (const kind of ['pass', 'fail', 'skip']) {
+      this.counts[kind] += Number(new RegExp(`\\b${kind}: (\\d+)`).exec(text)?.[1] ?? 0);
+    }
+  }
+}
+
+/** Runs files under tap; resolves with the counts. A run that failed without a failed assertion counts as one failure. */
+function runTap(files, jobs) {
+  const report = new Report();
+  if (files.length === 0) return Promise.resolve(report.counts);
+  return new Promise((resolve) => {
+    const args = [tapBin, 'run', '--reporter=tap', `--jobs=${jobs}`, ...files];
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    createInterface({ input: child.stdout }).on('line', (line) => report.line(line));
+    child.on('close', (code) => {
+      const { counts } = report;
+      if ((code !== 0 || counts.pass === 0) && counts.fail === 0) counts.fail = 1;
+      resolve(counts);
+    });
+  });
+}
+
+const wanted = process.argv.slice(2);
+const pick = (kinds) => kinds.flatMap(testFiles).filter((file) => wanted.length === 0 || wanted.includes(file));
+const total = { pass: 0, fail: 0, skip: 0 };
+if (buildTapIfNew()) {
+  for (const [kinds, jobs] of [
+    [['unit', 'property', 'integration'], 2],
+    [['system'], 1],
+  ]) {
+    const counts = await runTap(pick(kinds), jobs);
+    for (const kind of Object.keys(total)) total[kind] += counts[kind];
+  }
+}
+const skipped = total.skip > 0 ? `, ${total.skip} skipped` : '';
+process.stdout.write(`\n${total.pass} passed, ${total.fail} failed${skipped}\n`);
+process.exitCode = total.fail === 0 && total.pass > 0 ? 0 : 1;
