@@ -9,7 +9,8 @@ import { ed25519, x25519 } from '@noble/curves/ed25519.js';
 import { blake2b } from '@noble/hashes/blake2.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256, sha512 } from '@noble/hashes/sha2.js';
+import { concatBytes, constantTimeEqual, toHex } from '../bytes.ts';
 import { expectHkdfInput, expectLength, isProperSignature, lowOrderPoint } from './checks.ts';
 import type { Primitives } from './types.ts';
 
@@ -26,11 +27,22 @@ function multiply(secret: Uint8Array, point: Uint8Array): Uint8Array {
   }
 }
 
-/** RFC 8032's own rule, with the cofactor and canonical encodings, which is libsodium's as well. */
+const { Point } = ed25519;
+
+/**
+ * RFC 8032 section 5.1.7 without the cofactor, as libsodium and OpenSSL do it: S·B - k·A must encode to R. (noble's own
+ * `verify` multiplies by the cofactor first, and so accepts some signatures of dishonest signers that the others refuse.)
+ */
 function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (!isProperSignature(publicKey, signature)) return false;
+  const commitment = signature.subarray(0, 32);
   try {
-    return ed25519.verify(signature, message, publicKey, { zip215: false });
+    const s = Point.Fn.fromBytes(signature.subarray(32));
+    const key = Point.fromBytes(publicKey);
+    const digest = sha512(concatBytes(commitment, publicKey, message)).reverse();
+    const challenge = Point.Fn.create(BigInt(`0x${toHex(digest)}`));
+    const expected = Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(challenge));
+    return constantTimeEqual(expected.toBytes(), commitment);
   } catch {
     return false;
   }

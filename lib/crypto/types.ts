@@ -15,7 +15,7 @@ export interface X25519 {
   x25519Base(secret32: Uint8Array): Uint8Array;
 }
 
-/** RFC 8032. Verification is the cofactored one, and refuses points of small order or in a non-canonical encoding. */
+/** RFC 8032. Verification is without the cofactor, and refuses points of small order or in a non-canonical encoding. */
 export interface Ed25519 {
   ed25519PublicKey(seed32: Uint8Array): Uint8Array;
   ed25519Sign(seed32: Uint8Array, message: Uint8Array): Uint8Array;
