@@ -34,13 +34,16 @@ export const DirectoryConfig = z.strictObject({
   epochSeconds: z
     .int()
     .min(5)
-    .default(DEFAULT_PARAMS.epochMs / 1000)
-    .describe('length of an epoch'),
+    .max(7 * 86_400)
+    .optional()
+    .describe(`length of an epoch; fixed once network.json is made (default ${DEFAULT_PARAMS.epochMs / 1000})`),
   payloadBytes: z
     .int()
     .refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`)
-    .default(DEFAULT_PARAMS.payloadBytes)
-    .describe(`plaintext bytes of every packet: ${PAYLOAD_SIZES.join(', ')}`),
+    .optional()
+    .describe(
+      `plaintext bytes of every packet: ${PAYLOAD_SIZES.join(', ')}; fixed once network.json is made (default ${DEFAULT_PARAMS.payloadBytes})`,
+    ),
   meanDelayMs: z.number().min(0).max(600_000).default(DEFAULT_PARAMS.meanDelayMs).describe('mean delay at each mix'),
   maxDelayMs: z
     .number()

@@ -28,6 +28,8 @@ export interface VerifiedConsensus {
 /** A descriptor whose signature holds. */
 export interface VerifiedDescriptor {
   readonly descriptor: Descriptor;
+  /** The bytes that were signed, as text. */
+  readonly payload: string;
   readonly text: string;
 }
 
@@ -70,7 +72,7 @@ export class Verifier {
     }
     const signers = validSigners('descriptor', envelope, new Set([descriptor.identity]), this.crypto);
     if (signers.size === 0) throw new DocumentRefused('bad-signature', 'descriptor: is not signed by its identity');
-    return { descriptor, text };
+    return { descriptor, payload: envelope.payload, text };
   }
 
   #requireThreshold(envelope: Envelope): void {

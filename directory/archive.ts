@@ -1,0 +1,91 @@
+/**
+ * What an authority keeps on disk: the descriptors it took, and every consensus it signed, written before it is served.
+ * The file of a consensus is the record that its epoch is used up.
+ *
+ *     DIR/descriptors/<identity>.json
+ *     DIR/consensus/<epoch>.json
+ * @module
+ */
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { IdentityHex } from '../lib/bytes.ts';
+import { createFileDurably, writeFileAtomic } from '../lib/directory/index.ts';
+
+/** Consensus files kept; older ones are deleted. */
+export const CONSENSUSES_KEPT = 48;
+
+export class Archive {
+  readonly #descriptors: string;
+  readonly #consensuses: string;
+
+  constructor(readonly dir: string) {
+    this.#descriptors = join(dir, 'descriptors');
+    this.#consensuses = join(dir, 'consensus');
+  }
+
+  /** Makes the folders and clears away what a crash left half written. */
+  async open(): Promise<void> {
+    for (const folder of [this.#descriptors, this.#consensuses]) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      for (const name of await readdir(folder)) {
+        if (name.endsWith('.draft')) await rm(join(folder, name), { force: true });
+      }
+    }
+  }
+
+  async saveDescriptor(identity: IdentityHex, text: string): Promise<void> {
+    await writeFileAtomic(this.#descriptorFile(identity), text);
+  }
+
+  async deleteDescriptor(identity: IdentityHex): Promise<void> {
+    await rm(this.#descriptorFile(identity), { force: true });
+  }
+
+  /** The texts of all descriptors, by file. */
+  async descriptors(): Promise<Map<string, string>> {
+    const names = (await readdir(this.#descriptors)).filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).sort();
+    return new Map(
+      await Promise.all(
+        names.map(async (name): Promise<[string, string]> => {
+          return [name, await readFile(join(this.#descriptors, name), 'utf8')];
+        }),
+      ),
+    );
+  }
+
+  /** Records a signed consensus for good; false when there is one of that epoch already, which then is the one. */
+  async recordConsensus(epoch: number, text: string): Promise<boolean> {
+    const created = await createFileDurably(this.#consensusFile(epoch), text, 0o644);
+    if (created) await this.#prune();
+    return created;
+  }
+
+  async consensus(epoch: number): Promise<string> {
+    return readFile(this.#consensusFile(epoch), 'utf8');
+  }
+
+  /** Epochs of the recorded consensuses, oldest first. */
+  async epochs(): Promise<number[]> {
+    const names = await readdir(this.#consensuses);
+    return names
+      .flatMap((name) => {
+        const match = /^(\d{1,15})\.json$/.exec(name);
+        return match === null ? [] : [Number(match[1])];
+      })
+      .sort((a, b) => a - b);
+  }
+
+  async #prune(): Promise<void> {
+    for (const epoch of (await this.epochs()).slice(0, -CONSENSUSES_KEPT)) {
+      await rm(this.#consensusFile(epoch), { force: true });
+    }
+  }
+
+  #descriptorFile(identity: IdentityHex): string {
+    return join(this.#descriptors, `${identity}.json`);
+  }
+
+  #consensusFile(epoch: number): string {
+    return join(this.#consensuses, `${epoch}.json`);
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * One authority: holds the descriptors, and signs at most one consensus per epoch.
+ *
+ * The first consensus is made as soon as the configured minimums have announced. Later ones list whoever has announced
+ * for their epoch, as long as a packet still finds a route; before that nothing is signed, and members go on with the
+ * last one until it expires.
+ * @module
+ */
+import type { IdentityHex } from '../lib/bytes.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Crypto } from '../lib/crypto/index.ts';
+import {
+  epochMsOf,
+  type NodeRecord,
+  signDocument,
+  timing,
+  type VerifiedConsensus,
+  type Verifier,
+} from '../lib/directory/index.ts';
+import { asMixError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { epochAt, epochStartMs, keyGraceMs, type NetworkParams } from '../lib/params.ts';
+import type { Admission } from './admission.ts';
+import type { Archive } from './archive.ts';
+import { buildConsensus, type Minimums, meets, nodesFor, ROUTABLE } from './consensus-builder.ts';
+
+/** Consensuses in memory: the next, the current, and two before. */
+const EPOCHS_SERVED = 4;
+
+export interface AuthorityOptions {
+  readonly verifier: Verifier;
+  readonly admission: Admission;
+  readonly archive: Archive;
+  readonly params: NetworkParams;
+  readonly minimums: Minimums;
+  readonly identitySeed: Uint8Array;
+  readonly clock: Clock;
+  readonly crypto: Crypto;
+  readonly log: Log;
+}
+
+export class Authority {
+  readonly #signed = new Map<number, VerifiedConsensus>();
+  /** No epoch up to this one is signed any more. */
+  #newest = -1;
+  #startedMs = 0;
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(readonly options: AuthorityOptions) {}
+
+  get epochMs(): number {
+    return epochMsOf(this.options.verifier.network);
+  }
+
+  /** Reads what was kept: the authority serves on at once where it was killed. */
+  async open(): Promise<void> {
+    const { archive, admission, clock, log, verifier } = this.options;
+    this.#startedMs = clock.wallMs();
+    await archive.open();
+    for (const [file, text] of await archive.descriptors()) {
+      try {
+        admission.restore(text);
+      } catch (error) {
+        log.warn({ file, problem: asMixError(error).message }, 'kept descriptor not used');
+      }
+    }
+    const epochs = await archive.epochs();
+    // Even a document that can not be read any more has used up its epoch.
+    this.#newest = epochs.at(-1) ?? -1;
+    for (const epoch of epochs.slice(-EPOCHS_SERVED)) {
+      try {
+        this.#serve(verifier.consensus(await archive.consensus(epoch)));
+      } catch (error) {
+        log.warn({ epoch, problem: asMixError(error).message }, 'kept consensus not used');
+      }
+    }
+  }
+
+  /** The consensus of `epoch`, if signed. */
+  consensus(epoch: number): VerifiedConsensus | undefined {
+    return this.#signed.get(epoch);
+  }
+
+  /** The newest consensus whose epoch has begun. */
+  current(): VerifiedConsensus | undefined {
+    const epoch = epochAt(this.options.clock.wallMs(), this.epochMs);
+    return [...this.#signed.values()]
+      .filter(({ consensus }) => consensus.epoch <= epoch)
+      .sort((a, b) => b.consensus.epoch - a.consensus.epoch)[0];
+  }
+
+  /** Takes a descriptor; resolves when it is kept. Rejects with DocumentRefused. */
+  async announce(text: string, proofHex: string | undefined): Promise<void> {
+    const { admission, archive, clock, log } = this.options;
+    const { descriptor, changed } = admission.accept(text, proofHex, clock.wallMs());
+    if (!changed) return;
+    const { identity, role, name } = descriptor;
+    log.debug({ identity, role, name }, 'descriptor accepted');
+    // The latest text by then: two announcements of one node may overtake each other here.
+    await this.#inOrder(async () => {
+      const latest = admission.held.get(identity);
+      if (latest !== undefined) await archive.saveDescriptor(identity, latest.text);
+    });
+    await this.tick();
+  }
+
+  /** Signs what is due. Called on a timer and after each announcement. */
+  tick(): Promise<void> {
+    return this.#inOrder(async () => {
+      const nowMs = this.options.clock.wallMs();
+      await this.#forget(this.options.admission.expire(nowMs));
+      const epoch = epochAt(nowMs, this.epochMs);
+      await this.#signIfDue(epoch, nowMs);
+      await this.#signIfDue(epoch + 1, nowMs);
+    });
+  }
+
+  /** Resolves when what has been begun is done. */
+  settle(): Promise<void> {
+    return this.#work;
+  }
+
+  async #signIfDue(epoch: number, nowMs: number): Promise<void> {
+    if (epoch <= this.#newest) return;
+    const { admission, verifier } = this.options;
+    if (nowMs < timing.signingMs(epoch, this.epochMs, true)) return;
+    const descriptors = [...admission.held.values()].map(({ descriptor }) => descriptor);
+    const nodes = nodesFor(epoch, descriptors, verifier.network);
+    if (!meets(nodes, this.#newest < 0 ? this.options.minimums : ROUTABLE)) return;
+    if (!this.#complete(nodes) && nowMs < this.#waitUntilMs(epoch)) return;
+    await this.#sign(epoch, nodes);
+  }
+
+  /** Whether every node of the last consensus has announced again. */
+  #complete(nodes: readonly NodeRecord[]): boolean {
+    const announced = new Set(nodes.map((node) => node.identity));
+    const last = this.#signed.get(this.#newest)?.consensus.nodes ?? [];
+    return last.every((node) => announced.has(node.identity));
+  }
+
+  /**
+   * How long to wait for nodes that are missing: until shortly before the turn; and when the authority itself has just
+   * come back, for as long as the nodes need to notice.
+   */
+  #waitUntilMs(epoch: number): number {
+    if (this.#newest < 0) return 0;
+    const graceMs = keyGraceMs(this.epochMs);
+    const ownMs = this.#startedMs + Math.min(graceMs / 2, 45_000);
+    return Math.max(timing.signingMs(epoch, this.epochMs, false), ownMs);
+  }
+
+  async #sign(epoch: number, nodes: NodeRecord[]): Promise<void> {
+    const { verifier, params, identitySeed, crypto, archive, log } = this.options;
+    const consensus = buildConsensus(epoch, nodes, params, verifier.networkIdHex);
+    const text = signDocument('consensus', consensus, identitySeed, crypto);
+    const verified = verifier.consensus(text); // what members would refuse must not use up the epoch
+    const recorded = await archive.recordConsensus(epoch, text);
+    this.#newest = Math.max(this.#newest, epoch);
+    if (recorded) {
+      log.info({ epoch, nodes: nodes.length, fromMs: epochStartMs(epoch, this.epochMs) }, 'consensus signed');
+      this.#serve(verified);
+    } else {
+      log.warn({ epoch }, 'a consensus of this epoch was recorded already; serving that one');
+      this.#serve(verifier.consensus(await archive.consensus(epoch)));
+    }
+  }
+
+  #serve(verified: VerifiedConsensus): void {
+    this.#signed.set(verified.consensus.epoch, verified);
+    for (const epoch of this.#signed.keys()) {
+      if (epoch <= verified.consensus.epoch - EPOCHS_SERVED) this.#signed.delete(epoch);
+    }
+  }
+
+  async #forget(identities: readonly IdentityHex[]): Promise<void> {
+    for (const identity of identities) await this.options.archive.deleteDescriptor(identity);
+  }
+
+  /** Runs one thing at a time, in order; a failure is the caller's and does not stop what follows. */
+  #inOrder(run: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(run);
+    this.#work = done.catch(() => {});
+    return done;
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Makes a consensus of descriptors. Pure and deterministic: the same descriptors give the same bytes, in whatever order
+ * they came.
+ * @module
+ */
+import {
+  type Consensus,
+  type Descriptor,
+  epochMsOf,
+  MAX_NODES,
+  type NetworkFile,
+  type NodeRecord,
+  timing,
+} from '../lib/directory/index.ts';
+import { epochStartMs, type NetworkParams } from '../lib/params.ts';
+
+/** How many nodes of each kind. */
+export interface Minimums {
+  readonly mixesPerLayer: number;
+  readonly gateways: number;
+  readonly requesters: number;
+}
+
+/** Without these no packet has a route. */
+export const ROUTABLE: Minimums = { mixesPerLayer: 1, gateways: 1, requesters: 0 };
+
+/**
+ * The nodes of consensus `epoch`: announced for it, with keys for it and the epoch after (for as long it may be in use),
+ * and requesters only together with their gateway.
+ */
+export function nodesFor(epoch: number, descriptors: Iterable<Descriptor>, network: NetworkFile): NodeRecord[] {
+  const fromMs = timing.announcedFromMs(epoch, epochMsOf(network));
+  const fit = [...descriptors].filter(({ publishedMs, sphinxKeys }) => {
+    const has = (wanted: number) => sphinxKeys.some((key) => key.epoch === wanted);
+    return publishedMs >= fromMs && has(epoch) && has(epoch + 1);
+  });
+  const gateways = new Set(fit.filter((node) => node.role === 'gateway').map((node) => node.identity));
+  return fit
+    .filter((node) => node.role !== 'requester' || gateways.has(node.gateway))
+    .map((node) => recordOf(node, epoch))
+    .sort((a, b) => (a.identity < b.identity ? -1 : 1))
+    .slice(0, MAX_NODES);
+}
+
+/** Whether `nodes` are enough. */
+export function meets(nodes: readonly NodeRecord[], minimums: Minimums): boolean {
+  const count = (match: (node: NodeRecord) => boolean) => nodes.filter(match).length;
+  return (
+    [1, 2, 3].every(
+      (layer) => count((node) => node.role === 'mixnode' && node.layer === layer) >= minimums.mixesPerLayer,
+    ) &&
+    count((node) => node.role === 'gateway') >= minimums.gateways &&
+    count((node) => node.role === 'requester') >= minimums.requesters
+  );
+}
+
+export function buildConsensus(
+  epoch: number,
+  nodes: NodeRecord[],
+  params: NetworkParams,
+  networkIdHex: string,
+): Consensus {
+  const startMs = epochStartMs(epoch, params.epochMs);
+  return {
+    version: 1,
+    network: networkIdHex,
+    epoch,
+    validAfterMs: startMs,
+    freshUntilMs: startMs + params.epochMs,
+    validUntilMs: startMs + 2 * params.epochMs,
+    params: { ...params, classes: { ...params.classes } },
+    nodes,
+  };
+}
+
+/** What of a descriptor goes into the consensus: keys for two epochs, no time of making. */
+function recordOf(descriptor: Descriptor, epoch: number): NodeRecord {
+  const { version: _version, network: _network, publishedMs: _publishedMs, ...record } = descriptor;
+  const sphinxKeys = descriptor.sphinxKeys.filter((key) => key.epoch === epoch || key.epoch === epoch + 1);
+  return { ...record, sphinxKeys };
+}

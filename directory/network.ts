@@ -1,0 +1,106 @@
+/**
+ * The authority's side of network.json: checks the one it is given, or makes one for a network of its own.
+ * @module
+ */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { joinHostPort, parseListen } from '../lib/address.ts';
+import type { IdentityHex } from '../lib/bytes.ts';
+import { loadNetworkFile, type NetworkFile, parseNetworkFile, saveNetworkFile } from '../lib/directory/index.ts';
+import { MixError } from '../lib/errors.ts';
+import { DEFAULT_PARAMS, type NetworkParams } from '../lib/params.ts';
+import type { DirectoryConfig } from './config.ts';
+
+/** Where the file is. */
+export function networkPath(config: DirectoryConfig): string {
+  return config.networkFile ?? join(config.dir, 'network.json');
+}
+
+/** The network in the file; undefined when there is no file yet. Throws when it is not this authority's. */
+export async function existingNetwork(config: DirectoryConfig, id: IdentityHex): Promise<NetworkFile | undefined> {
+  const path = networkPath(config);
+  const there = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  if (!there) return undefined;
+  const network = await loadNetworkFile(path);
+  if (!network.authorities.some((authority) => authority.id === id)) {
+    throw new MixError('CONFIG', `${path}: does not list this authority (${id})`);
+  }
+  if (network.threshold > 1) {
+    throw new MixError('CONFIG', `${path}: asks for ${network.threshold} signatures; an authority signs alone as yet`);
+  }
+  requireSame(path, 'epochSeconds', config.epochSeconds, network.epochSeconds);
+  requireSame(path, 'payloadBytes', config.payloadBytes, network.payloadBytes);
+  return network;
+}
+
+function requireSame(path: string, key: string, wanted: number | undefined, fixed: number): void {
+  if (wanted === undefined || wanted === fixed) return;
+  throw new MixError('CONFIG', `${key} is ${wanted}, but the network was made with ${fixed} (${path})`);
+}
+
+/** A network of this one authority. */
+export function newNetwork(config: DirectoryConfig, id: IdentityHex, url: string): NetworkFile {
+  return parseNetworkFile(
+    JSON.stringify({
+      name: config.networkName,
+      epochSeconds: config.epochSeconds ?? DEFAULT_PARAMS.epochMs / 1000,
+      payloadBytes: config.payloadBytes ?? DEFAULT_PARAMS.payloadBytes,
+      authorities: [{ id, url }],
+      threshold: 1,
+    }),
+  );
+}
+
+/** Writes the network where it is expected. */
+export async function publishNetwork(config: DirectoryConfig, network: NetworkFile): Promise<void> {
+  await saveNetworkFile(networkPath(config), network);
+}
+
+/** Where to listen: with port 0, where network.json says we are, so that members find us after a restart. */
+export function listenAddress(config: DirectoryConfig, network: NetworkFile | undefined, id: IdentityHex): string {
+  const { host, port } = parseListen(config.listen);
+  const own = network?.authorities.find((authority) => authority.id === id);
+  if (port !== 0 || own === undefined || config.advertise !== undefined) return config.listen;
+  return joinHostPort(host, Number(new URL(own.url).port));
+}
+
+/** The URL under which others reach the API. */
+export function publicUrl(config: DirectoryConfig, port: number): string {
+  if (config.advertise !== undefined) return config.advertise.replace(/\/+$/, '');
+  const { host } = parseListen(config.listen);
+  if (host === '0.0.0.0' || host === '::') {
+    throw new MixError(
+      'CONFIG',
+      `advertise is needed with listen ${config.listen}: the URL under which others reach us`,
+    );
+  }
+  return `http://${joinHostPort(host, port)}`;
+}
+
+/** The parameters that the consensus carries. */
+export function networkParams(config: DirectoryConfig, network: NetworkFile): NetworkParams {
+  return {
+    payloadBytes: network.payloadBytes,
+    meanDelayMs: config.meanDelayMs,
+    maxDelayMs: config.maxDelayMs,
+    epochMs: network.epochSeconds * 1000,
+    nodeLoopRate: config.nodeLoopRate,
+    classes: {
+      standard: {
+        mainRate: config.mainRate,
+        replyRate: config.replyRate,
+        loopRate: config.loopRate,
+        dropRate: config.dropRate,
+      },
+      fast: {
+        mainRate: config.fastMainRate,
+        replyRate: config.fastReplyRate,
+        loopRate: config.fastLoopRate,
+        dropRate: config.fastDropRate,
+      },
+    },
+  };
+}

@@ -1,0 +1,137 @@
+/**
+ * The HTTP server around the API: bounded headers, bodies, times and connections. Anyone may reach it.
+ * @module
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { parseListen } from '../lib/address.ts';
+import { asMixError } from '../lib/errors.ts';
+import { listenError } from '../lib/http.ts';
+import type { Log } from '../lib/log.ts';
+import type { Api, ApiAnswer } from './api.ts';
+
+export const SERVER_LIMITS = {
+  headerBytes: 8192,
+  headers: 50,
+  /** An envelope of the longest descriptor fits (lib/directory/envelope.ts). */
+  bodyBytes: 64 * 1024,
+  connections: 1024,
+  requestsPerConnection: 1000,
+  headersTimeoutMs: 5_000,
+  requestTimeoutMs: 10_000,
+  keepAliveMs: 15_000,
+  /** A reader that takes nothing for so long is cut off. */
+  idleTimeoutMs: 30_000,
+} as const;
+
+export interface RunningServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** The API, once it can answer. */
+type ApiSource = () => Api | undefined;
+
+/** Starts the server on `host:port`; rejects with LISTEN. `onAnswer` is told of each answer. */
+export async function serveApi(
+  api: ApiSource,
+  listen: string,
+  log: Log,
+  onAnswer: (status: number) => void,
+): Promise<RunningServer> {
+  const { host, port } = parseListen(listen);
+  const server = createServer(
+    {
+      maxHeaderSize: SERVER_LIMITS.headerBytes,
+      headersTimeout: SERVER_LIMITS.headersTimeoutMs,
+      requestTimeout: SERVER_LIMITS.requestTimeoutMs,
+      keepAliveTimeout: SERVER_LIMITS.keepAliveMs,
+      connectionsCheckingInterval: 1000,
+    },
+    (request, response) => void respond(api, request, response, log, onAnswer),
+  );
+  server.maxHeadersCount = SERVER_LIMITS.headers;
+  server.maxConnections = SERVER_LIMITS.connections;
+  server.maxRequestsPerSocket = SERVER_LIMITS.requestsPerConnection;
+  server.setTimeout(SERVER_LIMITS.idleTimeoutMs);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(listenError(error, host, port)));
+    server.listen(port, host, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+  server.on('error', (error) => log.error({ problem: error.message }, 'the API server failed'));
+  const address = server.address();
+  return {
+    port: address !== null && typeof address === 'object' ? address.port : port,
+    close: () => closed(server),
+  };
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+async function respond(
+  api: ApiSource,
+  request: IncomingMessage,
+  response: ServerResponse,
+  log: Log,
+  onAnswer: (status: number) => void,
+): Promise<void> {
+  let answer: ApiAnswer;
+  try {
+    answer = await ask(api, request);
+  } catch (error) {
+    if (request.destroyed && !request.complete) return; // gone in the middle of its request
+    log.error({ problem: asMixError(error).message }, 'a request failed');
+    answer = { status: 500, body: 'internal error\n', type: 'text/plain; charset=utf-8' };
+  }
+  onAnswer(answer.status);
+  const body = Buffer.from(answer.body, 'utf8');
+  response.writeHead(answer.status, {
+    'Content-Type': answer.type,
+    ...(answer.status === 304 ? {} : { 'Content-Length': body.byteLength }),
+    'X-Content-Type-Options': 'nosniff',
+    // After a refused body the rest of it is still on its way: do not take it for the next request.
+    ...(request.complete ? {} : { Connection: 'close' }),
+    ...answer.headers,
+  });
+  response.end(request.method === 'HEAD' || answer.status === 304 ? undefined : body);
+}
+
+async function ask(source: ApiSource, request: IncomingMessage): Promise<ApiAnswer> {
+  const api = source();
+  if (api === undefined) return { status: 503, body: 'starting\n', type: 'text/plain; charset=utf-8' };
+  const body = await bodyOf(request);
+  if (body === undefined) {
+    return { status: 413, body: `over ${SERVER_LIMITS.bodyBytes} bytes\n`, type: 'text/plain; charset=utf-8' };
+  }
+  const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
+  return api.handle({
+    method: request.method ?? '',
+    path,
+    query: new URLSearchParams(query),
+    header: (name) => {
+      const value = request.headers[name];
+      return typeof value === 'string' ? value : undefined;
+    },
+    body,
+    address: request.socket.remoteAddress ?? '',
+  });
+}
+
+/** The body as text; undefined when it is too long. */
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request) {
+    bytes += part.length;
+    if (bytes > SERVER_LIMITS.bodyBytes) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
