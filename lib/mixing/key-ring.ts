@@ -125,8 +125,11 @@ export class SphinxKeyRing {
 
   /** Brings the journals to the device, so that the keys are kept whatever happens to the system next. */
   close(): void {
-    const safe = this.#guards.map((guard) => guard.journal.sync()).every(Boolean);
-    if (safe) this.#save(true);
+    try {
+      if (this.#guards.map((guard) => guard.journal.sync()).every(Boolean)) this.#save(true);
+    } catch (error) {
+      this.options.log.warn({ reason: asMixError(error).message }, 'this stop does not count as clean');
+    }
     for (const guard of this.#guards) guard.journal.close();
     for (const key of this.#keys.values()) key.secret.fill(0);
     this.#keys.clear();

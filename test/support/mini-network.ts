@@ -1,0 +1,331 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { GatewayConfig, startGateway } from '../../gateway/index.ts';
+import { addressKeyOf, concatBytes, type IdentityHex } from '../../lib/bytes.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { Components } from '../../lib/components.ts';
+import { createCrypto } from '../../lib/crypto/index.ts';
+import {
+  type Consensus,
+  type Descriptor,
+  type NetworkFile,
+  type NodeEntry,
+  networkId,
+  parseConsensus,
+  saveNetworkFile,
+  signDocument,
+  Topology,
+  Verifier,
+} from '../../lib/directory/index.ts';
+import { Dial } from '../../lib/link/dial.ts';
+import type { FrameSocket } from '../../lib/link/frame-socket.ts';
+import { createIdentity, type NodeIdentity, saveIdentity } from '../../lib/link/index.ts';
+import { secureOptionsOf } from '../../lib/link/tls.ts';
+import { silentLog } from '../../lib/log.ts';
+import { Metrics } from '../../lib/metrics.ts';
+import type { RunningNode } from '../../lib/node/index.ts';
+import { epochAt, type NetworkParams, packetBytes } from '../../lib/params.ts';
+import { systemRng } from '../../lib/rng.ts';
+import { Sphinx, type SphinxHop } from '../../lib/sphinx/index.ts';
+import { MixnodeConfig, startMixnode } from '../../mixnode/index.ts';
+import { until } from './link-fixtures.ts';
+
+export const crypto = createCrypto('fastest');
+export const sphinx = new Sphinx(crypto, systemRng);
+export const PAYLOAD_BYTES = 2048;
+
+export interface MiniOptions {
+  readonly mixesPerLayer?: number;
+  readonly gateways?: number;
+  readonly epochSeconds?: number;
+  readonly params?: Partial<NetworkParams>;
+}
+
+/** One node of the network in this process. */
+export interface MiniNode {
+  readonly name: string;
+  readonly identity: NodeIdentity;
+  readonly components: Components;
+  running: RunningNode;
+  /** Value of a counter or gauge, summed over the labels not named. */
+  count(name: string, labels?: Record<string, string>): Promise<number>;
+  /** Packets dropped, by reason; reasons without drops left out. */
+  drops(): Promise<Record<string, number>>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** An authority that signs whatever has announced itself, as soon as all nodes have. */
+class MiniAuthority {
+  readonly records = new Map<IdentityHex, Descriptor>();
+  /** Set to keep a node out of later consensuses. */
+  readonly hidden = new Set<IdentityHex>();
+  readonly server: Server;
+  readonly signed = new Map<number, string>();
+  online = true;
+
+  constructor(
+    readonly identity: NodeIdentity,
+    readonly params: NetworkParams,
+    readonly minimum: number,
+    public network: NetworkFile,
+  ) {
+    this.server = createServer(async (request, response) => {
+      if (!this.online) {
+        request.destroy();
+        return;
+      }
+      const { status, body } = await this.#answer(request);
+      response.writeHead(status).end(body);
+    });
+  }
+
+  async #answer(request: IncomingMessage): Promise<{ status: number; body: string }> {
+    if (request.method === 'POST') {
+      const parts: Buffer[] = [];
+      for await (const part of request) parts.push(part as Buffer);
+      const { descriptor } = new Verifier(this.network, crypto).descriptor(Buffer.concat(parts).toString('utf8'));
+      this.records.set(descriptor.identity, descriptor);
+      return { status: 200, body: 'ok\n' };
+    }
+    const epoch = Number(/^\/consensus\/(\d+)$/.exec(request.url ?? '')?.[1]);
+    const text = this.#consensus(epoch);
+    return text === undefined ? { status: 404, body: 'not yet\n' } : { status: 200, body: text };
+  }
+
+  #consensus(epoch: number): string | undefined {
+    const ready = [...this.records.values()].filter((one) => one.sphinxKeys.some((key) => key.epoch === epoch));
+    const ahead = epoch > epochAt(Date.now(), this.params.epochMs);
+    // a later epoch only when its descriptors carry keys for the one after it too
+    if (ahead && ready.some((one) => !one.sphinxKeys.some((key) => key.epoch === epoch + 1))) return undefined;
+    if (!this.signed.has(epoch)) {
+      if (ready.length < this.minimum) return undefined;
+      this.signed.set(epoch, signDocument('consensus', this.document(epoch, ready), this.identity.seed, crypto));
+    }
+    return this.signed.get(epoch);
+  }
+
+  document(epoch: number, descriptors: readonly Descriptor[]): Consensus {
+    const { epochMs } = this.params;
+    const nodes = descriptors
+      .filter((one) => !this.hidden.has(one.identity))
+      .map(({ version: _version, network: _network, publishedMs: _publishedMs, ...record }) => record)
+      .sort((a, b) => (a.identity < b.identity ? -1 : 1));
+    return {
+      version: 1,
+      network: Buffer.from(networkId(this.network, crypto)).toString('hex'),
+      epoch,
+      validAfterMs: epoch * epochMs,
+      freshUntilMs: (epoch + 1) * epochMs,
+      validUntilMs: (epoch + 2) * epochMs,
+      params: this.params,
+      nodes: nodes as Consensus['nodes'],
+    };
+  }
+}
+
+export interface MiniNetwork {
+  readonly authority: MiniAuthority;
+  readonly params: NetworkParams;
+  readonly networkId: Uint8Array;
+  readonly networkFile: string;
+  readonly nodes: readonly MiniNode[];
+  node(name: string): MiniNode;
+  /** The consensus of an epoch as a client sees it. */
+  topology(epoch?: number): Topology;
+  entry(name: string): NodeEntry;
+  stop(): Promise<void>;
+}
+
+/** Starts authority, mixes and gateways in this process; resolves when all links between them are up. */
+export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniNetwork> {
+  const dir = await mkdtemp(join(tmpdir(), 'mixsocks-mini-'));
+  const { mixesPerLayer = 1, gateways = 1, epochSeconds = 3600 } = options;
+  const params: NetworkParams = {
+    payloadBytes: PAYLOAD_BYTES,
+    meanDelayMs: 2,
+    maxDelayMs: 1000,
+    epochMs: epochSeconds * 1000,
+    nodeLoopRate: 0,
+    classes: { standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1 } },
+    ...options.params,
+  };
+  const identity = await createIdentity(systemRng);
+  const network = { name: 'mini', epochSeconds, payloadBytes: params.payloadBytes, threshold: 1 };
+  const authorities = (url: string) => [{ id: identity.id, url }];
+  const count = 3 * mixesPerLayer + gateways;
+  const authority = new MiniAuthority(identity, params, count, { ...network, authorities: authorities('http://x') });
+  authority.server.listen(0, '127.0.0.1');
+  await once(authority.server, 'listening');
+  const { port } = authority.server.address() as AddressInfo;
+  authority.network = { ...network, authorities: authorities(`http://127.0.0.1:${port}`) };
+  const networkFile = join(dir, 'network.json');
+  await saveNetworkFile(networkFile, authority.network);
+  const nodes: MiniNode[] = [];
+  for (let layer = 1; layer <= 3; layer++) {
+    for (let index = 1; index <= mixesPerLayer; index++) {
+      nodes.push(await makeNode(dir, networkFile, `mix-${layer}-${index}`, layer));
+    }
+  }
+  for (let index = 1; index <= gateways; index++) nodes.push(await makeNode(dir, networkFile, `gateway-${index}`, 0));
+  await Promise.all(nodes.map((node) => node.start()));
+  await until(async () => {
+    const up = await Promise.all(nodes.map((node) => node.count('peers_up')));
+    return up.every((peers, i) => peers === (nodes[i]?.name.startsWith('mix-3') ? gateways : mixesPerLayer));
+  });
+  const topologies = () => [...authority.signed].map(([epoch, text]) => ({ epoch, text }));
+  const topology = (epoch = Math.max(...authority.signed.keys())) => {
+    const found = topologies().find((one) => one.epoch === epoch);
+    return new Topology(parseConsensus((JSON.parse(found?.text ?? '{}') as { payload: string }).payload));
+  };
+  return {
+    authority,
+    params,
+    networkId: networkId(authority.network, crypto),
+    networkFile,
+    nodes,
+    node: (name) => nodes.find((node) => node.name === name) as MiniNode,
+    topology,
+    entry: (name) => topology().nodes.find((node) => node.name === name) as NodeEntry,
+    async stop() {
+      await Promise.all(nodes.map((node) => node.stop()));
+      authority.server.closeAllConnections();
+      authority.server.close();
+      await rm(dir, { recursive: true });
+    },
+  };
+}
+
+async function makeNode(dir: string, networkFile: string, name: string, layer: number): Promise<MiniNode> {
+  const identity = await createIdentity(systemRng);
+  const home = join(dir, name);
+  await saveIdentity(home, identity);
+  let components: Components;
+  let listen = '127.0.0.1:0';
+  const common = { dir: home, networkFile, name };
+  const node: MiniNode = {
+    name,
+    identity,
+    get components() {
+      return components;
+    },
+    running: undefined as unknown as RunningNode,
+    async count(metric, labels = {}) {
+      const values = (await components.metrics.registry.getSingleMetric(`mixsocks_${metric}`)?.get())?.values ?? [];
+      const wanted = values.filter((one) =>
+        Object.entries(labels).every(([key, value]) => (one.labels as Record<string, string>)[key] === value),
+      );
+      return wanted.reduce((sum, one) => sum + one.value, 0);
+    },
+    async drops() {
+      const values =
+        (await components.metrics.registry.getSingleMetric('mixsocks_packets_dropped_total')?.get())?.values ?? [];
+      const found = values.filter((one) => one.value > 0);
+      return Object.fromEntries(found.map((one) => [(one.labels as { reason: string }).reason, one.value]));
+    },
+    async start() {
+      components = { clock: systemClock, rng: systemRng, crypto, log: silentLog, metrics: new Metrics() };
+      node.running = await (layer === 0
+        ? startGateway(GatewayConfig.parse({ ...common, listen }), components)
+        : startMixnode(MixnodeConfig.parse({ ...common, listen, layer }), components));
+      listen = node.running.listen; // a restart takes the same port
+    },
+    stop: () => node.running.stop(),
+  };
+  return node;
+}
+
+/** A client of a gateway: its link, what came over it, and the packets it makes. */
+export class MiniClient {
+  readonly received: Buffer[] = [];
+  readonly address: Uint8Array;
+  /** Why the link ended; empty while it is up. */
+  ended = '';
+  #frames: FrameSocket | undefined;
+  #dial: Dial | undefined;
+
+  constructor(
+    readonly net: MiniNetwork,
+    readonly identity: NodeIdentity,
+  ) {
+    this.address = identity.publicKey;
+  }
+
+  static async connect(net: MiniNetwork, gateway = 'gateway-1', identity?: NodeIdentity): Promise<MiniClient> {
+    const client = new MiniClient(net, identity ?? (await createIdentity(systemRng)));
+    client.dial(gateway);
+    await until(() => client.up || client.ended !== '');
+    return client;
+  }
+
+  get up(): boolean {
+    return this.#frames !== undefined && this.ended === '';
+  }
+
+  dial(gateway: string, kind: 'client' | 'node' = 'client'): void {
+    const { id, host, port } = this.net.entry(gateway);
+    const bytes = packetBytes(this.net.params.payloadBytes);
+    this.ended = '';
+    this.#dial = new Dial({
+      context: createSecureContext(secureOptionsOf(this.identity)),
+      target: { id, host, port },
+      kind,
+      terms: { networkId: this.net.networkId, packetBytes: bytes },
+      clock: systemClock,
+      queueFrames: 4096,
+      stallTimeoutMs: 10_000,
+      handshakeTimeoutMs: 5000,
+      onUp: (frames) => {
+        this.#frames = frames;
+      },
+      onFrame: (frame) => this.received.push(Buffer.from(frame.subarray(0, bytes))),
+      onDown: (reason) => {
+        this.ended = reason;
+        this.#frames = undefined;
+      },
+    });
+  }
+
+  close(): void {
+    this.#dial?.close('test is over');
+  }
+
+  /** One frame up the link. */
+  send(nextHop: Uint8Array, packet: Uint8Array): boolean {
+    return this.#frames?.send(concatBytes(nextHop, packet)) ?? false;
+  }
+
+  /** Any bytes of frame size, for what a client must not send. */
+  sendFrame(frame: Uint8Array): boolean {
+    return this.#frames?.send(frame) ?? false;
+  }
+
+  /** Hops by name, with the keys of `epoch` and `delayMs` at each mix. */
+  hops(names: readonly string[], delayMs = 1, epoch?: number): SphinxHop[] {
+    const topology = this.net.topology(epoch);
+    return names.map((name) => {
+      const node = topology.nodes.find((one) => one.name === name) as NodeEntry;
+      const publicKey = node.sphinxKey(epoch ?? topology.epoch) as Uint8Array;
+      return { address: node.address, publicKey, delayNs: node.role === 'mixnode' ? delayMs * 1e6 : 0 };
+    });
+  }
+
+  /** A loop of this client over its gateway; `key` of the recovery tells it again when it returns. */
+  loop(names: readonly string[], delayMs = 1, epoch?: number) {
+    return sphinx.createLoop({
+      route: this.hops(names, delayMs, epoch),
+      self: { address: this.address },
+      message: Buffer.from('hello myself'),
+      payloadBytes: this.net.params.payloadBytes,
+    });
+  }
+
+  get key() {
+    return addressKeyOf(this.identity.id);
+  }
+}
