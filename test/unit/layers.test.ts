@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'lib/link': ['lib/crypto', 'lib/sphinx', 'type:lib/mixing', 'type:lib/directory'],
   'lib/directory': ['lib/crypto', 'lib/sphinx', 'type:lib/link', 'type:lib/mixing'],
   'lib/client': ['lib/crypto', 'lib/sphinx', 'lib/mixing', 'lib/link', 'lib/directory'],
+  'lib/node': ['lib/crypto', 'lib/sphinx', 'lib/mixing', 'lib/link', 'lib/directory'],
   'lib/session': ['lib/crypto', 'lib/sphinx', 'lib/mixing', 'lib/link', 'lib/directory', 'lib/client'],
 };
 const LIB_PARTS = Object.keys(MAY_IMPORT).filter((part) => part !== 'lib');
