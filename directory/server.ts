@@ -124,14 +124,17 @@ async function ask(source: ApiSource, request: IncomingMessage): Promise<ApiAnsw
   });
 }
 
-/** The body as text; undefined when it is too long. */
-async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request) {
-    bytes += part.length;
-    if (bytes > SERVER_LIMITS.bodyBytes) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
+/** The body as text; undefined when it is too long. What is too much is read off and dropped, so that the answer arrives. */
+function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (part: Buffer) => {
+      bytes += part.length;
+      if (bytes <= SERVER_LIMITS.bodyBytes) parts.push(part);
+      else resolve(undefined);
+    });
+    request.once('end', () => resolve(Buffer.concat(parts).toString('utf8')));
+    request.once('error', reject);
+  });
 }

@@ -199,7 +199,7 @@ export class DirectoryClient implements Running {
     }
     log.info({ epoch: topology.epoch, nodes: topology.nodes.length }, 'consensus in force');
     for (const settle of [...this.#waiters]) settle(topology);
-    for (const notify of [...this.#listeners]) notify(topology);
+    for (const notify of [...this.#listeners]) this.#notify(notify, topology);
   }
 
   /** Counts, and says each problem once, not with every attempt. */
@@ -212,6 +212,15 @@ export class DirectoryClient implements Running {
       else log.warn({ problem }, 'no consensus from an authority; trying on');
     }
     if (outcome !== 'absent') this.#complaint = problem;
+  }
+
+  /** A listener that throws must not end the polling. */
+  #notify(notify: (topology: Topology) => void, topology: Topology): void {
+    try {
+      notify(topology);
+    } catch (error) {
+      this.#components.log.error({ problem: asMixError(error).message }, 'a listener failed on the new consensus');
+    }
   }
 
   #saveCache(): void {
