@@ -18,7 +18,7 @@ export class TokenBucket {
   /** Takes one token if there is one. */
   take(nowMs: number): boolean {
     const elapsedMs = Math.max(0, nowMs - this.#atMs);
-    this.#atMs = nowMs;
+    this.#atMs += elapsedMs;
     this.#tokens = Math.min(this.burst, this.#tokens + (elapsedMs * this.ratePerSecond) / 1000);
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;
