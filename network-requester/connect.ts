@@ -43,6 +43,8 @@ export interface ConnectOptions {
   readonly limits: Pick<EgressLimits, 'connectPerAddressMs' | 'addressesTried'>;
   /** Ends all attempts; the promise then rejects with TIMEOUT. */
   readonly signal: AbortSignal;
+  /** For tests: sockets that do not reach out. */
+  readonly newSocket?: () => Socket;
 }
 
 /** Connects to the first of `addresses` that answers, trying them in turn. Rejects with a MixError. */
@@ -73,7 +75,7 @@ export async function connectToAny(
 function connectOnce(
   address: ParsedAddress,
   port: number,
-  { clock, signal }: ConnectOptions,
+  { clock, signal, newSocket }: ConnectOptions,
   limitMs: number,
 ): Promise<Socket | ErrorCode> {
   return new Promise((resolve) => {
@@ -81,7 +83,7 @@ function connectOnce(
       resolve('TIMEOUT');
       return;
     }
-    const socket = new Socket({ allowHalfOpen: true });
+    const socket = newSocket?.() ?? new Socket({ allowHalfOpen: true });
     const finish = (result: Socket | ErrorCode) => {
       timer?.cancel();
       signal.removeEventListener('abort', onAbort);

@@ -130,6 +130,11 @@ export class RawClient {
     return this.received;
   }
 
+  /** The other side has closed or broken off. */
+  gone(): Promise<void> {
+    return this.until(() => this.ended || this.socket.closed);
+  }
+
   #wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -147,3 +152,8 @@ export function connectRequest(host: string | number[], port: number, command = 
 }
 
 export const GREETING = Buffer.from([5, 1, 0]);
+
+/** Waits until `condition` holds; the test's own time-out ends it otherwise. */
+export async function eventually(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}

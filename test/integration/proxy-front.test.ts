@@ -1,0 +1,354 @@
+import t, { type Test } from 'tap';
+import { type ErrorCode, MixError } from '../../lib/errors.ts';
+import { silentLog } from '../../lib/log.ts';
+import { Metrics } from '../../lib/metrics.ts';
+import { DEFAULT_FRONT_LIMITS, type FrontLimits } from '../../proxy/config.ts';
+import { startFront } from '../../proxy/front.ts';
+import { connectRequest, eventually, GREETING, RawClient } from '../support/front-world.ts';
+import { ScriptedOpener } from '../support/scripted-opener.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+const BOUND = { host: '0.0.0.0', port: 0 };
+const SUCCESS = Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+const failure = (reply: number) => Buffer.from([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]);
+
+/** A front over a scripted opener on a virtual clock. */
+async function world(t: Test, options: { limits?: Partial<FrontLimits>; allowPrivate?: boolean } = {}) {
+  const clock = new VirtualClock();
+  const opener = new ScriptedOpener();
+  const metrics = new Metrics();
+  const front = await startFront({
+    listen: '127.0.0.1:0',
+    opener,
+    components: { clock, log: silentLog, metrics },
+    allowPrivate: options.allowPrivate ?? false,
+    limits: options.limits ?? {},
+  });
+  t.teardown(() => front.stop());
+  const port = Number(front.listen.split(':')[1]);
+  const client = async () => {
+    const raw = await RawClient.connect(port);
+    t.teardown(() => raw.socket.destroy());
+    return raw;
+  };
+  /** A client whose request is under way. */
+  const asking = async () => {
+    const index = opener.streams.length;
+    const raw = await client();
+    raw.socket.write(Buffer.concat([GREETING, connectRequest('example.org', 443)]));
+    const stream = await opener.stream(index);
+    t.same(await raw.bytes(2), Buffer.from([5, 0]));
+    return { raw, stream };
+  };
+  /** A client whose stream is open. */
+  const open = async () => {
+    const { raw, stream } = await asking();
+    stream.handlers.onOpened(BOUND);
+    t.same(await raw.bytes(10), SUCCESS);
+    return { raw, stream };
+  };
+  return { clock, opener, metrics, front, client, asking, open };
+}
+
+t.test('success is told when the stream is open, and not before', async (t) => {
+  const { asking, front } = await world(t);
+  const { raw, stream } = await asking();
+  t.same(stream.target, { kind: 'tcp', host: 'example.org', port: 443 });
+  raw.socket.write('more');
+  await stream.until(() => stream.written.byteLength === 4);
+  t.equal(raw.received.byteLength, 0, 'no reply yet');
+  stream.handlers.onOpened({ host: '2001:db8::7', port: 1 });
+  t.equal((await raw.bytes(22)).toString('hex'), '0500000420010db80000000000000000000000070001');
+  t.match(front.streams(), { connections: 1, open: 1, opened: 1 });
+});
+
+t.test('early data is written in the same turn as the open', async (t) => {
+  const { client, opener } = await world(t);
+  const raw = await client();
+  raw.socket.write(Buffer.concat([GREETING, connectRequest('example.org', 80), Buffer.from('GET / HTTP/1.0')]));
+  const stream = await opener.stream(0);
+  t.equal(stream.written.toString(), 'GET / HTTP/1.0');
+});
+
+t.test('data that overtakes the opened message follows the success reply', async (t) => {
+  const { asking } = await world(t);
+  const { raw, stream } = await asking();
+  stream.handlers.onData(Buffer.from('body'));
+  stream.handlers.onFin();
+  stream.handlers.onOpened(BOUND);
+  t.same(await raw.rest(), Buffer.concat([SUCCESS, Buffer.from('body')]));
+});
+
+t.test('byte by byte', async (t) => {
+  const { client, opener } = await world(t);
+  const raw = await client();
+  for (const byte of Buffer.concat([GREETING, connectRequest([93, 184, 216, 34], 80), Buffer.from('x')])) {
+    raw.socket.write(Buffer.from([byte]));
+    await new Promise(setImmediate);
+  }
+  const stream = await opener.stream(0);
+  t.match(stream.target, { host: '93.184.216.34', port: 80 });
+  await stream.until(() => stream.written.toString() === 'x');
+});
+
+t.test('refusals: every code with its reply, then the end', async (t) => {
+  const table: [ErrorCode, number][] = [
+    ['POLICY', 2],
+    ['NET_UNREACHABLE', 3],
+    ['NOT_FOUND', 4],
+    ['HOST_UNREACHABLE', 4],
+    ['REFUSED', 5],
+    ['TIMEOUT', 6],
+    ['LIMIT', 1],
+    ['SESSION_CLOSED', 1],
+  ];
+  const { client, opener, front } = await world(t);
+  for (const [code, reply] of table) {
+    opener.refusal = code;
+    const raw = await client();
+    raw.socket.write(Buffer.concat([GREETING, connectRequest('example.org', 443)]));
+    t.same(await raw.rest(), Buffer.concat([Buffer.from([5, 0]), failure(reply)]), code);
+    raw.socket.end();
+    await raw.closed;
+    t.equal(raw.error, undefined, 'an orderly end');
+  }
+  t.match(front.streams(), { opened: 0, open: 0, refused: { REFUSED: 1, NOT_FOUND: 1 } });
+});
+
+t.test('a reset before the opening is a failure too, and what cannot be opened at all', async (t) => {
+  const { asking, client, opener } = await world(t);
+  const { raw, stream } = await asking();
+  stream.handlers.onReset('SESSION_CLOSED');
+  t.same(await raw.rest(), failure(1));
+  opener.error = new MixError('NO_GATEWAY', 'none');
+  const other = await client();
+  other.socket.write(Buffer.concat([GREETING, connectRequest('example.org', 443)]));
+  t.same(await other.rest(), Buffer.concat([Buffer.from([5, 0]), failure(3)]));
+});
+
+t.test('what must not leave the machine does not reach the opener', async (t) => {
+  const { client, opener } = await world(t);
+  const hosts: [string | number[], number][] = [
+    ['localhost', 2],
+    [[127, 0, 0, 1], 2],
+    [[169, 254, 169, 254], 2],
+    ['::1', 2],
+    [[...new Array<number>(10).fill(0), 255, 255, 10, 0, 0, 1], 2],
+    ['abc.onion', 2],
+    ['a\0b.example', 8],
+    ['', 8],
+    ['user@example.org', 8],
+  ];
+  for (const [host, reply] of hosts) {
+    const raw = await client();
+    raw.socket.write(Buffer.concat([GREETING, connectRequest(host, 80)]));
+    t.same(await raw.rest(), Buffer.concat([Buffer.from([5, 0]), failure(reply)]), JSON.stringify(host));
+  }
+  const raw = await client();
+  raw.socket.write(Buffer.concat([GREETING, connectRequest('example.org', 0)]));
+  t.same(await raw.rest(), Buffer.concat([Buffer.from([5, 0]), failure(5)]), 'port 0');
+  t.same(opener.streams, []);
+});
+
+t.test('private destinations when allowed; link-local never', async (t) => {
+  const { client, opener } = await world(t, { allowPrivate: true });
+  const raw = await client();
+  raw.socket.write(Buffer.concat([GREETING, connectRequest([...new Array<number>(15).fill(0), 1], 80)]));
+  t.match((await opener.stream(0)).target, { host: '::1' });
+  for (const host of [
+    [169, 254, 169, 254],
+    [0, 0, 0, 0],
+    [224, 0, 0, 1],
+  ]) {
+    const other = await client();
+    other.socket.write(Buffer.concat([GREETING, connectRequest(host, 80)]));
+    t.same(await other.rest(), Buffer.concat([Buffer.from([5, 0]), failure(2)]), host.join('.'));
+  }
+});
+
+t.test('other protocols are answered in their own words', async (t) => {
+  const { client } = await world(t);
+  const socks4 = await client();
+  socks4.socket.write(Buffer.from([4, 1, 0, 80, 127, 0, 0, 1, 0]));
+  t.equal((await socks4.rest()).toString('hex'), '005b000000000000');
+  const http = await client();
+  http.socket.write('GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n');
+  t.match((await http.rest()).toString(), /^HTTP\/1\.0 501 .*socks5h:\/\//s);
+  const tls = await client();
+  tls.socket.write(Buffer.from([0x16, 3, 1]));
+  t.equal((await tls.rest()).byteLength, 0);
+});
+
+t.test('time-outs', async (t) => {
+  const { clock, client, asking, metrics } = await world(t);
+  const silent = await client();
+  const slow = await client();
+  slow.socket.write(GREETING);
+  await slow.bytes(2);
+  clock.advance(DEFAULT_FRONT_LIMITS.handshakeMs - 1);
+  t.notOk(silent.ended || slow.ended);
+  clock.advance(1);
+  await Promise.all([silent.gone(), slow.gone()]);
+  t.match(await metrics.text(), /handshakes_failed_total\{reason="TIMEOUT"\} 2/);
+
+  const { raw, stream } = await asking();
+  clock.advance(DEFAULT_FRONT_LIMITS.connectMs);
+  t.same(await raw.rest(), failure(6));
+  t.equal(stream.resetCode, 'TIMEOUT', 'the requester need not go on');
+  stream.handlers.onOpened(BOUND);
+  t.notOk(raw.socket.closed, 'we wait for the client to close');
+  clock.advance(DEFAULT_FRONT_LIMITS.failureLingerMs);
+  raw.socket.resume().end();
+  await raw.closed;
+});
+
+t.test('half-close towards the stream', async (t) => {
+  const { open } = await world(t);
+  const { raw, stream } = await open();
+  raw.socket.end('request');
+  await stream.until(() => stream.ended);
+  t.equal(stream.written.toString(), 'request');
+  stream.handlers.onData(Buffer.from('answer'));
+  stream.handlers.onFin();
+  t.equal((await raw.rest()).toString(), 'answer');
+  await raw.closed;
+  t.equal(stream.resetCode, undefined);
+  t.equal(stream.consumed, 6);
+});
+
+t.test('half-close towards the application', async (t) => {
+  const { open, front } = await world(t);
+  const { raw, stream } = await open();
+  stream.handlers.onFin();
+  t.equal((await raw.rest()).byteLength, 0);
+  raw.socket.write('still here');
+  await stream.until(() => stream.written.toString() === 'still here');
+  raw.socket.end();
+  await stream.until(() => stream.ended);
+  await raw.closed;
+  await eventually(() => front.streams().open === 0);
+  t.equal(stream.resetCode, undefined);
+});
+
+t.test('a reset goes through both ways', async (t) => {
+  const { open, metrics } = await world(t);
+  const first = await open();
+  first.stream.handlers.onReset('RESET');
+  await first.raw.closed;
+  t.equal(first.raw.error?.code, 'ECONNRESET');
+  const second = await open();
+  second.raw.socket.resetAndDestroy();
+  await second.stream.until(() => second.stream.resetCode === 'RESET');
+  t.match(await metrics.text(), /streams_ended_total\{outcome="stream-reset"\} 1/);
+  t.match(await metrics.text(), /streams_ended_total\{outcome="socket-reset"\} 1/);
+});
+
+t.test('an application that gives up while the stream opens', async (t) => {
+  const { asking, front } = await world(t);
+  const { raw, stream } = await asking();
+  raw.socket.resetAndDestroy();
+  await stream.until(() => stream.resetCode !== undefined);
+  t.match(front.streams(), { abandoned: 1, open: 0, opened: 0 });
+  stream.handlers.onOpened(BOUND);
+  t.match(front.streams(), { opened: 0 }, 'too late');
+});
+
+t.test('backpressure: the socket is not read while the stream has no room', async (t) => {
+  const { open } = await world(t);
+  const { raw, stream } = await open();
+  stream.room = false;
+  const chunk = Buffer.alloc(65_536, 7);
+  let writes = 0;
+  while (raw.socket.write(chunk)) writes++;
+  await stream.until(() => stream.written.byteLength > 0);
+  const taken = stream.written.byteLength;
+  t.ok(taken <= 65_536, `one read of ${taken} bytes`);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.equal(stream.written.byteLength, taken, 'and no more');
+  stream.room = true;
+  stream.handlers.onDrain();
+  const total = (writes + 1) * chunk.byteLength;
+  await stream.until(() => stream.written.byteLength === total);
+});
+
+t.test('backpressure: credit goes back when the socket has taken the bytes', async (t) => {
+  const { open } = await world(t);
+  const { raw, stream } = await open();
+  raw.socket.pause();
+  const chunk = Buffer.alloc(1_000_000, 1);
+  for (let i = 0; i < 20; i++) stream.handlers.onData(chunk);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.ok(stream.consumed < 12_000_000, `only what the kernel holds: ${stream.consumed}`);
+  raw.socket.resume();
+  await stream.until(() => stream.consumed === 20_000_000);
+  await raw.until(() => raw.received.byteLength === 20_000_000);
+});
+
+t.test('idle streams are ended, busy ones are not', async (t) => {
+  const { clock, open } = await world(t, { limits: { idleMs: 1000, halfClosedIdleMs: 300 } });
+  const idle = await open();
+  const busy = await open();
+  clock.advance(900);
+  busy.raw.socket.write('x');
+  await busy.stream.until(() => busy.stream.written.byteLength === 1);
+  clock.advance(200);
+  await idle.raw.gone();
+  t.equal(idle.stream.resetCode, 'TIMEOUT');
+  t.equal(busy.stream.resetCode, undefined);
+  busy.stream.handlers.onFin();
+  await busy.raw.rest();
+  clock.advance(300);
+  t.equal(busy.stream.resetCode, 'TIMEOUT', 'half-closed ones sooner');
+});
+
+t.test('the cap on connections', async (t) => {
+  const { client, metrics, front } = await world(t, { limits: { connections: 2 } });
+  const clients = [await client(), await client()];
+  const third = await client();
+  await third.gone();
+  t.match(await metrics.text(), /handshakes_failed_total\{reason="LIMIT"\} 1/);
+  clients[0]?.socket.destroy();
+  await eventually(() => front.streams().connections === 1);
+  const next = await client();
+  next.socket.write(GREETING);
+  t.same(await next.bytes(2), Buffer.from([5, 0]), 'room again');
+});
+
+t.test('stop breaks everything off', async (t) => {
+  const { open, asking, client, front, clock } = await world(t);
+  const [opened, opening, silent] = [await open(), await asking(), await client()];
+  await front.stop();
+  await Promise.all([opened.raw.gone(), opening.raw.gone(), silent.gone()]);
+  t.equal(opened.stream.resetCode, 'RESET');
+  t.equal(opening.stream.resetCode, 'RESET');
+  t.equal(clock.pending, 0, 'no timer is left');
+});
+
+t.test('nothing about a destination is logged at info or above, nor counted', async (t) => {
+  const lines: string[] = [];
+  const note = (fields: object, message: string) => lines.push(JSON.stringify(fields) + message);
+  const log = { ...silentLog, info: note, warn: note, error: note, child: () => log };
+  const opener = new ScriptedOpener();
+  const metrics = new Metrics();
+  const components = { clock: new VirtualClock(), log, metrics };
+  const front = await startFront({ listen: '127.0.0.1:0', opener, components, allowPrivate: false });
+  opener.refusal = 'REFUSED';
+  for (const host of ['secret.example', 'localhost', 'bad host', '198.51.100.7']) {
+    const raw = await RawClient.connect(Number(front.listen.split(':')[1]));
+    raw.socket.end(Buffer.concat([GREETING, connectRequest(host, 4242)]));
+    await raw.rest();
+  }
+  const text = lines.join('\n') + (await metrics.text()) + JSON.stringify(front.streams());
+  for (const word of ['secret', 'localhost', 'bad host', '198.51', '4242']) t.notMatch(text, word);
+  await front.stop();
+});
+
+t.test('an address that cannot be had', async (t) => {
+  const { front } = await world(t);
+  const start = (listen: string) => {
+    const components = { clock: new VirtualClock(), log: silentLog, metrics: new Metrics() };
+    return startFront({ listen, opener: new ScriptedOpener(), components, allowPrivate: false });
+  };
+  await t.rejects(start(front.listen), { code: 'LISTEN' });
+  await t.rejects(start('nowhere'), { code: 'CONFIG' });
+});

@@ -1,0 +1,260 @@
+import { Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import { parseAddress } from '../../lib/address-policy.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { ErrorCode } from '../../lib/errors.ts';
+import { silentLog } from '../../lib/log.ts';
+import { Metrics } from '../../lib/metrics.ts';
+import type { AcceptedStream, BoundAddress } from '../../lib/session/index.ts';
+import { connectToAny } from '../../network-requester/connect.ts';
+import { Egress, type EgressOptions } from '../../network-requester/egress.ts';
+import { ExitPolicy } from '../../network-requester/exit-policy.ts';
+import type { NameResolver } from '../../network-requester/resolver.ts';
+import { serve } from '../support/front-world.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+/** The session's side of a stream at the exit: notes the outcome. */
+class Accepted implements AcceptedStream {
+  readonly id = 1;
+  readonly outcome: Promise<BoundAddress | ErrorCode>;
+  written = Buffer.alloc(0);
+  resetCode: ErrorCode | undefined;
+  #settle: (outcome: BoundAddress | ErrorCode) => void = () => {};
+
+  constructor() {
+    this.outcome = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  opened = (bound: BoundAddress) => this.#settle(bound);
+  refuse = (code: ErrorCode) => this.#settle(code);
+  reset = (code: ErrorCode) => {
+    this.resetCode = code;
+  };
+  write(bytes: Uint8Array): boolean {
+    this.written = Buffer.concat([this.written, bytes]);
+    return true;
+  }
+  end(): void {}
+  stop(): void {}
+  consume(): void {}
+}
+
+/** Answers from a list, one entry per call; the last one for ever. */
+class ScriptedResolver implements NameResolver {
+  calls = 0;
+  constructor(readonly answers: readonly (readonly string[])[]) {}
+  async resolve(): Promise<readonly string[]> {
+    return this.answers[Math.min(this.calls++, this.answers.length - 1)] ?? [];
+  }
+}
+
+function world(t: Test, options: Partial<EgressOptions> = {}) {
+  const metrics = new Metrics();
+  const components = { clock: systemClock, log: silentLog, metrics };
+  const egress = new Egress({ components, allowPrivate: true, ...options });
+  t.teardown(() => egress.stop());
+  const ask = (host: string, port: number, session = 'one') => {
+    const stream = new Accepted();
+    const handlers = egress.accept(stream, 'tcp', host, port, session);
+    return { stream, handlers, outcome: stream.outcome };
+  };
+  return { egress, ask, metrics };
+}
+
+async function site(t: Test, host = '127.0.0.1') {
+  const connected: string[] = [];
+  const server = await serve((socket) => connected.push(socket.localAddress ?? ''), host);
+  t.teardown(() => server.close());
+  return { port: server.port, connected, server };
+}
+
+const OPENED_IPV4 = { host: '0.0.0.0', port: 0 };
+
+t.test('the address that was checked is the one that is connected to', async (t) => {
+  const { port, connected } = await site(t, '0.0.0.0');
+  // A name that changes between two look-ups: the first answer passes, the second must never be asked for.
+  const resolver = new ScriptedResolver([['127.0.0.2'], ['127.0.0.3']]);
+  const { ask } = world(t, { resolver });
+  t.same(await ask('rebind.example', port).outcome, OPENED_IPV4);
+  t.same(connected, ['127.0.0.2']);
+  t.equal(resolver.calls, 1);
+});
+
+t.test('a public name with a private address', async (t) => {
+  const { port, connected } = await site(t);
+  for (const addresses of [['127.0.0.1'], ['::ffff:127.0.0.1'], ['10.0.0.1', '::1', '64:ff9b::7f00:1'], []]) {
+    const { ask } = world(t, { resolver: new ScriptedResolver([addresses]), allowPrivate: false });
+    t.equal(await ask('inside.example', port).outcome, 'POLICY', addresses.join(' '));
+  }
+  t.same(connected, [], 'no connection was tried');
+});
+
+t.test('of a mixed answer only permitted addresses are used', async (t) => {
+  const { port, connected } = await site(t);
+  const addresses = ['169.254.169.254', '0.0.0.0', 'fe80::1', '::ffff:127.0.0.1', 'nonsense'];
+  const { ask } = world(t, { resolver: new ScriptedResolver([addresses]) });
+  t.same(await ask('mixed.example', port).outcome, OPENED_IPV4);
+  t.same(connected, ['127.0.0.1']);
+});
+
+t.test('address literals pass the same gate', async (t) => {
+  const { port, connected } = await site(t);
+  const strict = world(t, { allowPrivate: false });
+  for (const host of ['127.0.0.1', '::1', '::ffff:127.0.0.1', '2130706433', 'localhost', 'fd00::1', 'a.local']) {
+    t.equal(await strict.ask(host, port).outcome, 'POLICY', host);
+  }
+  const { ask } = world(t);
+  for (const host of ['169.254.169.254', '0.0.0.0', '::', 'fe80::1', '224.0.0.1', '255.255.255.255']) {
+    t.equal(await ask(host, port).outcome, 'POLICY', host);
+  }
+  for (const host of ['', 'a b', 'a\0', '1.2.3.4.5']) t.equal(await ask(host, port).outcome, 'ADDRESS_TYPE', host);
+  for (const bad of [0, -1, 65_536]) t.equal(await ask('127.0.0.1', bad).outcome, 'REFUSED', `port ${bad}`);
+  t.same(connected, []);
+  t.same(await ask('localhost', port).outcome, OPENED_IPV4);
+});
+
+t.test('addresses are tried in turn, and the failure that got furthest is told', async (t) => {
+  const { port } = await site(t);
+  const resolver = new ScriptedResolver([['127.0.0.9', '::1', '127.0.0.1']]);
+  t.same(await world(t, { resolver }).ask('several.example', port).outcome, OPENED_IPV4);
+  const { ask } = world(t, { resolver: new ScriptedResolver([['127.0.0.8', '127.0.0.9']]) });
+  t.equal(await ask('several.example', port).outcome, 'REFUSED');
+  const few = world(t, { resolver, limits: { addressesTried: 2 } });
+  t.equal(await few.ask('several.example', port).outcome, 'REFUSED', 'and only so many');
+});
+
+t.test('IPv6', async (t) => {
+  const { port } = await site(t, '::1');
+  t.same(await world(t).ask('::1', port).outcome, { host: '::', port: 0 });
+});
+
+t.test('kernel errors by name', async (t) => {
+  const fail = (code: string) => () => {
+    const socket = new Socket();
+    socket.connect = () => {
+      process.nextTick(() => socket.destroy(Object.assign(new Error(code), { code })));
+      return socket;
+    };
+    return socket;
+  };
+  const address = parseAddress('192.0.2.1');
+  if (address === undefined) throw new Error('not an address');
+  const attempt = (code: string) =>
+    connectToAny([address], 80, {
+      clock: systemClock,
+      limits: { connectPerAddressMs: 1000, addressesTried: 3 },
+      signal: new AbortController().signal,
+      newSocket: fail(code),
+    });
+  const table = {
+    ECONNREFUSED: 'REFUSED',
+    EHOSTUNREACH: 'HOST_UNREACHABLE',
+    ENETUNREACH: 'NET_UNREACHABLE',
+    ETIMEDOUT: 'TIMEOUT',
+    EMFILE: 'LIMIT',
+    EPERM: 'POLICY',
+    ESOMETHING: 'HOST_UNREACHABLE',
+  };
+  for (const [code, expected] of Object.entries(table)) await t.rejects(attempt(code), { code: expected }, code);
+});
+
+t.test('an address that does not answer gives way to the next', async (t) => {
+  const clock = new VirtualClock();
+  const { port } = await site(t);
+  const silent = () => {
+    const socket = new Socket();
+    socket.connect = () => socket;
+    return socket;
+  };
+  const sockets = [silent(), new Socket()];
+  const addresses = ['192.0.2.1', '127.0.0.1'].flatMap((text) => parseAddress(text) ?? []);
+  const connected = connectToAny(addresses, port, {
+    clock,
+    limits: { connectPerAddressMs: 1000, addressesTried: 3 },
+    signal: new AbortController().signal,
+    newSocket: () => sockets.shift() as Socket,
+  });
+  clock.advance(1000);
+  const socket = await connected;
+  t.equal(socket.remoteAddress, '127.0.0.1');
+  socket.destroy();
+  t.equal(clock.pending, 0);
+});
+
+t.test('the time to connect is bounded as a whole', async (t) => {
+  const clock = new VirtualClock();
+  const egress = new Egress({
+    components: { clock, log: silentLog, metrics: new Metrics() },
+    allowPrivate: false,
+    resolver: { resolve: () => new Promise(() => {}) },
+  });
+  const stream = new Accepted();
+  egress.accept(stream, 'tcp', 'slow.example', 80);
+  clock.advance(30_000);
+  t.equal(await stream.outcome, 'TIMEOUT');
+  t.match(egress.counts(), { active: 0, refused: { TIMEOUT: 1 } });
+});
+
+t.test('a stream that is reset while it connects', async (t) => {
+  const { port, connected } = await site(t);
+  let answer: (addresses: string[]) => void = () => {};
+  const resolver = { resolve: () => new Promise<string[]>((resolve) => (answer = resolve)) };
+  const { ask, egress } = world(t, { resolver });
+  const { handlers } = ask('late.example', port);
+  t.equal(egress.counts().active, 1);
+  handlers.onReset('RESET');
+  t.equal(egress.counts().active, 0);
+  answer(['127.0.0.1']);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.same(connected, [], 'no connection for nobody');
+});
+
+t.test('limits in total and per session, and what they give back', async (t) => {
+  const { port } = await site(t);
+  const { ask, egress } = world(t, { limits: { streams: 3, streamsPerSession: 2 } });
+  const first = ask('127.0.0.1', port, 'one');
+  const second = ask('127.0.0.1', port, 'one');
+  t.equal(await ask('127.0.0.1', port, 'one').outcome, 'LIMIT', 'per session');
+  t.same(await ask('127.0.0.1', port, 'two').outcome, OPENED_IPV4);
+  t.equal(await ask('127.0.0.1', port, 'three').outcome, 'LIMIT', 'in total');
+  t.same([await first.outcome, await second.outcome], [OPENED_IPV4, OPENED_IPV4]);
+  first.handlers.onReset('RESET');
+  t.same(await ask('127.0.0.1', port, 'one').outcome, OPENED_IPV4);
+  t.match(egress.counts(), { active: 3, opened: 4, refused: { LIMIT: 2 } });
+});
+
+t.test('other kinds of streams', async (t) => {
+  const { egress } = world(t);
+  for (const kind of ['udp', 'resolve'] as const) {
+    const stream = new Accepted();
+    egress.accept(stream, kind, 'example.org', 53);
+    t.equal(await stream.outcome, 'COMMAND', kind);
+  }
+});
+
+t.test('stop refuses what connects and resets what is open', async (t) => {
+  const { port } = await site(t);
+  const { ask, egress } = world(t);
+  const open = ask('127.0.0.1', port);
+  await open.outcome;
+  const connecting = ask('127.0.0.1', port);
+  egress.stop();
+  t.equal(await connecting.outcome, 'SESSION_CLOSED');
+  t.equal(open.stream.resetCode, 'RESET');
+  t.equal(egress.counts().active, 0);
+});
+
+t.test("the machine's own public addresses", async (t) => {
+  const clock = new VirtualClock();
+  let own = ['8.8.4.4', '2606:4700:0:0::53'];
+  const policy = new ExitPolicy(clock, false, () => own);
+  const texts = () => policy.permitted(['8.8.4.4', '8.8.8.8', '2606:4700::53']).map(({ text }) => text);
+  t.same(texts(), ['8.8.8.8']);
+  own = [];
+  t.same(texts(), ['8.8.8.8'], 'read again now and then only');
+  clock.advance(10_001);
+  t.same(texts(), ['8.8.4.4', '8.8.8.8', '2606:4700::53']);
+  t.equal(new ExitPolicy(clock, true, () => ['8.8.4.4']).permitted(['8.8.4.4']).length, 1, 'unless private is allowed');
+});

@@ -1,0 +1,82 @@
+import type { ErrorCode, MixError } from '../../lib/errors.ts';
+import type { SessionStream, StreamHandlers } from '../../lib/session/index.ts';
+import type { FrontTarget, StreamOpener } from '../../proxy/opener.ts';
+
+/** A stream that only notes what it is told; the test plays the other side through `handlers`. */
+export class ScriptedStream implements SessionStream {
+  written = Buffer.alloc(0);
+  ended = false;
+  resetCode: ErrorCode | undefined;
+  consumed = 0;
+  /** What `write` answers. */
+  room = true;
+  #waiting: (() => void)[] = [];
+
+  constructor(
+    readonly id: number,
+    readonly target: FrontTarget,
+    readonly handlers: StreamHandlers,
+  ) {}
+
+  write(bytes: Uint8Array): boolean {
+    this.written = Buffer.concat([this.written, bytes]);
+    this.#changed();
+    return this.room;
+  }
+
+  end(): void {
+    this.ended = true;
+    this.#changed();
+  }
+
+  reset(code: ErrorCode): void {
+    this.resetCode = code;
+    this.#changed();
+  }
+
+  stop(): void {}
+
+  consume(bytes: number): void {
+    this.consumed += bytes;
+    this.#changed();
+  }
+
+  /** Resolves when `condition` holds after one of the calls above. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #changed(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+export class ScriptedOpener implements StreamOpener {
+  readonly streams: ScriptedStream[] = [];
+  /** When set, `open` throws it. */
+  error: MixError | undefined;
+  /** When set, `open` answers at once with this refusal. */
+  refusal: ErrorCode | undefined;
+  #waiting: (() => void)[] = [];
+
+  open(target: FrontTarget, handlers: StreamHandlers): SessionStream {
+    if (this.error !== undefined) throw this.error;
+    const stream = new ScriptedStream(this.streams.length, target, handlers);
+    this.streams.push(stream);
+    for (const resolve of this.#waiting.splice(0)) resolve();
+    const { refusal } = this;
+    if (refusal !== undefined) setImmediate(() => handlers.onRefused(refusal));
+    return stream;
+  }
+
+  /** The stream opened as number `index`, as soon as it is. */
+  async stream(index: number): Promise<ScriptedStream> {
+    for (;;) {
+      const stream = this.streams[index];
+      if (stream !== undefined) return stream;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+}
