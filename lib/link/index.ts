@@ -3,7 +3,7 @@
  * @module
  */
 export { ClientLink, type ClientLinkOptions } from './client-link.ts';
-export { createIdentity, loadIdentity, type NodeIdentity, saveIdentity } from './identity.ts';
+export { createIdentity, hasIdentity, loadIdentity, type NodeIdentity, saveIdentity } from './identity.ts';
 export { type LinkListener, type ListenOptions, listenLinks } from './listen.ts';
 export { LinkMetrics } from './metrics.ts';
 export { PeerLinks, type PeerLinksOptions } from './peer-links.ts';

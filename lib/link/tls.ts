@@ -18,8 +18,11 @@ import type { NodeIdentity } from './identity.ts';
 
 export const ALPN = 'mixsocks/1';
 
+/** What TLS needs of an identity. */
+export type KeyPair = Pick<NodeIdentity, 'certificatePem' | 'privateKeyPem'>;
+
 /** Key and protocol of our end. One suite, one group, one signature scheme: every handshake looks the same. */
-export function secureOptionsOf(identity: NodeIdentity): SecureContextOptions {
+export function secureOptionsOf(identity: KeyPair): SecureContextOptions {
   return {
     key: identity.privateKeyPem,
     cert: identity.certificatePem,

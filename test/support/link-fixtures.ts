@@ -5,8 +5,8 @@ import { systemClock } from '../../lib/clock.ts';
 import {
   createIdentity,
   type InboundLink,
-  LinkMetrics,
   type LinkListener,
+  LinkMetrics,
   type ListenOptions,
   listenLinks,
   type NodeIdentity,
@@ -112,6 +112,13 @@ export interface Relay {
   close(): Promise<void>;
 }
 
+function pump(from: Socket, to: Socket, reader: RecordReader): void {
+  from.on('data', (chunk: Buffer) => {
+    reader.push(chunk);
+    to.write(chunk);
+  });
+}
+
 /** A TCP relay on loopback to `port` that records what an observer of the link sees. */
 export async function recordingRelay(port: number): Promise<Relay> {
   const up = new RecordReader();
@@ -123,10 +130,13 @@ export async function recordingRelay(port: number): Promise<Relay> {
       sockets.add(socket);
       socket.setNoDelay(true);
       socket.on('error', () => {});
-      socket.on('close', () => (near.destroy(), far.destroy()));
+      socket.on('close', () => {
+        near.destroy();
+        far.destroy();
+      });
     }
-    near.on('data', (chunk: Buffer) => (up.push(chunk), far.write(chunk)));
-    far.on('data', (chunk: Buffer) => (down.push(chunk), near.write(chunk)));
+    pump(near, far, up);
+    pump(far, near, down);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -139,4 +149,9 @@ export async function recordingRelay(port: number): Promise<Relay> {
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** The compiled links: worker threads cannot load TypeScript. `npm test` builds first. */
+export async function builtLinks(): Promise<typeof import('../../lib/link/index.ts')> {
+  return import(new URL('../../dist/lib/link/index.js', import.meta.url).href);
 }

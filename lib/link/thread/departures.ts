@@ -1,0 +1,149 @@
+/**
+ * Decides what leaves and when: for every lane a Poisson clock and two rings. At a tick the oldest content frame
+ * leaves, else the oldest idle frame. A state machine that is told the time and hands frames to `send`.
+ * @module
+ */
+import type { Rng } from '../../rng.ts';
+import type { LaneMemory } from './memory.ts';
+import { PoissonClock } from './poisson-clock.ts';
+import type { SpscRing } from './spsc-ring.ts';
+
+/** Takes one frame, copying it; false when the link is down or its queue full. */
+export type SendFrame = (frame: Buffer) => boolean;
+
+export interface Lateness {
+  record(lateMs: number): void;
+}
+
+/** Seconds over which the measured rate is taken. */
+const MEASURED_SECONDS = 10;
+
+class ClockedLane {
+  readonly clock: PoissonClock;
+  /** Ticks so far, now and at the last few calls of `measure`. */
+  #ticks = 0;
+  readonly #history: number[] = [0];
+
+  constructor(
+    readonly memory: LaneMemory,
+    rng: Rng,
+    ratePerSecond: number,
+    nowMs: number,
+  ) {
+    this.clock = new PoissonClock(rng, ratePerSecond, nowMs);
+  }
+
+  tick(send: SendFrame): void {
+    this.#ticks += 1;
+    const { memory } = this;
+    if (departContent(memory, send)) return;
+    const sent = depart(memory.idle, send);
+    if (sent === undefined) memory.countMissed();
+    else if (sent) memory.countIdle();
+    else memory.countDiscarded();
+  }
+
+  /** Call once a second. */
+  measure(): void {
+    this.#history.push(this.#ticks);
+    const oldest = this.#history[0] ?? 0;
+    this.memory.setMeasured((this.#ticks - oldest) / (this.#history.length - 1));
+    if (this.#history.length > MEASURED_SECONDS) this.#history.shift();
+  }
+}
+
+/** Takes the oldest content frame; false when there is none. */
+function departContent(memory: LaneMemory, send: SendFrame): boolean {
+  const sent = depart(memory.content, send);
+  if (sent === undefined) return false;
+  if (sent) memory.countContent();
+  else memory.countDiscarded();
+  return true;
+}
+
+/** Takes the oldest frame of `ring`: its time is now, whether it can be sent (the result) or not. */
+function depart(ring: SpscRing, send: SendFrame): boolean | undefined {
+  const frame = ring.peek();
+  if (frame === undefined) return undefined;
+  const sent = send(frame);
+  ring.release();
+  return sent;
+}
+
+export class Departures {
+  readonly #clocked = new Map<number, ClockedLane>();
+  readonly #immediate = new Map<number, LaneMemory>();
+
+  constructor(
+    readonly rng: Rng,
+    readonly lateness: Lateness,
+  ) {}
+
+  add(lane: number, memory: LaneMemory, ratePerSecond: number, nowMs: number): void {
+    this.#clocked.set(lane, new ClockedLane(memory, this.rng, ratePerSecond, nowMs));
+  }
+
+  addImmediate(lane: number, memory: LaneMemory): void {
+    this.#immediate.set(lane, memory);
+  }
+
+  setRate(lane: number, ratePerSecond: number, nowMs: number): void {
+    this.#clocked.get(lane)?.clock.setRate(ratePerSecond, nowMs);
+  }
+
+  remove(lane: number): void {
+    this.#clocked.delete(lane);
+    this.#immediate.delete(lane);
+  }
+
+  /** The earliest deadline of all lanes; Infinity when no clock runs. */
+  nextDeadlineMs(): number {
+    let earliestMs = Number.POSITIVE_INFINITY;
+    for (const { clock } of this.#clocked.values()) {
+      if (clock.deadlineMs < earliestMs) earliestMs = clock.deadlineMs;
+    }
+    return earliestMs;
+  }
+
+  /** Serves every tick that is due; returns how many were. */
+  runDue(nowMs: number, send: SendFrame): number {
+    let ticks = 0;
+    for (const lane of this.#clocked.values()) {
+      while (lane.clock.tick(nowMs)) {
+        lane.tick(send);
+        this.lateness.record(lane.clock.lateMs);
+        ticks += 1;
+      }
+    }
+    return ticks;
+  }
+
+  /**
+   * Sends what is in the immediate lanes, in turns of one frame each, while `mayTake` says so. Returns the number of
+   * frames taken, and leaves the rest for the next call.
+   */
+  runImmediate(send: SendFrame, mayTake: () => boolean): number {
+    let taken = 0;
+    for (let before = -1; taken !== before; ) {
+      before = taken;
+      for (const memory of this.#immediate.values()) {
+        if (!mayTake()) return taken;
+        if (departContent(memory, send)) taken += 1;
+      }
+    }
+    return taken;
+  }
+
+  /** Whether an immediate lane still has frames. */
+  immediateWaiting(): boolean {
+    for (const memory of this.#immediate.values()) {
+      if (memory.content.length() > 0) return true;
+    }
+    return false;
+  }
+
+  /** Brings the measured rates up to date; call once a second. */
+  measure(): void {
+    for (const lane of this.#clocked.values()) lane.measure();
+  }
+}
