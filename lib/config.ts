@@ -95,12 +95,18 @@ export interface ConfigSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Config file; one that does not exist is empty. */
   readonly file?: string;
+  /** Defaults that only the caller can know; they beat those of the schema. */
+  readonly fallbacks?: Readonly<Record<string, unknown>>;
 }
 
 /** Reads, merges and checks; throws CONFIG with one line about the first thing that is wrong. */
 export function loadConfig<Schema extends ConfigSchema>(schema: Schema, sources: ConfigSources): z.infer<Schema> {
   const options = optionsOf(schema);
   const given = new Map<string, Given>();
+  for (const option of options) {
+    const value = sources.fallbacks?.[option.key];
+    if (value !== undefined) given.set(option.key, { value, place: option.key });
+  }
   if (sources.file !== undefined) addFile(given, options, sources.file);
   for (const option of options) {
     const text = sources.env[option.variable];

@@ -23,7 +23,7 @@ function testFiles(kind) {
 
 /** A fresh install has tap with its own TypeScript plugin; `.taprc` leaves that out, which takes one build. */
 function buildTapIfNew() {
-  if (existsSync(tapClass) && !readFileSync(tapClass, 'utf8').includes("from '@tapjs/typescript'")) return true;
+  if (existsSync(tapClass) && !/from ["']@tapjs.typescript["']/.test(readFileSync(tapClass, 'utf8'))) return true;
   const build = spawnSync(process.execPath, [tapBin, 'build'], { cwd: root, encoding: 'utf8' });
   if (build.status !== 0) process.stdout.write(`${build.stdout}${build.stderr}tap build failed\n`);
   return build.status === 0;

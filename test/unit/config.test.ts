@@ -61,6 +61,16 @@ t.test('a flag beats the environment, which beats the file, which beats the defa
   t.end();
 });
 
+t.test('a fallback beats the default of the schema and nothing else', (t) => {
+  const fallbacks = { networkFile: '/fallback.json', meanDelayMs: 99, strange: 1 };
+  t.match(load({ fallbacks }), { networkFile: '/fallback.json', meanDelayMs: 99 });
+  t.match(load({ fallbacks, flags: { meanDelayMs: '1' }, env: { MIXSOCKS_NETWORK_FILE: 'e' } }), {
+    networkFile: 'e',
+    meanDelayMs: 1,
+  });
+  t.end();
+});
+
 t.test('texts become values by kind', (t) => {
   const flags = { networkFile: 'n', allowPrivate: 'yes', peers: 'a, b', meanDelayMs: '1.5' };
   t.match(load({ flags }), { allowPrivate: true, peers: ['a', 'b'], meanDelayMs: 1.5 });

@@ -1,0 +1,87 @@
+/**
+ * `mixsocks init ROLE`: makes the folder of a role and says what to do next. Never touches a folder that holds one.
+ * @module
+ */
+import { constants, existsSync } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type ConfigSchema, loadConfig } from '../lib/config.ts';
+import { loadNetworkFile } from '../lib/directory/index.ts';
+import { MixError, systemCode } from '../lib/errors.ts';
+import { createIdentity, hasIdentity, saveIdentity } from '../lib/link/index.ts';
+import { systemRng } from '../lib/rng.ts';
+import { CONFIG_FILE, type Environment, fallbacks, folderOf, NETWORK_FILE } from './role-config.ts';
+import type { Role } from './roles.ts';
+
+/** Makes the folder `--dir`, prints the identity and the next steps. Throws CONFIG if there is a role in it already. */
+export async function initRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<void> {
+  const dir = folderOf(flags, env, role.name);
+  const { schema } = await role.load();
+  const config = checkedConfig(schema, flags, env, dir);
+  if (existsSync(join(dir, CONFIG_FILE)) || (await hasIdentity(dir))) {
+    throw new MixError('CONFIG', `${dir} holds a role already; it is left as it is`);
+  }
+  const given = typeof config.networkFile === 'string' ? resolve(config.networkFile) : undefined;
+  const network = join(dir, NETWORK_FILE);
+  const copy = given !== undefined && given !== network;
+  if (copy) await loadNetworkFile(given);
+  await mkdir(dir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw new MixError('CONFIG', `cannot make ${dir}: ${systemCode(error) ?? error}`, error);
+  });
+  if (copy) await copyFile(given, network, constants.COPYFILE_EXCL);
+  const id = role.hasIdentity ? await makeIdentity(dir) : undefined;
+  await writeConfig(dir, schema, { ...config, networkFile: NETWORK_FILE });
+  process.stdout.write(nextSteps(role, dir, id, existsSync(network)));
+}
+
+/** The config as the role will load it, so that what is wrong shows now. */
+function checkedConfig(
+  schema: ConfigSchema,
+  flags: Readonly<Record<string, unknown>>,
+  env: Environment,
+  dir: string,
+): Record<string, unknown> {
+  return loadConfig(schema, { flags: { ...flags, dir }, env, fallbacks: fallbacks(dir) });
+}
+
+async function makeIdentity(dir: string): Promise<string> {
+  const identity = await createIdentity(systemRng);
+  await saveIdentity(dir, identity);
+  return identity.id;
+}
+
+/** Writes what differs from the schema's defaults: those may get better with a new version. It may hold a token. */
+async function writeConfig(dir: string, schema: ConfigSchema, config: Record<string, unknown>): Promise<void> {
+  const { dir: _dir, ...rest } = withoutDefaults(schema, config);
+  await writeFile(join(dir, CONFIG_FILE), `${JSON.stringify(rest, null, 2)}\n`, { flag: 'wx', mode: 0o600 });
+}
+
+function withoutDefaults(schema: ConfigSchema, config: Record<string, unknown>): Record<string, unknown> {
+  const isDefault = ([key, value]: [string, unknown]) => {
+    const parsed = schema.shape[key] as { safeParse(value: unknown): { success: boolean; data?: unknown } };
+    const unset = parsed.safeParse(undefined);
+    return unset.success && JSON.stringify(unset.data) === JSON.stringify(value);
+  };
+  return Object.fromEntries(Object.entries(config).filter((entry) => !isDefault(entry)));
+}
+
+function nextSteps(role: Role, dir: string, id: string | undefined, hasNetwork: boolean): string {
+  const lines = [`made ${dir}`];
+  if (id !== undefined) lines.push(`identity ${id}`);
+  lines.push('', 'Next:');
+  if (role.name === 'directory') {
+    lines.push('  start it once: it makes network.json, which everyone who joins needs');
+    lines.push(
+      '  give node operators the join token ("joinToken" in config.json), or list their identities in "allow"',
+    );
+  } else {
+    if (!hasNetwork) lines.push(`  put the network's network.json into ${dir}`);
+    if (role.hasIdentity) {
+      lines.push(
+        '  the directory must know this node: set "joinToken" in config.json, or have its identity allowed there',
+      );
+    }
+  }
+  lines.push(`  mixsocks ${role.name} --dir ${dir}`, '');
+  return lines.join('\n');
+}

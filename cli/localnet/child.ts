@@ -1,0 +1,92 @@
+/**
+ * One node of a local network as a child process.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ERRORS, type ErrorCode, MixError } from '../../lib/errors.ts';
+import { RUNNING_MESSAGE } from '../run-role.ts';
+import type { PlannedNode } from './plan.ts';
+
+/** Standard output and error of a node go here. */
+const LOG_FILE = 'log';
+/** From SIGTERM to SIGKILL. */
+const STOP_TIMEOUT_MS = 3000;
+
+export class NodeChild {
+  readonly #process: ChildProcess;
+  /** Resolves when the process is gone, with a line that says how. */
+  readonly exited: Promise<string>;
+  #gone = false;
+
+  constructor(readonly node: PlannedNode) {
+    const log = openSync(join(node.dir, LOG_FILE), 'w', 0o600);
+    const [command = '', ...args] = node.argv;
+    // The IPC channel says "running", and its end tells the child that we are gone, however that came about.
+    this.#process = spawn(command, args, { stdio: ['ignore', log, log, 'ipc'], env: plainEnvironment() });
+    closeSync(log);
+    this.exited = new Promise((resolve) => {
+      this.#process.once('error', (error) => this.#onGone(resolve, error.message));
+      this.#process.once('exit', (code, signal) => this.#onGone(resolve, signal ?? `code ${code}`));
+    });
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  /** Resolves when the node listens; rejects when it ends before that. */
+  async running(): Promise<void> {
+    const running = new Promise<void>((resolve) => {
+      this.#process.on('message', (message) => message === RUNNING_MESSAGE && resolve());
+    });
+    await Promise.race([running, this.death()]);
+  }
+
+  /** Rejects when the process is gone, with an error of the kind that ended it. */
+  async death(): Promise<never> {
+    const how = await this.exited;
+    throw new MixError(codeOfExit(this.#process.exitCode), how);
+  }
+
+  /** Asks, waits, then kills. Resolves when the process is gone. */
+  async stop(): Promise<void> {
+    if (this.#gone) return;
+    this.#process.kill('SIGTERM');
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  #onGone(resolve: (how: string) => void, how: string): void {
+    this.#gone = true;
+    const last = lastLine(join(this.node.dir, LOG_FILE));
+    resolve(`${this.node.name} (pid ${this.pid}) ended with ${how}${last === '' ? '' : `: ${last}`}`);
+  }
+}
+
+/** The first error code with that exit code. */
+function codeOfExit(exitCode: number | null): ErrorCode {
+  const codes = Object.keys(ERRORS) as ErrorCode[];
+  return codes.find((code) => ERRORS[code].exitCode === exitCode && exitCode !== 1) ?? 'INTERNAL';
+}
+
+/** Our own options must not reach the nodes: they have theirs in their config files. */
+function plainEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MIXSOCKS_')));
+}
+
+/** The last thing a node said, when it was no log line but a line for people. */
+function lastLine(path: string): string {
+  try {
+    return (
+      readFileSync(path, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .findLast((line) => line.startsWith('mixsocks ')) ?? ''
+    );
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * When a local network is ready, and how that is told.
+ * @module
+ */
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { sleep, systemClock } from '../../lib/clock.ts';
+import { MixError, systemCode } from '../../lib/errors.ts';
+import { fetchStatus } from '../status.ts';
+import { HOST, type PlannedNode } from './plan.ts';
+
+const POLL_MS = 100;
+/** A consensus needs every node's descriptor, a session a round trip; on a slow machine both take their time. */
+const READY_TIMEOUT_MS = 120_000;
+
+/** The ready file: other programs rely on these fields. */
+export interface ReadyFile {
+  readonly socks: string;
+  readonly status: string;
+  readonly network: string;
+  readonly nodes: readonly ReadyNode[];
+}
+
+export interface ReadyNode {
+  readonly role: string;
+  readonly name: string;
+  readonly layer?: number;
+  readonly pid: number;
+  /** Where its peers or users connect; for a requester, which nobody connects to, its metrics. */
+  readonly listen: string;
+  /** Empty for a proxy, whose identity is fresh at every start. */
+  readonly identity: string;
+  readonly dir: string;
+  readonly argv: readonly string[];
+  readonly metrics: string;
+}
+
+export function readyNode(node: PlannedNode, pid: number): ReadyNode {
+  const { role, name, layer, ports, identity, dir, argv } = node;
+  const listen = `${HOST}:${role === 'requester' ? ports.metrics : ports.listen}`;
+  return {
+    role,
+    name,
+    ...(layer === undefined ? {} : { layer }),
+    pid,
+    listen,
+    identity: identity ?? '',
+    dir,
+    argv,
+    metrics: `http://${HOST}:${ports.metrics}/metrics`,
+  };
+}
+
+/** Resolves when the proxy says that SOCKS requests can succeed; rejects with NO_CONSENSUS after two minutes. */
+export async function untilReady(statusUrl: string): Promise<void> {
+  const deadlineMs = systemClock.nowMs() + READY_TIMEOUT_MS;
+  const waiting = setInterval(() => {}, POLL_MS); // systemClock's timers do not keep the process alive
+  try {
+    while (systemClock.nowMs() < deadlineMs) {
+      const ready = await fetchStatus(statusUrl).then(
+        (status) => status.ready,
+        () => false,
+      );
+      if (ready) return;
+      await sleep(systemClock, POLL_MS);
+    }
+  } finally {
+    clearInterval(waiting);
+  }
+  throw new MixError('NO_CONSENSUS', 'the network did not get ready in two minutes');
+}
+
+/** Writes the ready file, whole or not at all. */
+export async function writeReadyFile(file: string, ready: ReadyFile): Promise<void> {
+  const path = resolve(file);
+  const draft = `${path}.${process.pid}.draft`;
+  try {
+    await writeFile(draft, `${JSON.stringify(ready, null, 2)}\n`);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw new MixError('CONFIG', `cannot write the ready file ${path}: ${systemCode(error) ?? error}`, error);
+  }
+}
+
+/** What a person needs now; the first word is a promise to programs that read along. */
+export function readyText({ socks, status }: ReadyFile): string {
+  const [host, port] = socks.split(':');
+  return [
+    `ready: SOCKS5 on ${socks}, status on ${status}/status.json`,
+    `  curl      curl -x socks5h://${socks} http://example.org/`,
+    `  Firefox   Settings, Network Settings, Manual: SOCKS Host ${host}, Port ${port}, SOCKS v5, Proxy DNS when using SOCKS v5`,
+    `  Chromium  chromium --proxy-server=socks5://${socks}`,
+    'Ctrl-C stops everything.',
+  ].join('\n');
+}

@@ -1,0 +1,141 @@
+/**
+ * The command tree: what there is, with help and examples; and the one place where an error becomes an exit code.
+ * @module
+ */
+import { Command, CommanderError } from 'commander';
+import { MixError } from '../lib/errors.ts';
+import { VERSION } from '../lib/version.ts';
+import { initRole } from './init.ts';
+import { LocalnetConfig } from './localnet/config.ts';
+import { addOptions, givenFlags, SOURCES_HELP } from './options.ts';
+import { exitCodesHelp, reportError } from './report.ts';
+import { ROLES, type Role } from './roles.ts';
+import { runRole } from './run-role.ts';
+import { DEFAULT_STATUS_URL, printStatus } from './status.ts';
+
+/** An action's result is the exit code. */
+type Done = (code: number) => void;
+
+/** Runs the command line `args` (without node and script); resolves with the exit code. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = newProgram();
+  try {
+    await addCommands(program, args, (code) => {
+      exitCode = code;
+    });
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0; // --help, --version
+    return reportError(usageError(error), commandName(program, args));
+  }
+}
+
+function newProgram(): Command {
+  return new Command('mixsocks')
+    .description('A SOCKS5 proxy over a Loopix mixnet that anyone can host.')
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} }) // errors are reported by runProgram, in one line
+    .configureHelp({ helpWidth: 120 })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  mixsocks localnet                            a whole network on this machine, SOCKS5 on 127.0.0.1:1080
+  curl -x socks5h://127.0.0.1:1080 http://example.org/
+  mixsocks init mixnode --dir ./mix --layer 1  identity and config file of a mix
+  mixsocks mixnode --dir ./mix                 run it
+  mixsocks COMMAND --help                      options and examples of a command
+${exitCodesHelp()}`,
+    );
+}
+
+/** Loading the options of a role takes its code, so only the commands that `args` may mean get theirs. */
+async function addCommands(program: Command, args: readonly string[], done: Done): Promise<void> {
+  addLocalnet(program, done);
+  const init = program
+    .command('init')
+    .description('make the folder of a role: identity, config file, what to do next')
+    .addHelpText('after', INIT_EXAMPLES);
+  for (const role of ROLES) {
+    const run = program.command(role.name).description(role.summary);
+    const make = init.command(role.name).description(`the folder of a ${role.name}`);
+    if (args.includes(role.name)) await addRole(role, run, make, done);
+  }
+  addStatus(program, done);
+}
+
+async function addRole(role: Role, run: Command, make: Command, done: Done): Promise<void> {
+  const { schema } = await role.load();
+  addOptions(run, schema);
+  run.addHelpText('after', `${SOURCES_HELP}\n\nExample:\n  ${role.example}\n${exitCodesHelp()}`);
+  run.action(async () => done(await runRole(role, givenFlags(run), process.env)));
+  addOptions(make, schema);
+  make.addHelpText('after', `\nThe options given are written to DIR/config.json.\n\nExample:\n  ${initExample(role)}`);
+  make.action(async () => {
+    await initRole(role, givenFlags(make), process.env);
+    done(0);
+  });
+}
+
+function addLocalnet(program: Command, done: Done): void {
+  const command = program
+    .command('localnet')
+    .description('run a whole network on this machine, each node its own process');
+  addOptions(command, LocalnetConfig);
+  command.addHelpText('after', LOCALNET_HELP);
+  command.action(async () => {
+    const { runLocalnet } = await import('./localnet/index.ts');
+    done(await runLocalnet(givenFlags(command), process.env));
+  });
+}
+
+function addStatus(program: Command, done: Done): void {
+  program
+    .command('status')
+    .description('show what the running proxy sees: path health, rates, streams, reply blocks')
+    .option('--url <url>', 'address of its status port', DEFAULT_STATUS_URL)
+    .option('--json', 'print status.json as it is')
+    .addHelpText('after', `\nExamples:\n  mixsocks status\n  mixsocks status --url http://127.0.0.1:9081 --json`)
+    .action(async (options: { url: string; json?: boolean }) => {
+      await printStatus(options.url, options.json === true);
+      done(0);
+    });
+}
+
+/** Commander's complaint as ours, in one line. */
+function usageError(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  if (error.code === 'commander.help') return new MixError('USAGE', 'say which command');
+  const [what = '', hint] = error.message.replace(/^error: /, '').split('\n');
+  return new MixError(
+    'USAGE',
+    what.replace(/\.$/, '') + (hint === undefined ? '' : `; ${hint.replace(/[()]/g, '').replace('Did', 'did')}`),
+  );
+}
+
+function commandName(program: Command, args: readonly string[]): string {
+  const name = program.commands.find((command) => command.name() === args[0])?.name();
+  return name === undefined ? 'mixsocks' : `mixsocks ${name}`;
+}
+
+function initExample(role: Role): string {
+  const layer = role.name === 'mixnode' ? ' --layer 1' : '';
+  return `mixsocks init ${role.name} --dir ./${role.name}-1${layer}`;
+}
+
+const INIT_EXAMPLES = `
+Examples:
+${ROLES.map((role) => `  ${initExample(role)}`).join('\n')}`;
+
+const LOCALNET_HELP = `
+Each option is also an environment variable, which a flag beats: MIXSOCKS_SOCKS_PORT=9050 for --socks-port 9050.
+
+Examples:
+  mixsocks localnet
+  mixsocks localnet --socks-port 0 --status-port 0 --ready-file ready.json --allow-private
+  mixsocks localnet --rate 200 --reply-rate 500 --mixes-per-layer 3
+  mixsocks localnet --dir ./net      keep keys and documents, and use them again next time
+${exitCodesHelp()}`;

@@ -1,0 +1,40 @@
+/**
+ * The configuration of one role: its folder, the config file in it, the environment and the flags.
+ * @module
+ */
+import { statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { type ConfigSchema, loadConfig } from '../lib/config.ts';
+import { MixError } from '../lib/errors.ts';
+
+export const CONFIG_FILE = 'config.json';
+export const NETWORK_FILE = 'network.json';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The folder named by `--dir` or MIXSOCKS_DIR, as an absolute path. */
+export function folderOf(flags: Readonly<Record<string, unknown>>, env: Environment, role: string): string {
+  const dir = typeof flags.dir === 'string' ? flags.dir : env.MIXSOCKS_DIR;
+  if (dir !== undefined && dir !== '') return resolve(dir);
+  const help = `mixsocks init ${role} --dir DIR makes one`;
+  throw new MixError('CONFIG', `name the folder of the ${role} with --dir or MIXSOCKS_DIR; ${help}`);
+}
+
+/** Loads what `role` shall run with. */
+export function loadRoleConfig<Schema extends ConfigSchema>(
+  role: string,
+  schema: Schema,
+  flags: Readonly<Record<string, unknown>>,
+  env: Environment,
+) {
+  const dir = folderOf(flags, env, role);
+  if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new MixError('CONFIG', `there is no folder ${dir}; mixsocks init ${role} --dir ${dir} makes it`);
+  }
+  return loadConfig(schema, { flags: { ...flags, dir }, env, file: join(dir, CONFIG_FILE), fallbacks: fallbacks(dir) });
+}
+
+/** What follows from the folder when nothing else is said. */
+export function fallbacks(dir: string): Record<string, unknown> {
+  return { networkFile: join(dir, NETWORK_FILE), name: basename(dir) };
+}

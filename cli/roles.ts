@@ -1,0 +1,116 @@
+/**
+ * The roles as the command line knows them. A role's code is loaded only when its command is used.
+ * @module
+ */
+import type { z } from 'zod';
+import type { Components, Running } from '../lib/components.ts';
+import type { ConfigSchema } from '../lib/config.ts';
+
+export const ROLE_NAMES = ['proxy', 'mixnode', 'gateway', 'requester', 'directory'] as const;
+export type RoleName = (typeof ROLE_NAMES)[number];
+
+/** A role that runs. */
+export interface RunningRole extends Running {
+  /** What the line `listening …` says behind that word. */
+  readonly listening: string;
+}
+
+/** The keys of a role's config that the command line itself uses. */
+export interface CommonConfig {
+  readonly name: string;
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  readonly crypto: 'fastest' | 'noble';
+}
+
+/** A role whose code is loaded. */
+export interface LoadedRole {
+  readonly schema: ConfigSchema;
+  /** Starts the role on a config that `schema` has parsed. */
+  start(config: unknown, components: Components): Promise<RunningRole>;
+}
+
+export interface Role {
+  readonly name: RoleName;
+  readonly summary: string;
+  /** Whether it has an identity in its folder; a proxy's is fresh at every start. */
+  readonly hasIdentity: boolean;
+  readonly example: string;
+  load(): Promise<LoadedRole>;
+}
+
+/** Ties a schema to the function that takes its output, so that the config needs no cast elsewhere. */
+function loaded<Schema extends ConfigSchema>(
+  schema: Schema,
+  start: (config: z.infer<Schema>, components: Components) => Promise<RunningRole>,
+): LoadedRole {
+  return { schema, start: (config, components) => start(schema.parse(config) as z.infer<Schema>, components) };
+}
+
+export const ROLES: readonly Role[] = [
+  {
+    name: 'proxy',
+    summary: 'the SOCKS5 front for your applications',
+    hasIdentity: false,
+    example: 'mixsocks proxy --dir ~/.mixsocks --socks-listen 127.0.0.1:1080',
+    async load() {
+      const { ProxyConfig, startProxy } = await import('../proxy/index.ts');
+      return loaded(ProxyConfig, async (config, components) => {
+        const running = await startProxy(config, components);
+        return { listening: `${running.socks}, status ${running.statusUrl}`, stop: () => running.stop() };
+      });
+    },
+  },
+  {
+    name: 'mixnode',
+    summary: 'a mix of one of the three layers',
+    hasIdentity: true,
+    example: 'mixsocks mixnode --dir /var/lib/mixsocks/mix --layer 2 --listen 0.0.0.0:4001 --advertise 192.0.2.1:4001',
+    async load() {
+      const { MixnodeConfig, startMixnode } = await import('../mixnode/index.ts');
+      return loaded(MixnodeConfig, async (config, components) => {
+        const running = await startMixnode(config, components);
+        return { listening: `${running.listen}, metrics ${running.metricsUrl}`, stop: () => running.stop() };
+      });
+    },
+  },
+  {
+    name: 'gateway',
+    summary: 'the always-on door of proxies and requesters',
+    hasIdentity: true,
+    example: 'mixsocks gateway --dir /var/lib/mixsocks/gateway --listen 0.0.0.0:4000 --advertise 192.0.2.1:4000',
+    async load() {
+      const { GatewayConfig, startGateway } = await import('../gateway/index.ts');
+      return loaded(GatewayConfig, async (config, components) => {
+        const running = await startGateway(config, components);
+        return { listening: `${running.listen}, metrics ${running.metricsUrl}`, stop: () => running.stop() };
+      });
+    },
+  },
+  {
+    name: 'requester',
+    summary: 'the exit: connects to the sites',
+    hasIdentity: true,
+    example: 'mixsocks requester --dir /var/lib/mixsocks/requester',
+    async load() {
+      const { RequesterConfig, startRequester } = await import('../network-requester/index.ts');
+      return loaded(RequesterConfig, async (config, components) => {
+        const running = await startRequester(config, components);
+        return { listening: `nowhere but for metrics: ${running.metricsUrl}`, stop: () => running.stop() };
+      });
+    },
+  },
+  {
+    name: 'directory',
+    summary: "an authority: signs the list of the network's nodes",
+    hasIdentity: true,
+    example:
+      'mixsocks directory --dir /var/lib/mixsocks/directory --listen 0.0.0.0:8080 --advertise http://192.0.2.1:8080',
+    async load() {
+      const { DirectoryConfig, startDirectory } = await import('../directory/index.ts');
+      return loaded(DirectoryConfig, async (config, components) => {
+        const running = await startDirectory(config, components);
+        return { listening: `${running.url}, metrics ${running.metricsUrl}`, stop: () => running.stop() };
+      });
+    },
+  },
+];

@@ -1,0 +1,79 @@
+/**
+ * Runs one role as a process: builds its components, starts it, and ends it in order on a signal, on a defect, or when
+ * the `localnet` that started it is gone.
+ * @module
+ */
+import { systemClock } from '../lib/clock.ts';
+import type { Components } from '../lib/components.ts';
+import { createCrypto } from '../lib/crypto/index.ts';
+import { createLog, type Log } from '../lib/log.ts';
+import { Metrics } from '../lib/metrics.ts';
+import { systemRng } from '../lib/rng.ts';
+import { reportError } from './report.ts';
+import { type Environment, loadRoleConfig } from './role-config.ts';
+import type { CommonConfig, Role, RunningRole } from './roles.ts';
+import { stopRequested } from './stop-signal.ts';
+
+/** From the request to stop until the process ends whatever is still open. */
+const STOP_TIMEOUT_MS = 4000;
+
+/** What a child tells the `localnet` that started it, once it listens. */
+export const RUNNING_MESSAGE = 'running';
+
+/** Runs `role` until it is told to stop; resolves with the exit code. */
+export async function runRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<number> {
+  const stop = stopRequested().then(() => undefined);
+  const { schema, start } = await role.load();
+  const config = loadRoleConfig(role.name, schema, flags, env);
+  const { logLevel, crypto, name } = config as unknown as CommonConfig;
+  const log = createLog(logLevel, name);
+  const defect = firstDefect(log);
+  const running = await Promise.race([start(config, buildComponents(crypto, log)), stop, defect]);
+  if (running === undefined) return 0;
+  process.stdout.write(`listening ${running.listening}\n`);
+  process.send?.(RUNNING_MESSAGE, undefined, undefined, () => {
+    // A parent that is gone shows by the closed channel.
+  });
+  try {
+    await Promise.race([stop, defect]);
+    return 0;
+  } catch (error) {
+    return reportError(error, `mixsocks ${role.name}`);
+  } finally {
+    await stopInTime(running);
+  }
+}
+
+function buildComponents(choice: CommonConfig['crypto'], log: Log): Components {
+  const crypto = createCrypto(choice);
+  if (choice === 'noble') {
+    log.warn({ backends: crypto.backends }, 'REFERENCE CRYPTO FORCED: too slow for the default rates, for tests only');
+  } else {
+    log.info({ backends: crypto.backends }, 'crypto backends');
+  }
+  return { clock: systemClock, rng: systemRng, crypto, log, metrics: new Metrics() };
+}
+
+/** Rejects with the first error that nobody caught; to go on in an unknown state would not be safe. */
+function firstDefect(log: Log): Promise<never> {
+  const defect = new Promise<never>((_resolve, reject) => {
+    const onDefect = (error: unknown) => {
+      log.debug({ stack: error instanceof Error ? error.stack : undefined }, 'a defect');
+      reject(error);
+    };
+    process.on('uncaughtException', onDefect);
+    process.on('unhandledRejection', onDefect);
+  });
+  defect.catch(() => {}); // seen by whoever races it; between two races nobody does
+  return defect;
+}
+
+/** Stops, or gives up on stopping after STOP_TIMEOUT_MS. */
+async function stopInTime(running: RunningRole): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, STOP_TIMEOUT_MS);
+  });
+  await Promise.race([running.stop(), late]).catch(() => {});
+  clearTimeout(timer);
+}
