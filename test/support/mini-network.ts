@@ -44,6 +44,10 @@ export interface MiniOptions {
   readonly gateways?: number;
   readonly epochSeconds?: number;
   readonly params?: Partial<NetworkParams>;
+  /** Options of the gateways. */
+  readonly gateway?: Partial<GatewayConfig>;
+  /** Stands in the consensus as a requester at the first gateway. */
+  readonly requester?: NodeIdentity;
 }
 
 /** One node of the network in this process. */
@@ -61,7 +65,7 @@ export interface MiniNode {
 }
 
 /** An authority that signs whatever has announced itself, as soon as all nodes have. */
-class MiniAuthority {
+export class MiniAuthority {
   readonly records = new Map<IdentityHex, Descriptor>();
   /** Set to keep a node out of later consensuses. */
   readonly hidden = new Set<IdentityHex>();
@@ -110,6 +114,18 @@ class MiniAuthority {
     return this.signed.get(epoch);
   }
 
+  /** Announces a requester that does not run. */
+  addRequester({ id }: NodeIdentity, gateway: IdentityHex): void {
+    const epoch = epochAt(Date.now(), this.params.epochMs);
+    const key = Buffer.from(crypto.x25519Base(systemRng.bytes(32))).toString('hex');
+    const sphinxKeys = [epoch, epoch + 1].map((one) => ({ epoch: one, key }));
+    const network = Buffer.from(networkId(this.network, crypto)).toString('hex');
+    const name = 'requester-1';
+    this.records.set(id, {
+      ...{ version: 1, network, publishedMs: Date.now(), identity: id, role: 'requester', gateway, name, sphinxKeys },
+    });
+  }
+
   document(epoch: number, descriptors: readonly Descriptor[]): Consensus {
     const { epochMs } = this.params;
     const nodes = descriptors
@@ -145,7 +161,7 @@ export interface MiniNetwork {
 /** Starts authority, mixes and gateways in this process; resolves when all links between them are up. */
 export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniNetwork> {
   const dir = await mkdtemp(join(tmpdir(), 'mixsocks-mini-'));
-  const { mixesPerLayer = 1, gateways = 1, epochSeconds = 3600 } = options;
+  const { mixesPerLayer = 1, gateways = 1, epochSeconds = 3600, requester } = options;
   const params: NetworkParams = {
     payloadBytes: PAYLOAD_BYTES,
     meanDelayMs: 2,
@@ -158,7 +174,7 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
   const identity = await createIdentity(systemRng);
   const network = { name: 'mini', epochSeconds, payloadBytes: params.payloadBytes, threshold: 1 };
   const authorities = (url: string) => [{ id: identity.id, url }];
-  const count = 3 * mixesPerLayer + gateways;
+  const count = 3 * mixesPerLayer + gateways + (requester === undefined ? 0 : 1);
   const authority = new MiniAuthority(identity, params, count, { ...network, authorities: authorities('http://x') });
   authority.server.listen(0, '127.0.0.1');
   await once(authority.server, 'listening');
@@ -172,7 +188,11 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
       nodes.push(await makeNode(dir, networkFile, `mix-${layer}-${index}`, layer));
     }
   }
-  for (let index = 1; index <= gateways; index++) nodes.push(await makeNode(dir, networkFile, `gateway-${index}`, 0));
+  for (let index = 1; index <= gateways; index++) {
+    nodes.push(await makeNode(dir, networkFile, `gateway-${index}`, 0, options.gateway));
+  }
+  const [door] = nodes.slice(3 * mixesPerLayer);
+  if (requester !== undefined && door !== undefined) authority.addRequester(requester, door.identity.id);
   await Promise.all(nodes.map((node) => node.start()));
   await until(async () => {
     const up = await Promise.all(nodes.map((node) => node.count('peers_up')));
@@ -201,13 +221,19 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
   };
 }
 
-async function makeNode(dir: string, networkFile: string, name: string, layer: number): Promise<MiniNode> {
+async function makeNode(
+  dir: string,
+  networkFile: string,
+  name: string,
+  layer: number,
+  options: Partial<GatewayConfig> = {},
+): Promise<MiniNode> {
   const identity = await createIdentity(systemRng);
   const home = join(dir, name);
   await saveIdentity(home, identity);
   let components: Components;
   let listen = '127.0.0.1:0';
-  const common = { dir: home, networkFile, name };
+  const common = { ...options, dir: home, networkFile, name };
   const node: MiniNode = {
     name,
     identity,
@@ -298,11 +324,6 @@ export class MiniClient {
   /** One frame up the link. */
   send(nextHop: Uint8Array, packet: Uint8Array): boolean {
     return this.#frames?.send(concatBytes(nextHop, packet)) ?? false;
-  }
-
-  /** Any bytes of frame size, for what a client must not send. */
-  sendFrame(frame: Uint8Array): boolean {
-    return this.#frames?.send(frame) ?? false;
   }
 
   /** Hops by name, with the keys of `epoch` and `delayMs` at each mix. */
