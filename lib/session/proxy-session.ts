@@ -1,8 +1,29 @@
 /**
  * The proxy's end of a session: a pure machine that fills the plaintexts of packets to the requester and reads its
  * replies.
+ *
+ * Order of filling: HELLO and RATE until acknowledged; ACK and window updates; reply blocks while their stock is
+ * under its floor (while uploading at least one: without replies there are no acknowledgements); data; reply blocks
+ * up to the target.
  * @module
  */
+import { MixError } from '../errors.ts';
+import { FRAME, type Frame } from './frames.ts';
+import {
+  DEFAULT_SESSION_LIMITS,
+  MAX_HOST_BYTES,
+  MAX_TOKEN_BYTES,
+  PROTOCOL_VERSION,
+  PROXY_ACK_DELAY_MS,
+  REQUESTER_ACK_DELAY_MS,
+  SESSION_ID_BYTES,
+  SURB_BYTES,
+} from './limits.ts';
+import { type FrameOwner, hostBytes, type PacketBuilder, type SentFrame } from './packet-builder.ts';
+import { beginUplink, decodeDownlink, UNNUMBERED } from './payload.ts';
+import { closeNumber, closeReason, errorCode, streamCodeOf } from './reasons.ts';
+import { SurbSupply } from './surb-supply.ts';
+import { Transport, type TransportEnd } from './transport.ts';
 import type {
   CloseReason,
   ProxySessionOptions,
@@ -16,37 +37,363 @@ import type {
 /** `opening`: HELLO unanswered; `draining`: takes no new streams, or says goodbye; `closed`: nothing left. */
 export type ProxySessionState = 'opening' | 'open' | 'draining' | 'closed';
 
-export declare class ProxySession {
-  constructor(options: ProxySessionOptions, nowMs: number);
+/** `tick` looks after supply and liveness this often. */
+const WATCH_MS = 250;
+/** A goodbye is said this often, until it is answered. */
+const MAX_GOODBYES = 3;
+const GOODBYE_LIMIT_MS = 10_000;
+/** Burst: with streams open, silence is questioned after this long, then ever more rarely. */
+const FIRST_QUESTION_MS = 5_000;
+const MAX_QUESTION_MS = 30_000;
+
+export class ProxySession implements TransportEnd, FrameOwner {
   readonly id: Uint8Array;
-  get state(): ProxySessionState;
+  readonly #options: ProxySessionOptions;
+  readonly #transport: Transport;
+  readonly #supply: SurbSupply;
+  #state: ProxySessionState = 'opening';
+  #nextStreamId = 0;
+  #helloAcked = false;
+  #helloOwed = true;
+  #rateOwed = true;
+  #replyRatePerSecond: number;
+  #lastFilled = 0;
+  #watchMs: number;
+  #questionMs = FIRST_QUESTION_MS;
+  #goodbyes = 0;
+  #nextGoodbyeMs = 0;
+  #goodbyeSinceMs: number | undefined;
+  #contentCallback: () => void = () => {};
+  #closedCallback: (reason: CloseReason) => void = () => {};
+
+  constructor(options: ProxySessionOptions, nowMs: number) {
+    if ((options.accessToken?.byteLength ?? 0) > MAX_TOKEN_BYTES) {
+      throw new MixError('USAGE', `an access token has at most ${MAX_TOKEN_BYTES} bytes`);
+    }
+    this.#options = options;
+    this.id = options.rng.bytes(SESSION_ID_BYTES);
+    this.#replyRatePerSecond = options.replyRatePerSecond;
+    this.#transport = new Transport(
+      {
+        rng: options.rng,
+        delay: options.delay,
+        slotGapMs: 1000 / options.mainRatePerSecond,
+        ackDelayMs: PROXY_ACK_DELAY_MS,
+        peerAckDelayMs: REQUESTER_ACK_DELAY_MS,
+        limits: { ...DEFAULT_SESSION_LIMITS, ...options.limits },
+      },
+      this,
+      nowMs,
+    );
+    this.#supply = new SurbSupply(
+      {
+        downlink: options.downlink,
+        payloadBytes: options.payloadBytes,
+        blocksPerPacket: Math.floor((options.payloadBytes - 64) / SURB_BYTES),
+        mainRatePerSecond: options.mainRatePerSecond,
+        replyRatePerSecond: options.replyRatePerSecond,
+        surbLifeMs: options.surbLifeMs,
+      },
+      nowMs,
+    );
+    this.#watchMs = nowMs;
+  }
+
+  get state(): ProxySessionState {
+    return this.#state;
+  }
+
   /** Opens a stream. Throws MixError LIMIT when the table is full, SESSION_CLOSED when the session takes no more. */
-  open(target: StreamTarget, handlers: StreamHandlers, nowMs: number): SessionStream;
+  open(target: StreamTarget, handlers: StreamHandlers, nowMs: number): SessionStream {
+    this.#transport.advance(nowMs);
+    if (this.#state === 'draining' || this.#state === 'closed') {
+      throw new MixError('SESSION_CLOSED', 'the session takes no new streams');
+    }
+    if (this.#transport.streams.size >= this.#transport.limits.maxStreams) {
+      throw new MixError('LIMIT', `a session has at most ${this.#transport.limits.maxStreams} streams`);
+    }
+    const length = hostBytes(target.host).byteLength;
+    if (length === 0 || length > MAX_HOST_BYTES) throw new MixError('ADDRESS_TYPE', 'a host has 1 to 255 bytes');
+    if (this.#transport.streams.size === 0) this.#questionMs = FIRST_QUESTION_MS;
+    const stream = this.#transport.newStream(this.#nextStreamId++, nowMs, target, handlers);
+    this.onWake(nowMs);
+    return stream;
+  }
+
   /** Whether `fill` would return a packet. */
-  hasContent(nowMs: number): boolean;
+  hasContent(nowMs: number): boolean {
+    this.#enter(nowMs);
+    return this.#isWorthPacket(nowMs);
+  }
+
   /** The plaintext of one packet, when there is something worth a slot. Every plaintext returned must be sent. */
-  fill(nowMs: number): Uint8Array | undefined;
+  fill(nowMs: number): Uint8Array | undefined {
+    this.#enter(nowMs);
+    if (!this.#isWorthPacket(nowMs)) return undefined;
+    const number = this.#transport.takeNumber();
+    const builder = beginUplink(this.#options.payloadBytes, this.id, number);
+    this.#lastFilled = number;
+    if (this.#goodbyeSinceMs !== undefined) this.#writeGoodbye(builder, nowMs);
+    else this.#writeFrames(builder, nowMs);
+    this.#transport.finish(builder, number, nowMs);
+    return builder.bytes;
+  }
+
   /** Tells the sum of the mix delays drawn for the packet that `fill` returned last: its loss is then seen sooner. */
-  routeDelayDrawn(delayMs: number): void;
+  routeDelayDrawn(delayMs: number): void {
+    this.#transport.setDelay(this.#lastFilled, delayMs);
+  }
+
   /** A plaintext that only fills a slot. May be made ahead, and need not be sent. */
-  padding(nowMs: number): Uint8Array;
+  padding(_nowMs: number): Uint8Array {
+    return beginUplink(this.#options.payloadBytes, this.id, UNNUMBERED).bytes;
+  }
+
   /** Takes the plaintext of a reply. Never throws. */
-  receive(plaintext: Uint8Array, nowMs: number): void;
+  receive(plaintext: Uint8Array, nowMs: number): void {
+    this.#enter(nowMs);
+    if (this.#state === 'closed') return;
+    const packet = decodeDownlink(plaintext);
+    if (packet === undefined || this.#supply.lies(packet.account)) {
+      this.onViolation('reply', nowMs);
+      return;
+    }
+    this.#supply.onAccount(packet.account, nowMs);
+    this.#questionMs = FIRST_QUESTION_MS;
+    const alive = () => this.#state !== 'closed';
+    if (packet.number === UNNUMBERED) this.#transport.onUnnumbered(packet.frames, nowMs);
+    else if (!this.#transport.isDuplicate(packet.number)) {
+      this.#transport.onFrames(packet.number, packet.frames, alive, nowMs);
+    }
+    if (alive()) this.onWake(nowMs);
+  }
+
   /** When `tick` must be called at the latest; Infinity: no need. */
-  nextDeadlineMs(): number;
-  tick(nowMs: number): void;
-  setReplyRate(perSecond: number, nowMs: number): void;
-  setMainRate(perSecond: number): void;
+  nextDeadlineMs(): number {
+    if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
+    return Math.min(this.#watchMs + WATCH_MS, this.#transport.nextDeadlineMs);
+  }
+
+  tick(nowMs: number): void {
+    this.#enter(nowMs);
+    if (this.#state === 'closed') return;
+    if (nowMs - this.#watchMs >= WATCH_MS) this.#watch(nowMs);
+    this.onWake(nowMs);
+  }
+
+  setReplyRate(perSecond: number, nowMs: number): void {
+    if (perSecond === this.#replyRatePerSecond) return;
+    this.#replyRatePerSecond = perSecond;
+    this.#supply.setReplyRate(perSecond);
+    this.#rateOwed = true;
+    this.onWake(nowMs);
+  }
+
+  setMainRate(perSecond: number): void {
+    this.#supply.setMainRate(perSecond);
+    this.#transport.clock.setSlotGapMs(1000 / perSecond);
+  }
+
+  /** No reply block made so far can work any more (another gateway, lost keys): the requester gets new ones at once. */
+  replyBlocksLost(nowMs: number): void {
+    this.#supply.invalidate();
+    this.onWake(nowMs);
+  }
+
   /** Takes no new streams; closes when the last one has ended. */
-  drain(nowMs: number): void;
+  drain(nowMs: number): void {
+    if (this.#state === 'closed' || this.#goodbyeSinceMs !== undefined) return;
+    this.#state = 'draining';
+    if (this.#transport.streams.size === 0) this.close(nowMs);
+  }
+
   /** Ends the session now: streams are reset, the requester is told. `fill` goes on until `closed`. */
-  close(nowMs: number): void;
+  close(nowMs: number): void {
+    if (this.#state === 'closed' || this.#goodbyeSinceMs !== undefined) return;
+    this.#state = 'draining';
+    this.#goodbyeSinceMs = nowMs;
+    this.#nextGoodbyeMs = nowMs;
+    this.#transport.closeStreams('SESSION_CLOSED');
+    this.onWake(nowMs);
+  }
+
   /** Forgets everything at once, without a word to the requester. */
-  abandon(reason: CloseReason, nowMs: number): void;
+  abandon(reason: CloseReason, _nowMs: number): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#transport.closeStreams(streamCodeOf(reason));
+    this.#closedCallback(reason);
+  }
+
   /** Called when there may be content where there was none. */
-  onContent(callback: () => void): void;
+  onContent(callback: () => void): void {
+    this.#contentCallback = callback;
+  }
+
   /** Called once. */
-  onClosed(callback: (reason: CloseReason) => void): void;
-  stats(): SessionStats;
-  surbStats(): SurbSupplyStats;
+  onClosed(callback: (reason: CloseReason) => void): void {
+    this.#closedCallback = callback;
+  }
+
+  stats(): SessionStats {
+    return this.#transport.stats();
+  }
+
+  surbStats(): SurbSupplyStats {
+    return this.#supply.stats(this.#position(this.#transport.nowMs));
+  }
+
+  // ---- making packets
+
+  #enter(nowMs: number): void {
+    this.#transport.advance(nowMs);
+    if (this.#state === 'closed') return;
+    this.#transport.detectLosses(nowMs);
+    this.#supply.aim(this.#transport.roundMs, nowMs);
+    if (this.#goodbyeSinceMs !== undefined) this.#endGoodbye(nowMs);
+  }
+
+  #isWorthPacket(nowMs: number): boolean {
+    if (this.#state === 'closed') return false;
+    if (this.#goodbyeSinceMs !== undefined) return this.#goodbyes < MAX_GOODBYES && nowMs >= this.#nextGoodbyeMs;
+    return (
+      this.#helloOwed ||
+      this.#rateOwed ||
+      this.#transport.owesControl(nowMs) ||
+      this.#transport.canSendData ||
+      this.#wanted(nowMs).worthPacket
+    );
+  }
+
+  #writeFrames(builder: PacketBuilder, nowMs: number): void {
+    if (!this.#helloAcked) this.#writeHello(builder);
+    if (this.#rateOwed || !this.#helloAcked) this.#writeRate(builder);
+    this.#transport.writeAck(builder);
+    this.#transport.writeControl(builder);
+    const wanted = this.#wanted(nowMs);
+    // Who does not know us, or has run dry, can only answer through a block that comes along.
+    const least = this.#transport.silentMs > this.#transport.roundMs ? 1 : 0;
+    const first = Math.max(wanted.first, least);
+    this.#writeBlocks(builder, first, nowMs);
+    this.#transport.writeData(builder);
+    this.#writeBlocks(builder, wanted.after, nowMs);
+  }
+
+  #writeHello(builder: PacketBuilder): void {
+    const { sessionWindowBytes, streamWindowBytes } = this.#transport.limits;
+    const token = this.#options.accessToken ?? new Uint8Array(0);
+    builder.hello(this, PROTOCOL_VERSION, token, sessionWindowBytes, streamWindowBytes);
+    this.#helloOwed = false;
+  }
+
+  #writeRate(builder: PacketBuilder): void {
+    const steady = this.#options.downlink === 'steady';
+    builder.rate(this, steady ? Math.round(this.#replyRatePerSecond * 1000) : 0);
+    this.#rateOwed = false;
+  }
+
+  #writeBlocks(builder: PacketBuilder, count: number, nowMs: number): void {
+    const blocks: Uint8Array[] = [];
+    for (let left = Math.min(count, builder.surbRoom); left > 0; left--) {
+      const block = this.#options.mintSurb(nowMs);
+      if (block === undefined) break;
+      blocks.push(block);
+    }
+    if (!builder.replyBlocks(this, this.#supply.generation, Math.floor(this.#options.surbLifeMs), blocks)) return;
+    this.#supply.onCreated(blocks.length, nowMs);
+  }
+
+  #writeGoodbye(builder: PacketBuilder, nowMs: number): void {
+    this.#goodbyes++;
+    this.#nextGoodbyeMs = nowMs + this.#transport.roundMs / 2;
+    builder.close(this, closeNumber('done'));
+    this.#writeBlocks(builder, 1, nowMs);
+  }
+
+  #endGoodbye(nowMs: number): void {
+    const said = this.#goodbyes >= MAX_GOODBYES && nowMs >= this.#nextGoodbyeMs;
+    const tooLong = nowMs - (this.#goodbyeSinceMs ?? nowMs) >= GOODBYE_LIMIT_MS;
+    if (said || tooLong) this.abandon('done', nowMs);
+  }
+
+  #wanted(nowMs: number): { first: number; after: number; worthPacket: boolean } {
+    const { roundMs, lossRatio, streams, canSendData } = this.#transport;
+    const view = { arriveShare: 1 - lossRatio, roundMs, streamsOpen: streams.size > 0, uploading: canSendData };
+    return this.#supply.wanted(view, nowMs);
+  }
+
+  #position(nowMs: number): number {
+    const { roundMs, lossRatio, streams } = this.#transport;
+    return this.#supply.position(1 - lossRatio, roundMs, streams.size > 0, nowMs);
+  }
+
+  /** Does not trust silence: asks, and in the end gives the requester up. */
+  #watch(nowMs: number): void {
+    this.#watchMs = nowMs;
+    const { silentMs, streams, limits } = this.#transport;
+    const expectsAnswer = this.#options.downlink === 'steady' || this.#transport.hasFlying;
+    if (silentMs >= limits.deadPeerMs && expectsAnswer) {
+      this.abandon('timeout', nowMs);
+    } else if (silentMs >= this.#questionMs && streams.size > 0) {
+      this.#transport.wantPing();
+      this.#questionMs = silentMs + Math.min(MAX_QUESTION_MS, silentMs);
+    }
+  }
+
+  // ---- what the engine reports
+
+  onFrame(frame: Frame, _packetNumber: number, nowMs: number): boolean {
+    switch (frame.type) {
+      case FRAME.OPENED:
+      case FRAME.REFUSED: {
+        if (frame.stream >= this.#nextStreamId) return false;
+        const stream = this.#transport.streams.get(frame.stream);
+        if (frame.type === FRAME.OPENED) stream?.onOpened({ host: frame.host, port: frame.port }, nowMs);
+        else stream?.onRefused(errorCode(frame.reason), nowMs);
+        return true;
+      }
+      case FRAME.DATAGRAM:
+        return frame.stream < this.#nextStreamId;
+      case FRAME.CLOSE:
+        this.abandon(closeReason(frame.reason), nowMs);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  onUnknownStream(id: number): 'gone' | 'violation' {
+    return id < this.#nextStreamId ? 'gone' : 'violation';
+  }
+
+  onStreamEnded(nowMs: number): void {
+    if (this.#state === 'draining' && this.#transport.streams.size === 0) this.close(nowMs);
+  }
+
+  onPacketAcked(): void {}
+  onPacketLost(): void {}
+
+  onSurbsSettled(count: number): void {
+    this.#supply.onSettled(count);
+  }
+
+  onWake(nowMs: number): void {
+    if (this.#isWorthPacket(nowMs)) this.#contentCallback();
+  }
+
+  onViolation(_what: string, nowMs: number): void {
+    this.abandon('protocol', nowMs);
+  }
+
+  frameAcked(frame: SentFrame): void {
+    if (frame.type !== FRAME.HELLO || this.#helloAcked) return;
+    this.#helloAcked = true;
+    this.#helloOwed = false;
+    if (this.#state === 'opening') this.#state = 'open';
+  }
+
+  frameLost(frame: SentFrame): void {
+    if (frame.type === FRAME.HELLO && !this.#helloAcked) this.#helloOwed = true;
+    if (frame.type === FRAME.RATE) this.#rateOwed = true;
+  }
 }

@@ -1,0 +1,78 @@
+/**
+ * The receiving side of acknowledgement: which packets came, and when to say so.
+ * @module
+ */
+import { ACK_EVERY_PACKETS, MAX_NUMBER_RANGES } from './limits.ts';
+import type { PacketBuilder } from './packet-builder.ts';
+import { RangeSet } from './ranges.ts';
+
+/** ACK frames are lost like everything; each state is repeated this often where there is room to spare. */
+const REPEATS = 3;
+
+export class AckTracker {
+  readonly #received = new RangeSet();
+  /** Numbers below it are treated as duplicates: their ranges were forgotten. */
+  #floor = 0;
+  #waiting = 0;
+  #firstWaitingMs = 0;
+  #atOnce = false;
+  #repeatsLeft = 0;
+  /** The highest number as of one or two loss thresholds ago. */
+  #staleHighest = -1;
+  #nextStaleHighest = -1;
+  #staleMs = 0;
+
+  constructor(private readonly ackDelayMs: number) {}
+
+  /** Whether `number` came before, or is too old to tell. */
+  isDuplicate(number: number): boolean {
+    return number < this.#floor || this.#received.has(number);
+  }
+
+  /** Notes a packet that was processed. `urgent`: it carried a FIN. */
+  onReceived(number: number, eliciting: boolean, urgent: boolean, lossThresholdMs: number, nowMs: number): void {
+    this.#received.add(number, number + 1);
+    if (this.#received.count > MAX_NUMBER_RANGES) this.#floor = this.#received.shift() ?? this.#floor;
+    if (nowMs - this.#staleMs >= lossThresholdMs) {
+      this.#staleHighest = this.#nextStaleHighest;
+      this.#nextStaleHighest = this.highest;
+      this.#staleMs = nowMs;
+    }
+    if (!eliciting) return;
+    if (this.#waiting === 0) this.#firstWaitingMs = nowMs;
+    this.#waiting++;
+    this.#repeatsLeft = REPEATS;
+    // A packet later than the sender's patience was given up or is about to be: say at once that it came.
+    if (urgent || number < this.#staleHighest) this.#atOnce = true;
+  }
+
+  get highest(): number {
+    return this.#received.empty ? -1 : this.#received.endAt(this.#received.count - 1) - 1;
+  }
+
+  /** Whether something waits for an acknowledgement at all. */
+  get waiting(): boolean {
+    return this.#waiting > 0;
+  }
+
+  /** When an ACK must go out; Infinity when nothing waits for one. */
+  get dueMs(): number {
+    if (this.#waiting === 0) return Number.POSITIVE_INFINITY;
+    if (this.#atOnce || this.#waiting >= ACK_EVERY_PACKETS) return Number.NEGATIVE_INFINITY;
+    return this.#firstWaitingMs + this.ackDelayMs;
+  }
+
+  /** Puts an ACK into a packet if there is anything new, or worth repeating, to say. */
+  writeTo(builder: PacketBuilder, maxBytes: number): void {
+    if (!this.repeatTo(builder, maxBytes)) return;
+    this.#waiting = 0;
+    this.#atOnce = false;
+    this.#repeatsLeft = Math.max(0, this.#repeatsLeft - 1);
+  }
+
+  /** The same for a packet that may leave late or never: nothing counts as said. */
+  repeatTo(builder: PacketBuilder, maxBytes: number): boolean {
+    if (this.#waiting === 0 && this.#repeatsLeft === 0) return false;
+    return builder.ack(this.#received, maxBytes);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Default bounds and constants of the transport. Every one is listed in docs/LIMITS.md.
+ * @module
+ */
+import type { SessionLimits } from './types.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const DEFAULT_SESSION_LIMITS: SessionLimits = {
+  maxStreams: 256,
+  streamWindowBytes: 256 * KIB,
+  maxStreamWindowBytes: 4 * MIB,
+  sessionWindowBytes: 1 * MIB,
+  maxSessionWindowBytes: 16 * MIB,
+  unsentHighWaterBytes: 128 * KIB,
+  maxInFlightPackets: 4096,
+  maxStockSurbs: 4096,
+  idleMs: 300_000,
+  deadPeerMs: 120_000,
+};
+
+export const SESSION_ID_BYTES = 16;
+/** A compact reply block: header 348, prefix of the first hop's identity 8, payload key seed 16. */
+export const SURB_BYTES = 372;
+/** The only version of the frames that there is. */
+export const PROTOCOL_VERSION = 1;
+export const MAX_TOKEN_BYTES = 255;
+export const MAX_HOST_BYTES = 255;
+
+/** What a proxy may send before it hears of the requester's windows: part of the protocol, not a setting. */
+export const INITIAL_STREAM_WINDOW_BYTES = 256 * KIB;
+export const INITIAL_SESSION_WINDOW_BYTES = 1 * MIB;
+
+/** The reply blocks that a requester keeps for ACK, MAX_*, OPENED, REFUSED, RESET and CLOSE. */
+export const RESERVED_SURBS = 8;
+
+/** An acknowledgement goes out after this many packets that ask for one … */
+export const ACK_EVERY_PACKETS = 10;
+/** … or this long after the first of them: a reply costs the requester a block, a slot costs the proxy nothing. */
+export const REQUESTER_ACK_DELAY_MS = 50;
+export const PROXY_ACK_DELAY_MS = 20;
+
+/** Separate runs of numbers or bytes that are remembered; a peer that makes more is closed or forgotten in part. */
+export const MAX_NUMBER_RANGES = 1024;
+export const MAX_HELD_RANGES = 8192;
+/** An ACK frame takes at most this share of a packet. */
+export const MAX_ACK_BYTES = 640;
+
+/** Bytes handed to the application and not given back, above which the rest waits in one flat buffer. */
+export const MAX_DELIVERED_BYTES = 128 * KIB;
+/** The same as a count of pieces: many tiny pieces cost more than their bytes. */
+export const MAX_DELIVERED_PIECES = 128;
+
+/** The requester's stream table is this many times the proxy's, since it frees its entries later. */
+export const ACCEPT_TABLE_FACTOR = 4;

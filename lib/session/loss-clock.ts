@@ -1,0 +1,127 @@
+/**
+ * When is a packet lost? Delays are independent exponentials, so packets overtake each other all the time, and order
+ * proves nothing; only time does. RFC 9002's 9/8 of a round trip would give up almost every second packet here. The
+ * threshold is built from the law of the delays, which is public:
+ *
+ *     excess + quantile of the mix delays + quantile of a slot + 4 * rttvar
+ *
+ * where excess is by how much measured round trips are longer than the law's mean (links, queues, waiting for slots).
+ * Every newly acknowledged packet gives a sample, not only the largest of an ACK: with random delays the largest is
+ * a biased choice, namely a fast one.
+ * @module
+ */
+import type { DelayLaw } from './types.ts';
+
+/** One packet in a thousand is given up although its delays were lawful; rttvar makes it rarer. */
+const QUANTILE = 0.999;
+/** Until the first sample nothing is known of the links. */
+const MIN_FIRST_THRESHOLD_MS = 1000;
+const MAX_THRESHOLD_MS = 30_000;
+const SRTT_GAIN = 1 / 32;
+const RTTVAR_GAIN = 1 / 32;
+/** The first samples count for more, so that the start value is soon forgotten. */
+const WARM_UP_SAMPLES = 16;
+
+export interface LossClockOptions {
+  readonly delay: DelayLaw;
+  /** Mean gap between the slots that packets and their acknowledgements wait for. */
+  readonly slotGapMs: number;
+  /** How long the peer may hold an acknowledgement back. */
+  readonly ackDelayMs: number;
+}
+
+export class LossClock {
+  readonly #lawMeanMs: number;
+  readonly #lawQuantileMs: number;
+  readonly #oneWayQuantileMs: number;
+  #slotQuantileMs: number;
+  #srttMs: number;
+  #rttvarMs: number;
+  #samples = 0;
+  #thresholdMs = 0;
+
+  constructor(options: LossClockOptions) {
+    const { meanDelayMs, mixHops } = options.delay;
+    this.#lawMeanMs = 2 * mixHops * meanDelayMs;
+    this.#lawQuantileMs = meanDelayMs * erlangQuantile(2 * mixHops, QUANTILE);
+    this.#oneWayQuantileMs = meanDelayMs * erlangQuantile(mixHops, QUANTILE);
+    this.#slotQuantileMs = options.slotGapMs * erlangQuantile(1, QUANTILE);
+    this.#srttMs = this.#lawMeanMs + 2 * options.slotGapMs + options.ackDelayMs;
+    this.#rttvarMs = this.#srttMs / 2;
+    this.#update();
+  }
+
+  get srttMs(): number {
+    return this.#srttMs;
+  }
+
+  /** How long after its sending a packet without acknowledgement counts as lost. */
+  get thresholdMs(): number {
+    return this.#thresholdMs;
+  }
+
+  /** The same for a packet whose own mix delays are known: only the way back is uncertain. */
+  thresholdKnowingMs(delayMs: number): number {
+    return Math.min(MAX_THRESHOLD_MS, this.#thresholdMs - this.#lawQuantileMs + delayMs + this.#oneWayQuantileMs);
+  }
+
+  /** The smallest that `thresholdKnowingMs` can be. */
+  get leastThresholdMs(): number {
+    return Math.min(this.#thresholdMs, this.thresholdKnowingMs(0));
+  }
+
+  setSlotGapMs(slotGapMs: number): void {
+    this.#slotQuantileMs = slotGapMs * erlangQuantile(1, QUANTILE);
+    this.#update();
+  }
+
+  /** Takes the time from a packet's sending to its acknowledgement, the wait for the acknowledgement's slot included. */
+  sample(rttMs: number): void {
+    // A path that was dead for a minute answers with minutes: learn from that, but not all at once.
+    const rtt = Math.min(rttMs, 2 * this.#thresholdMs);
+    const warm = Math.max(1 / (this.#samples + 1), 1 / WARM_UP_SAMPLES);
+    const srttGain = this.#samples < WARM_UP_SAMPLES ? warm : SRTT_GAIN;
+    const rttvarGain = this.#samples < WARM_UP_SAMPLES ? Math.min(1 / 4, warm) : RTTVAR_GAIN;
+    this.#samples++;
+    if (this.#samples === 1) {
+      this.#srttMs = rtt;
+      this.#rttvarMs = rtt / 2;
+    } else {
+      this.#rttvarMs += rttvarGain * (Math.abs(rtt - this.#srttMs) - this.#rttvarMs);
+      this.#srttMs += srttGain * (rtt - this.#srttMs);
+    }
+    this.#update();
+  }
+
+  #update(): void {
+    const excessMs = Math.max(0, this.#srttMs - this.#lawMeanMs);
+    const thresholdMs = excessMs + this.#lawQuantileMs + this.#slotQuantileMs + 4 * this.#rttvarMs;
+    const floorMs = this.#samples === 0 ? MIN_FIRST_THRESHOLD_MS : 0;
+    this.#thresholdMs = Math.min(MAX_THRESHOLD_MS, Math.max(floorMs, thresholdMs));
+  }
+}
+
+/** The quantile of the sum of `shape` independent exponentials of mean 1. */
+export function erlangQuantile(shape: number, probability: number): number {
+  if (shape === 0) return 0;
+  let low = 0;
+  let high = shape + 1;
+  while (erlangTail(shape, high) > 1 - probability) high *= 2;
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (erlangTail(shape, middle) > 1 - probability) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/** P(sum > x): the chance that a Poisson process of rate 1 has fewer than `shape` events by x. */
+function erlangTail(shape: number, x: number): number {
+  let term = Math.exp(-x);
+  let sum = term;
+  for (let i = 1; i < shape; i++) {
+    term *= x / i;
+    sum += term;
+  }
+  return sum;
+}

@@ -1,0 +1,126 @@
+/**
+ * The requester's reply blocks of one session: first in, first out, each with its expiry. The account of it is
+ * exact at any time: received = used + expired + evicted + held.
+ * @module
+ */
+import type { SurbStockStats } from './types.ts';
+
+interface Batch {
+  readonly blocks: readonly Uint8Array[];
+  readonly expiresMs: number;
+  readonly generation: number;
+  taken: number;
+}
+
+/** Cut the array of finished batches off when it is this long. */
+const COMPACT_AT = 64;
+
+export class SurbStock {
+  #batches: Batch[] = [];
+  #first = 0;
+  #held = 0;
+  #received = 0;
+  #used = 0;
+  #expired = 0;
+  #evicted = 0;
+  #generation = 0;
+
+  constructor(private readonly maxBlocks: number) {}
+
+  stats(): SurbStockStats {
+    return {
+      received: this.#received,
+      used: this.#used,
+      expired: this.#expired,
+      evicted: this.#evicted,
+      held: this.#held,
+    };
+  }
+
+  get received(): number {
+    return this.#received;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  get expired(): number {
+    return this.#expired;
+  }
+
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  /** Blocks that can be used now. */
+  held(nowMs: number): number {
+    this.#dropExpired(nowMs);
+    return this.#held;
+  }
+
+  /**
+   * Adds blocks that may be used for `lifeMs` from now. A newer generation makes all older blocks worthless (the
+   * proxy has moved to another gateway, or lost the keys); blocks of an older one are counted as expired.
+   */
+  add(generation: number, lifeMs: number, blocks: readonly Uint8Array[], nowMs: number): void {
+    this.#received += blocks.length;
+    if (generation < this.#generation) {
+      this.#expired += blocks.length;
+      return;
+    }
+    if (generation > this.#generation) {
+      this.#generation = generation;
+      this.clear();
+    }
+    this.#batches.push({ blocks, expiresMs: nowMs + lifeMs, generation, taken: 0 });
+    this.#held += blocks.length;
+    this.#dropExpired(nowMs);
+    while (this.#held > this.maxBlocks && this.#shift() !== undefined) this.#evicted++;
+  }
+
+  /** The oldest usable block. It is gone from the stock, and counts as used. */
+  take(nowMs: number): Uint8Array | undefined {
+    this.#dropExpired(nowMs);
+    const block = this.#shift();
+    if (block !== undefined) this.#used++;
+    return block;
+  }
+
+  /** Drops everything held, as expired. */
+  clear(): void {
+    this.#expired += this.#held;
+    this.#held = 0;
+    this.#batches = [];
+    this.#first = 0;
+  }
+
+  #shift(): Uint8Array | undefined {
+    const batch = this.#batches[this.#first];
+    if (batch === undefined) return undefined;
+    const block = batch.blocks[batch.taken];
+    batch.taken++;
+    this.#held--;
+    if (batch.taken === batch.blocks.length) this.#dropFirst();
+    return block;
+  }
+
+  #dropExpired(nowMs: number): void {
+    for (;;) {
+      const batch = this.#batches[this.#first];
+      if (batch === undefined || batch.expiresMs > nowMs) return;
+      const left = batch.blocks.length - batch.taken;
+      this.#expired += left;
+      this.#held -= left;
+      this.#dropFirst();
+    }
+  }
+
+  #dropFirst(): void {
+    this.#first++;
+    if (this.#first >= COMPACT_AT || this.#first === this.#batches.length) {
+      this.#batches.splice(0, this.#first);
+      this.#first = 0;
+    }
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * The proxy's control of the reply blocks at the requester: a base-stock rule on absolute figures.
+ *
+ * Every reply carries the requester's cumulative counters; they merge by maximum, so lost and reordered replies do no
+ * harm, and errors never add up. Position = held at the requester, by its own account, plus the share of what is
+ * under way that will arrive. Whatever the position lacks to the target is created, as far as slots allow.
+ *
+ * The return path may be dead, and then no account comes: after a silence of one loss threshold the position sinks
+ * by the rate at which the requester may be using blocks, so that supply goes on at that rate, and no faster.
+ * @module
+ */
+import { RESERVED_SURBS } from './limits.ts';
+import type { Downlink, SurbSupplyStats } from './types.ts';
+
+/** The requester's cumulative counters, as every reply carries them. */
+export interface SurbAccount {
+  readonly received: number;
+  readonly used: number;
+  readonly expired: number;
+  readonly evicted: number;
+  /** Bytes that wait at the requester. */
+  readonly demandBytes: number;
+}
+
+export interface SupplyOptions {
+  readonly downlink: Downlink;
+  readonly payloadBytes: number;
+  readonly blocksPerPacket: number;
+  mainRatePerSecond: number;
+  replyRatePerSecond: number;
+  readonly surbLifeMs: number;
+}
+
+/** Supply for this long beyond a round trip: rides out lost packets, late slots and a moment of other use. */
+const TARGET_MARGIN_MS = 1000;
+/** Below this much beyond a round trip, blocks go before data. */
+const FLOOR_MARGIN_MS = 250;
+/** What an idle session keeps, so that a stream starts at once. */
+const LEAST_TARGET = 64;
+const LEAST_FLOOR = 24;
+const MAX_TARGET = 3500;
+/** Blocks alone are worth a packet of their own only by this many packets: each costs a block to acknowledge. */
+const WORTH_PACKETS = 2;
+/** Burst: for how long after the last bytes the high target is kept. */
+const DEMAND_MEMORY_MS = 2000;
+/** Burst: blocks per second that a silent requester may be using, while streams are open. */
+const SILENT_BURST_RATE = 20;
+/** Blocks this close to their end are not counted on. */
+const LIFE_MARGIN_SHARE = 1 / 8;
+const AGE_BUCKETS = 32;
+
+export class SurbSupply {
+  #created = 0;
+  #inFlight = 0;
+  #received = 0;
+  #used = 0;
+  #expired = 0;
+  #evicted = 0;
+  #accountMs: number;
+  #demandMs = Number.NEGATIVE_INFINITY;
+  #silentCreated = 0;
+  /** Blocks created in the latest slices of their life, to know how many can be alive at all. */
+  readonly #ages = new Array<number>(AGE_BUCKETS).fill(0);
+  #ageSlice = 0;
+  generation = 0;
+
+  constructor(
+    private readonly options: SupplyOptions,
+    nowMs: number,
+  ) {
+    this.#accountMs = nowMs;
+    this.#ageSlice = this.#sliceAt(nowMs);
+  }
+
+  setReplyRate(perSecond: number): void {
+    this.options.replyRatePerSecond = perSecond;
+  }
+
+  setMainRate(perSecond: number): void {
+    this.options.mainRatePerSecond = perSecond;
+  }
+
+  /** Takes the account of a reply. */
+  onAccount(account: SurbAccount, nowMs: number): void {
+    this.#received = Math.max(this.#received, account.received);
+    this.#used = Math.max(this.#used, account.used);
+    this.#expired = Math.max(this.#expired, account.expired);
+    this.#evicted = Math.max(this.#evicted, account.evicted);
+    if (account.demandBytes > 0) this.#demandMs = nowMs;
+    this.#accountMs = nowMs;
+    this.#silentCreated = 0;
+  }
+
+  /** Whether the account claims more than was ever created. */
+  lies(account: SurbAccount): boolean {
+    return account.received > this.#created || account.used + account.expired + account.evicted > account.received;
+  }
+
+  onCreated(count: number, nowMs: number): void {
+    this.#created += count;
+    this.#inFlight += count;
+    this.#silentCreated += count;
+    this.#advanceAges(nowMs);
+    const slice = this.#ageSlice % AGE_BUCKETS;
+    this.#ages[slice] = (this.#ages[slice] ?? 0) + count;
+  }
+
+  /** The packet with these blocks was acknowledged (then the account has them), or is overdue. */
+  onSettled(count: number): void {
+    this.#inFlight -= count;
+  }
+
+  /** All blocks made so far have become worthless. */
+  invalidate(): void {
+    this.generation++;
+    this.#ages.fill(0);
+    this.#demandMs = Number.NEGATIVE_INFINITY;
+  }
+
+  get target(): number {
+    return this.#target;
+  }
+
+  #target = LEAST_TARGET;
+  #floor = LEAST_FLOOR;
+
+  /** Sets floor and target from the round trip and the demand. */
+  aim(roundMs: number, nowMs: number): void {
+    const { downlink, replyRatePerSecond, mainRatePerSecond, blocksPerPacket } = this.options;
+    const steady = downlink === 'steady';
+    const demand = nowMs - this.#demandMs < DEMAND_MEMORY_MS;
+    const rate = steady ? replyRatePerSecond : demand ? mainRatePerSecond * blocksPerPacket : 0;
+    const target = (rate * (roundMs + TARGET_MARGIN_MS)) / 1000 + RESERVED_SURBS;
+    const floor = (rate * (roundMs + FLOOR_MARGIN_MS)) / 1000 + RESERVED_SURBS;
+    this.#target = Math.ceil(Math.min(MAX_TARGET, Math.max(LEAST_TARGET, target)));
+    this.#floor = Math.ceil(Math.min(MAX_TARGET / 2, Math.max(LEAST_FLOOR, floor)));
+  }
+
+  /** Blocks that are at the requester or will be. `arriveShare`: share of packets that are not lost. */
+  position(arriveShare: number, roundMs: number, streamsOpen: boolean, nowMs: number): number {
+    const held = this.#received - this.#used - this.#expired - this.#evicted;
+    const silentMs = Math.max(0, nowMs - this.#accountMs - roundMs);
+    const known = Math.max(0, held - (silentMs * this.#silentRate(streamsOpen)) / 1000);
+    this.#advanceAges(nowMs);
+    let alive = 0;
+    for (const count of this.#ages) alive += count;
+    return Math.min(known + this.#inFlight * arriveShare, alive);
+  }
+
+  #silentRate(streamsOpen: boolean): number {
+    if (this.options.downlink === 'steady') return this.options.replyRatePerSecond;
+    return streamsOpen ? SILENT_BURST_RATE : 0;
+  }
+
+  /** Blocks that the next packet should carry, before data (`first`) and after it (`then`). */
+  wanted(
+    view: { arriveShare: number; roundMs: number; streamsOpen: boolean; uploading: boolean },
+    nowMs: number,
+  ): { first: number; after: number; worthPacket: boolean } {
+    const position = this.position(view.arriveShare, view.roundMs, view.streamsOpen, nowMs);
+    const perPacket = this.options.blocksPerPacket;
+    const lacking = Math.min(this.#target - position, this.#silentAllowance(view, nowMs));
+    if (lacking < 1) return { first: 0, after: 0, worthPacket: false };
+    const amount = Math.min(perPacket, Math.ceil(lacking));
+    const urgent = position < this.#floor;
+    const first = urgent ? amount : view.uploading ? 1 : 0;
+    return { first, after: amount - first, worthPacket: urgent || lacking >= WORTH_PACKETS * perPacket };
+  }
+
+  /** While nothing is heard: what the requester may have used since, plus one target, minus what was made since. */
+  #silentAllowance(view: { roundMs: number; streamsOpen: boolean }, nowMs: number): number {
+    const silentMs = nowMs - this.#accountMs - view.roundMs;
+    if (silentMs <= 0) return Number.POSITIVE_INFINITY;
+    return this.#target + (silentMs * this.#silentRate(view.streamsOpen)) / 1000 - this.#silentCreated;
+  }
+
+  #sliceAt(nowMs: number): number {
+    const lifeMs = this.options.surbLifeMs * (1 - LIFE_MARGIN_SHARE);
+    return Math.floor((nowMs * AGE_BUCKETS) / lifeMs);
+  }
+
+  #advanceAges(nowMs: number): void {
+    const slice = this.#sliceAt(nowMs);
+    const steps = Math.min(AGE_BUCKETS, slice - this.#ageSlice);
+    for (let i = 1; i <= steps; i++) this.#ages[(this.#ageSlice + i) % AGE_BUCKETS] = 0;
+    if (slice > this.#ageSlice) this.#ageSlice = slice;
+  }
+
+  stats(position: number): SurbSupplyStats {
+    return {
+      created: this.#created,
+      inFlight: this.#inFlight,
+      received: this.#received,
+      used: this.#used,
+      expired: this.#expired,
+      evicted: this.#evicted,
+      position,
+      target: this.#target,
+      floor: this.#floor,
+    };
+  }
+}

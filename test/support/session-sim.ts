@@ -1,0 +1,352 @@
+/**
+ * A simulated mixnet between one proxy and one requester: virtual time, exponential delays at three mixes each way,
+ * Poisson slots behind rings that are filled ahead of time, loss, duplicates, dead paths, restarts of either side.
+ * The same seed gives the same run.
+ */
+import assert from 'node:assert/strict';
+import { toHex } from '../../lib/bytes.ts';
+import { exponential, type Rng } from '../../lib/rng.ts';
+import {
+  type AcceptHandler,
+  type Downlink,
+  ProxySession,
+  type Reply,
+  type RequesterSession,
+  type SessionLimits,
+  SessionTable,
+} from '../../lib/session/index.ts';
+import { EventQueue } from './event-queue.ts';
+import { seededRng } from './seeded-rng.ts';
+
+export interface SimOptions {
+  readonly seed: number;
+  readonly accept: AcceptHandler;
+  readonly payloadBytes?: number;
+  readonly meanDelayMs?: number;
+  /** Constant part of the way, each direction. */
+  readonly linkMs?: number;
+  readonly mainRate?: number;
+  readonly replyRate?: number;
+  readonly downlink?: Downlink;
+  /** Share of packets that each mix drops, each way. */
+  readonly lossUp?: number;
+  readonly lossDown?: number;
+  readonly duplicates?: number;
+  readonly surbLifeMs?: number;
+  readonly limits?: Partial<SessionLimits>;
+  readonly accessToken?: Uint8Array;
+}
+
+const MIXES = 3;
+const AHEAD_MS = 25;
+const DUMMIES_AHEAD_MS = 60;
+
+interface Surb {
+  readonly session: ProxySession;
+  readonly madeMs: number;
+  used: boolean;
+}
+
+/** One reply clock with its rings, as the requester's hub runs it. */
+interface Lane {
+  readonly session: RequesterSession;
+  rate: number;
+  readonly content: Reply[];
+  readonly idle: Reply[];
+  removed: boolean;
+}
+
+export class SessionSim {
+  readonly events = new EventQueue();
+  readonly rng: Rng;
+  readonly options: Required<Omit<SimOptions, 'accessToken' | 'limits'>> & SimOptions;
+  proxy: ProxySession;
+  table: SessionTable;
+  lossUp: number;
+  lossDown: number;
+  upDead = false;
+  downDead = false;
+  mainRate: number;
+  /** Called with every uplink plaintext that carries something, as it leaves. */
+  onUplink: (plaintext: Uint8Array) => void = () => {};
+  readonly counts = { upContent: 0, upPadding: 0, downContent: 0, downDummy: 0, downMissed: 0, surbsExpiredInNet: 0 };
+  readonly #surbs = new Map<string, Surb>();
+  #surbCounter = 0;
+  #content: Uint8Array[] = [];
+  #lanes = new Set<Lane>();
+  #proxyTimerMs = Number.POSITIVE_INFINITY;
+  #tableTimerMs = Number.POSITIVE_INFINITY;
+  closedReason: string | undefined;
+
+  constructor(options: SimOptions) {
+    this.options = {
+      payloadBytes: 2048,
+      meanDelayMs: 15,
+      linkMs: 2,
+      mainRate: 50,
+      replyRate: 100,
+      downlink: 'steady',
+      lossUp: 0,
+      lossDown: 0,
+      duplicates: 0,
+      surbLifeMs: 550_000,
+      ...options,
+    };
+    this.rng = seededRng(options.seed);
+    this.lossUp = this.options.lossUp;
+    this.lossDown = this.options.lossDown;
+    this.mainRate = this.options.mainRate;
+    this.proxy = this.#newProxy();
+    this.table = this.#newTable();
+    this.#mainSlot();
+  }
+
+  get nowMs(): number {
+    return this.events.nowMs;
+  }
+
+  run(ms: number, done?: () => boolean): void {
+    this.events.run(this.nowMs + ms, done);
+  }
+
+  /** The only session at the requester, if there is one. */
+  get served(): RequesterSession | undefined {
+    return [...this.table.sessions()][0];
+  }
+
+  restartRequester(): void {
+    for (const lane of this.#lanes) lane.removed = true;
+    this.#lanes.clear();
+    this.table = this.#newTable();
+    this.#tableTimerMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** A new session in place of the old one, as after a restart of the proxy, or when the old one was closed. */
+  restartProxy(): void {
+    this.#content = [];
+    this.proxy = this.#newProxy();
+    this.feedProxy();
+  }
+
+  #newProxy(): ProxySession {
+    const { payloadBytes, meanDelayMs, mainRate, replyRate, downlink, surbLifeMs, limits, accessToken } = this.options;
+    this.closedReason = undefined;
+    this.#proxyTimerMs = Number.POSITIVE_INFINITY;
+    const session: ProxySession = new ProxySession(
+      {
+        rng: this.rng,
+        payloadBytes,
+        delay: { meanDelayMs, mixHops: MIXES },
+        mainRatePerSecond: mainRate,
+        replyRatePerSecond: replyRate,
+        downlink,
+        surbLifeMs,
+        mintSurb: (nowMs) => this.#mint(session, nowMs),
+        ...(limits === undefined ? {} : { limits }),
+        ...(accessToken === undefined ? {} : { accessToken }),
+      },
+      this.nowMs,
+    );
+    session.onContent(() => this.feedProxy());
+    session.onClosed((reason) => {
+      this.closedReason = reason;
+    });
+    return session;
+  }
+
+  #newTable(): SessionTable {
+    const { rng, payloadBytes, meanDelayMs, accept, limits, accessToken } = this.options;
+    const table = new SessionTable({
+      rng: rng ?? this.rng,
+      payloadBytes,
+      delay: { meanDelayMs, mixHops: MIXES },
+      accept: (...args) => accept(...args),
+      ...(limits === undefined ? {} : { limits }),
+      ...(accessToken === undefined ? {} : { accessToken }),
+    });
+    table.onSession((session) => this.#serve(session));
+    return table;
+  }
+
+  // ---- the proxy's side
+
+  #mint(session: ProxySession, nowMs: number): Uint8Array {
+    const surb = new Uint8Array(372);
+    new DataView(surb.buffer).setUint32(0, ++this.#surbCounter);
+    this.#surbs.set(toHex(surb.subarray(0, 4)), { session, madeMs: nowMs, used: false });
+    return surb;
+  }
+
+  #feeding = false;
+
+  feedProxy(): void {
+    if (this.#feeding) return;
+    this.#feeding = true;
+    const slots = Math.max(2, Math.ceil((this.mainRate * AHEAD_MS) / 1000));
+    while (this.#content.length < slots && this.proxy.hasContent(this.nowMs)) {
+      const plaintext = this.proxy.fill(this.nowMs);
+      assert.ok(plaintext, 'fill gives nothing although hasContent said so');
+      assert.equal(plaintext.byteLength, this.options.payloadBytes);
+      this.#content.push(plaintext);
+    }
+    this.#feeding = false;
+    this.#armProxy();
+  }
+
+  #armProxy(): void {
+    const atMs = this.proxy.nextDeadlineMs();
+    if (atMs >= this.#proxyTimerMs) return;
+    assert.ok(atMs > this.nowMs - 1e-6, `proxy deadline in the past: ${atMs} at ${this.nowMs}`);
+    this.#proxyTimerMs = atMs;
+    const session = this.proxy;
+    this.events.at(atMs, () => {
+      if (session !== this.proxy || this.#proxyTimerMs !== atMs) return;
+      this.#proxyTimerMs = Number.POSITIVE_INFINITY;
+      session.tick(this.nowMs);
+      this.feedProxy();
+    });
+  }
+
+  #mainSlot(): void {
+    this.events.after(exponential(this.rng, 1000 / this.mainRate), () => {
+      const content = this.#content.shift();
+      if (content !== undefined) {
+        this.counts.upContent++;
+        this.onUplink(content);
+      } else {
+        this.counts.upPadding++;
+      }
+      this.#up(content ?? this.proxy.padding(this.nowMs));
+      this.feedProxy();
+      this.#mainSlot();
+    });
+  }
+
+  // ---- the network
+
+  #wayMs(): number {
+    let ms = this.options.linkMs;
+    for (let i = 0; i < MIXES; i++) ms += exponential(this.rng, this.options.meanDelayMs);
+    return ms;
+  }
+
+  #survives(lossPerMix: number): boolean {
+    return this.rng.uniform() < (1 - lossPerMix) ** MIXES;
+  }
+
+  #copies(): number {
+    return this.rng.uniform() < this.options.duplicates ? 2 : 1;
+  }
+
+  #up(plaintext: Uint8Array): void {
+    if (this.upDead || !this.#survives(this.lossUp)) return;
+    for (let left = this.#copies(); left > 0; left--) {
+      this.events.after(this.#wayMs(), () => {
+        this.table.receive(plaintext.slice(), this.nowMs);
+        this.#feedTable();
+      });
+    }
+  }
+
+  #down(reply: Reply): void {
+    const surb = this.#surbs.get(toHex(reply.surb372.subarray(0, 4)));
+    assert.ok(surb, 'a reply block that nobody made');
+    assert.equal(surb.used, false, 'a reply block used twice');
+    assert.equal(reply.plaintext.byteLength, this.options.payloadBytes);
+    surb.used = true;
+    if (this.nowMs - surb.madeMs > this.options.surbLifeMs + 1000) {
+      this.counts.surbsExpiredInNet++;
+      return;
+    }
+    if (this.downDead || !this.#survives(this.lossDown)) return;
+    this.events.after(this.#wayMs(), () => {
+      surb.session.receive(reply.plaintext, this.nowMs);
+      if (surb.session === this.proxy) this.feedProxy();
+    });
+  }
+
+  // ---- the requester's side
+
+  #serve(session: RequesterSession): void {
+    const lane: Lane = { session, rate: 0, content: [], idle: [], removed: false };
+    this.#lanes.add(lane);
+    session.onContent(() => this.#feedTable());
+    session.onRate(() => this.#retune(lane));
+    session.onClosed(() => {
+      lane.removed = true;
+      this.#lanes.delete(lane);
+    });
+    this.#retune(lane);
+  }
+
+  #retune(lane: Lane): void {
+    const wasStopped = lane.rate === 0;
+    lane.rate = lane.session.replyRatePerSecond;
+    if (wasStopped && lane.rate > 0) this.#replySlot(lane);
+  }
+
+  #replySlot(lane: Lane): void {
+    if (lane.rate === 0 || lane.removed) return;
+    this.events.after(exponential(this.rng, 1000 / lane.rate), () => {
+      if (lane.removed) return;
+      const content = lane.content.shift();
+      const reply = content ?? lane.idle.shift();
+      if (content !== undefined) this.counts.downContent++;
+      else if (reply !== undefined) this.counts.downDummy++;
+      else this.counts.downMissed++;
+      if (reply !== undefined) this.#down(reply);
+      this.#feedTable();
+      this.#replySlot(lane);
+    });
+  }
+
+  #feedingTable = false;
+
+  #feedTable(): void {
+    if (this.#feedingTable) return;
+    this.#feedingTable = true;
+    for (;;) {
+      const answer = this.table.nextAnswer(this.nowMs);
+      if (answer === undefined) break;
+      this.#down(answer);
+    }
+    for (const lane of this.#lanes) this.#feedLane(lane);
+    this.#feedingTable = false;
+    this.#armTable();
+  }
+
+  #feedLane(lane: Lane): void {
+    const { session, rate } = lane;
+    const slots = rate === 0 ? Number.POSITIVE_INFINITY : Math.max(2, Math.ceil((rate * AHEAD_MS) / 1000));
+    while (lane.content.length < slots) {
+      const reply = session.nextReply(this.nowMs);
+      if (reply === undefined) break;
+      if (rate > 0) {
+        lane.content.push(reply);
+      } else {
+        this.counts.downContent++;
+        this.#down(reply);
+      }
+    }
+    const dummies = rate === 0 ? 0 : Math.max(2, Math.ceil((rate * DUMMIES_AHEAD_MS) / 1000));
+    while (lane.idle.length < dummies) {
+      const reply = session.dummyReply(this.nowMs);
+      if (reply === undefined) break;
+      lane.idle.push(reply);
+    }
+  }
+
+  #armTable(): void {
+    const atMs = this.table.nextDeadlineMs();
+    if (atMs >= this.#tableTimerMs) return;
+    assert.ok(atMs > this.nowMs - 1e-6, `table deadline in the past: ${atMs} at ${this.nowMs}`);
+    this.#tableTimerMs = atMs;
+    const table = this.table;
+    this.events.at(atMs, () => {
+      if (table !== this.table || this.#tableTimerMs !== atMs) return;
+      this.#tableTimerMs = Number.POSITIVE_INFINITY;
+      table.tick(this.nowMs);
+      this.#feedTable();
+    });
+  }
+}
