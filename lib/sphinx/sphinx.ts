@@ -23,7 +23,7 @@ import {
   STREAM_BYTES,
   WIRE_VERSION,
 } from './constants.ts';
-import { expectLength, forwardHeader, headerMac, ownHeader } from './header.ts';
+import { expectLength, forwardHeader, headerMac, ownHeader, xorInto } from './header.ts';
 import { blindingFactorOf, expandSecret, payloadKey, payloadSeedOf, replayTagOf, streamKeyOf } from './keys.ts';
 import { lionessDecrypt } from './lioness.ts';
 import { addLayers, sealPacket, unpad } from './payload.ts';
@@ -108,7 +108,7 @@ export class Sphinx {
     const gamma = packet.subarray(GAMMA_OFFSET, BETA_OFFSET);
     if (!constantTimeEqual(headerMac(this.crypto, keys, beta), gamma)) return 'mac';
     const routing = this.crypto.aes128CtrKeystream(streamKeyOf(keys), STREAM_BYTES);
-    xorStart(routing, beta);
+    xorInto(routing.subarray(0, BETA_BYTES), beta, 0);
     if (routing[1] !== 0 || routing[2] !== version >> 8 || routing[3] !== (version & 0xff)) return 'version';
     const flag = routing[0];
     if (flag !== FLAG_FORWARD && flag !== FLAG_FINAL) return 'routing';
@@ -176,11 +176,6 @@ function isCanonicalPoint(packet: Uint8Array): boolean {
   if (packet[0]! < 0xed) return true;
   for (let i = 1; i < POINT_BYTES - 1; i++) if (packet[i] !== 0xff) return true;
   return false;
-}
-
-/** XORs all of `source` into the start of `target`. */
-function xorStart(target: Uint8Array, source: Uint8Array): void {
-  for (let i = 0; i < BETA_BYTES; i++) target[i] = target[i]! ^ source[i]!;
 }
 
 function readDelay(routing: Uint8Array): number {
