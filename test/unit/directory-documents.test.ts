@@ -1,0 +1,250 @@
+/** Every field of the documents: what is refused, and the one line that says why. */
+import t from 'tap';
+import { addressKeyOf, type IdentityHex, toHex } from '../../lib/bytes.ts';
+import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES, MAX_NODES } from '../../lib/directory/documents.ts';
+import { envelopeBytes, parseEnvelope } from '../../lib/directory/envelope.ts';
+import {
+  DocumentRefused,
+  networkId,
+  parseConsensus,
+  parseDescriptor,
+  parseNetworkFile,
+  Topology,
+} from '../../lib/directory/index.ts';
+import {
+  consensusOf,
+  crypto,
+  descriptorOf,
+  draft,
+  key32,
+  keys,
+  records,
+  testNetwork,
+} from '../support/directory-network.ts';
+
+const network = testNetwork();
+const EPOCH = 1000;
+const refused = (message: string | RegExp) => ({ code: 'DOCUMENT', message });
+
+t.test('descriptors of each role are read back as written', async (t) => {
+  for (const role of ['mixnode', 'gateway', 'requester'] as const) {
+    const descriptor = descriptorOf(network, 5, draft(role, [EPOCH, EPOCH + 1], { family: 'acme' }), 1);
+    t.same(parseDescriptor(JSON.stringify(descriptor)), descriptor);
+  }
+});
+
+t.test('a descriptor with one thing wrong is refused with one line about it', async (t) => {
+  const mix = (extra: object) =>
+    JSON.stringify({ ...descriptorOf(network, 5, draft('mixnode', [EPOCH, EPOCH + 1]), 1), ...extra });
+  const exit = (extra: object) =>
+    JSON.stringify({ ...descriptorOf(network, 5, draft('requester', [EPOCH]), 1), ...extra });
+  const key = { epoch: EPOCH, key: key32(1) };
+  const cases: [string, string | RegExp][] = [
+    ['', 'descriptor: is not JSON'],
+    ['[]', /^descriptor: /],
+    ['null', /^descriptor: /],
+    [mix({ colour: 'red' }), 'descriptor: unknown key "colour"'],
+    [mix({ gateway: keys(1).id }), 'descriptor: unknown key "gateway"'],
+    [exit({ layer: 1 }), 'descriptor: unknown key "layer"'],
+    [exit({ host: '192.0.2.1' }), 'descriptor: unknown key "host"'],
+    [mix({ version: 2 }), 'descriptor: version: expected document version 1'],
+    [mix({ role: 'king' }), 'descriptor: role: expected a role: mixnode, gateway or requester'],
+    [mix({ layer: 0 }), 'descriptor: layer: expected layer 1, 2 or 3'],
+    [mix({ layer: 4 }), 'descriptor: layer: expected layer 1, 2 or 3'],
+    [mix({ layer: undefined }), 'descriptor: layer: expected layer 1, 2 or 3'],
+    [mix({ port: 0 }), 'descriptor: port: expected a port from 1 to 65535'],
+    [mix({ port: 65_536 }), 'descriptor: port: expected a port from 1 to 65535'],
+    [mix({ port: 80.5 }), 'descriptor: port: expected a port'],
+    [mix({ host: 'mix.example' }), 'descriptor: host: expected an IPv4 or IPv6 address'],
+    [mix({ host: '0.0.0.0' }), 'descriptor: host: the unspecified address can not be dialled'],
+    [mix({ host: '::' }), 'descriptor: host: the unspecified address can not be dialled'],
+    [mix({ identity: 'AB' }), 'descriptor: identity: expected 64 lower-case hex digits'],
+    [mix({ identity: keys(5).id.toUpperCase() }), 'descriptor: identity: expected 64 lower-case hex digits'],
+    [mix({ network: 7 }), /^descriptor: network: /],
+    [mix({ publishedMs: 1.5 }), /^descriptor: publishedMs: /],
+    [mix({ publishedMs: -1 }), /^descriptor: publishedMs: /],
+    [mix({ sphinxKeys: [] }), 'descriptor: sphinxKeys: expected at least one key'],
+    [mix({ sphinxKeys: [key, key] }), 'descriptor: sphinxKeys: expected keys of consecutive epochs, oldest first'],
+    [mix({ sphinxKeys: [{ ...key, key: 'x' }] }), 'descriptor: sphinxKeys[0].key: expected 64 lower-case hex digits'],
+    [mix({ sphinxKeys: [{ ...key, use: 1 }] }), 'descriptor: sphinxKeys[0]: unknown key "use"'],
+    [
+      mix({ sphinxKeys: [0, 1, 2, 3, 4].map((i) => ({ epoch: EPOCH + i, key: key32(i) })) }),
+      'descriptor: sphinxKeys: expected at most 4 keys',
+    ],
+    [mix({ name: 'a b' }), /^descriptor: name: expected/],
+    [mix({ name: 'x\n' }), /^descriptor: name: expected/],
+    [mix({ family: '' }), /^descriptor: family: expected/],
+    [exit({ gateway: 'x' }), 'descriptor: gateway: expected 64 lower-case hex digits'],
+    [exit({ exitPolicy: 'x'.repeat(1025) }), 'descriptor: exitPolicy: expected at most 1024 characters'],
+    [exit({ exitPolicy: 'a\nb' }), /^descriptor: exitPolicy: expected printable ASCII/],
+    [exit({ accessTokenRequired: 'yes' }), /^descriptor: accessTokenRequired: /],
+    [mix({ software: 'x'.repeat(MAX_DESCRIPTOR_BYTES) }), `descriptor: over ${MAX_DESCRIPTOR_BYTES} bytes`],
+  ];
+  for (const [payload, message] of cases) {
+    t.throws(() => parseDescriptor(payload), refused(message), `${message}`);
+    t.throws(() => parseDescriptor(payload), { message: /^[ -~]{1,200}$/ }, 'one line');
+  }
+});
+
+t.test('a consensus that contradicts itself is refused', async (t) => {
+  const text = (extra: object) => JSON.stringify(consensusOf(network, EPOCH, extra));
+  t.same(parseConsensus(text({})), consensusOf(network, EPOCH));
+  const [mix, , , gateway, exit] = records(EPOCH);
+  if (mix === undefined || gateway === undefined || exit === undefined) throw new Error('no records');
+  const cousin = { ...gateway, identity: `${mix.identity.slice(0, 16)}${'0'.repeat(48)}` as IdentityHex };
+  const cases: [object, string | RegExp][] = [
+    [{ epoch: EPOCH + 1 }, /validAfterMs: is not the start of the epoch/],
+    [{ validAfterMs: 0 }, /validAfterMs: is not the start of the epoch/],
+    [{ freshUntilMs: 0 }, /freshUntilMs: is not the end of the epoch/],
+    [{ validUntilMs: 9e15 }, /validUntilMs: is not the end of the next epoch/],
+    [{ nodes: [mix, cousin] }, /two identities share their first 8 bytes/],
+    [{ nodes: [mix, mix] }, /two identities share their first 8 bytes/],
+    [{ nodes: [exit] }, /requester-1 names a gateway not listed/],
+    [{ nodes: [{ ...gateway, sphinxKeys: [{ epoch: EPOCH + 1, key: key32(1) }] }] }, /has no key for the epoch/],
+    [{ nodes: [{ ...gateway, layer: 1 }] }, /nodes\[0\]: unknown key "layer"/],
+    [{ nodes: Array(MAX_NODES + 1).fill(gateway) }, /nodes: expected at most 4096 nodes/],
+    [{ more: 1 }, /unknown key "more"/],
+  ];
+  for (const [extra, message] of cases) t.throws(() => parseConsensus(text(extra)), refused(message), `${message}`);
+  const params = (extra: object) => ({ params: { ...consensusOf(network, EPOCH).params, ...extra } });
+  const rates = { mainRate: 1, replyRate: 1, loopRate: 1, dropRate: 1 };
+  for (const extra of [
+    { payloadBytes: 2047 },
+    { meanDelayMs: -1 },
+    { classes: {} },
+    { classes: { standard: { ...rates, mainRate: 10_001 } } },
+    { classes: { standard: { ...rates, moreRate: 1 } } },
+    { nodeLoopRate: 'fast' },
+    { colour: 'red' },
+  ]) {
+    t.throws(() => parseConsensus(text(params(extra))), refused(/^consensus: params/), JSON.stringify(extra));
+  }
+});
+
+t.test('sizes: a full network fits, more is refused unread', async (t) => {
+  const longest = {
+    identity: keys(1).id,
+    role: 'requester',
+    gateway: keys(3).id,
+    name: 'n'.repeat(64),
+    software: 's'.repeat(64),
+    family: 'f'.repeat(64),
+    exitPolicy: 'p'.repeat(1024),
+    accessTokenRequired: false,
+    sphinxKeys: [1e12, 1e12 + 1].map((epoch) => ({ epoch, key: key32(1) })),
+  };
+  t.ok(MAX_NODES * (JSON.stringify(longest).length + 1) + 4096 <= MAX_CONSENSUS_BYTES);
+  const spaces = ' '.repeat(MAX_CONSENSUS_BYTES + 1);
+  t.throws(
+    () => parseConsensus(spaces),
+    new DocumentRefused('oversize', `consensus: over ${MAX_CONSENSUS_BYTES} bytes`),
+  );
+  const long = ' '.repeat(envelopeBytes(100) + 1);
+  t.throws(() => parseEnvelope('consensus', long, 100), refused(`consensus: over ${envelopeBytes(100)} bytes`));
+});
+
+t.test('envelopes: strict, well-formed', async (t) => {
+  const cases: [string, RegExp][] = [
+    ['x', /is not JSON/],
+    ['{}', /payload/],
+    ['{"payload":"","signatures":[],"more":1}', /unknown key "more"/],
+    ['{"payload":"\\ud800","signatures":[]}', /payload: is not well-formed text/],
+    ['{"payload":"","signatures":[{"signer":"","signature":""}]}', /signatures\[0\].signer: expected 64/],
+    [
+      `{"payload":"","signatures":[${Array(65).fill(`{"signer":"${key32(1)}","signature":"${key32(1)}${key32(1)}"}`)}]}`,
+      /at most 64/,
+    ],
+  ];
+  for (const [text, message] of cases) {
+    t.throws(() => parseEnvelope('consensus', text, 1000), refused(message));
+  }
+});
+
+t.test('a topology finds nodes by layer, role, address, identity and prefix', async (t) => {
+  const topology = new Topology(consensusOf(network, EPOCH));
+  t.same(
+    topology.layers.map((layer) => layer.map((node) => node.layer)),
+    [[1], [2], [3]],
+  );
+  t.same(
+    topology.gateways.map((node) => node.id),
+    [keys(3).id],
+  );
+  t.same(
+    topology.requesters.map((node) => node.id),
+    [keys(4).id],
+  );
+  for (const node of topology.nodes) {
+    t.equal(topology.byAddress(addressKeyOf(node.id)), node);
+    t.equal(topology.byId(node.id), node);
+    t.equal(topology.byPrefix(Buffer.from(node.address.subarray(0, 8)).toString('latin1')), node);
+    t.equal(toHex(node.address), node.id);
+    t.equal(toHex(node.sphinxKey(EPOCH) ?? new Uint8Array()), key32(EPOCH + 1));
+    t.equal(toHex(node.sphinxKey(EPOCH + 1) ?? new Uint8Array()), key32(EPOCH + 2));
+    t.equal(node.sphinxKey(EPOCH + 2), undefined);
+    t.equal(node.sphinxKey(EPOCH - 1), undefined);
+  }
+  const [exit] = topology.requesters;
+  t.match(exit, { gateway: keys(3).id, exitPolicy: 'accept *:443', accessTokenRequired: true, host: '', port: 0 });
+  t.equal(topology.layers[1]?.[0]?.family, 'acme');
+  t.equal(topology.byId(keys(9).id), undefined);
+  t.equal(topology.byPrefix('\0'.repeat(8)), undefined);
+});
+
+t.test('network.json: defaults, strictness, one clear line', async (t) => {
+  const authority = { id: keys(1).id, url: 'http://192.0.2.1:8080' };
+  const good = { name: 'mine', authorities: [authority], threshold: 1 };
+  t.same(parseNetworkFile(JSON.stringify(good)), { ...good, epochSeconds: 3600, payloadBytes: 2048 });
+  const cases: [object, RegExp][] = [
+    [{ ...good, colour: 'red' }, /^F: unknown key "colour"$/],
+    [{ ...good, authorities: [] }, /^F: authorities: expected at least one authority$/],
+    [{ ...good, authorities: [authority, authority] }, /^F: authorities: an identity is listed twice$/],
+    [{ ...good, threshold: 2 }, /^F: threshold: is more than there are authorities$/],
+    [{ ...good, threshold: 0 }, /^F: threshold: /],
+    [{ ...good, payloadBytes: 1000 }, /^F: payloadBytes: expected one of 2048/],
+    [{ ...good, epochSeconds: 1 }, /^F: epochSeconds: /],
+    [{ ...good, name: '' }, /^F: name: /],
+    [
+      { ...good, authorities: [{ ...authority, id: 'x' }] },
+      /^F: authorities\[0\]\.id: expected 64 lower-case hex digits$/,
+    ],
+    [{ ...good, authorities: [{ ...authority, url: 'ftp://x' }] }, /^F: authorities\[0\]\.url: expected a URL/],
+    [{ ...good, authorities: [{ ...authority, url: 'http://u:p@x/' }] }, /^F: authorities\[0\]\.url: expected a URL/],
+  ];
+  for (const [value, message] of cases) {
+    t.throws(() => parseNetworkFile(JSON.stringify(value), 'F'), { code: 'DOCUMENT', message }, `${message}`);
+  }
+  t.throws(() => parseNetworkFile('{', 'F'), { code: 'DOCUMENT', message: 'F: is not JSON' });
+});
+
+t.test('the id of a network depends on all that its members must agree on, and on nothing else', async (t) => {
+  const two = testNetwork(2, 1);
+  const id = (change: object) => toHex(networkId({ ...two, ...change }, crypto));
+  const [a, b] = two.authorities;
+  if (a === undefined || b === undefined) throw new Error('two authorities');
+  t.equal(id({}).length, 64);
+  t.equal(id({ authorities: [b, a] }), id({}), 'not on their order');
+  t.equal(id({ authorities: [{ ...a, url: 'http://moved.example' }, b] }), id({}), 'nor on where they are');
+  const others = [
+    { name: 'other' },
+    { threshold: 2 },
+    { epochSeconds: 61 },
+    { payloadBytes: 8192 },
+    { authorities: [a] },
+  ];
+  t.equal(new Set([id({}), ...others.map(id)]).size, others.length + 1);
+  const fixed = { ...two, name: 'test', epochSeconds: 3600, authorities: [{ id: key32(1) as IdentityHex, url: '' }] };
+  t.equal(
+    toHex(networkId(fixed, crypto)),
+    toHex(
+      crypto.sha256(
+        Buffer.from(
+          `${Buffer.from('mixsocks/network/v1\0').toString('hex')}0474657374` +
+            `00000e10${'00000800'}${'00000001'}${'00000001'}${key32(1)}`,
+          'hex',
+        ),
+      ),
+    ),
+    'as docs/PROTOCOL.md says',
+  );
+});

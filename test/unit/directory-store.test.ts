@@ -1,0 +1,189 @@
+/** Which consensus a member accepts, and when. */
+import t from 'tap';
+import { toHex } from '../../lib/bytes.ts';
+import { MAX_EVIDENCE } from '../../lib/directory/consensus-store.ts';
+import { encodeEnvelope, sign } from '../../lib/directory/envelope.ts';
+import {
+  ConsensusStore,
+  DocumentRefused,
+  type NetworkFile,
+  networkId,
+  type Refusal,
+  signDocument,
+  Verifier,
+} from '../../lib/directory/index.ts';
+import { DEFAULT_PARAMS } from '../../lib/params.ts';
+import { consensusOf, crypto, keys, records, signedConsensus, testNetwork } from '../support/directory-network.ts';
+
+const network = testNetwork();
+const EPOCH_MS = 60_000;
+const GRACE_MS = EPOCH_MS / 6;
+const EPOCH = 1000;
+const START_MS = EPOCH * EPOCH_MS;
+const NOW_MS = START_MS + 20_000;
+
+function store(of: NetworkFile = network): ConsensusStore {
+  return new ConsensusStore(new Verifier(of, crypto));
+}
+
+/** The reason for which `act` refuses, or `accepted`. */
+function outcome(act: () => unknown): Refusal | 'accepted' {
+  try {
+    act();
+    return 'accepted';
+  } catch (error) {
+    if (error instanceof DocumentRefused) return error.reason;
+    throw error;
+  }
+}
+
+const offered = (text: string, nowMs = NOW_MS, from: 'network' | 'cache' = 'network', of = network) =>
+  outcome(() => store(of).offer(text, nowMs, from));
+
+t.test('the consensus of this epoch is accepted', async (t) => {
+  const s = store();
+  t.equal(s.offer(signedConsensus(network, EPOCH), NOW_MS, 'network'), 'new');
+  t.equal(s.offer(signedConsensus(network, EPOCH), NOW_MS, 'network'), 'known');
+  t.equal(s.inForce(NOW_MS)?.epoch, EPOCH);
+  t.same(s.texts(NOW_MS), [signedConsensus(network, EPOCH)]);
+});
+
+t.test('time: past, future, expired', async (t) => {
+  t.equal(offered(signedConsensus(network, EPOCH - 1)), 'past-epoch');
+  t.equal(offered(signedConsensus(network, EPOCH - 1), START_MS), 'past-epoch', 'from the first moment of the epoch');
+  t.equal(offered(signedConsensus(network, EPOCH - 2)), 'expired');
+  t.equal(offered(signedConsensus(network, EPOCH - 500)), 'expired');
+  t.equal(offered(signedConsensus(network, EPOCH + 1)), 'future-epoch');
+  t.equal(offered(signedConsensus(network, EPOCH + 2), START_MS + EPOCH_MS - 1), 'future-epoch');
+  t.equal(offered(signedConsensus(network, EPOCH + 1), START_MS + EPOCH_MS - GRACE_MS - 1), 'future-epoch');
+  t.equal(offered(signedConsensus(network, EPOCH + 1), START_MS + EPOCH_MS - GRACE_MS), 'accepted', 'ahead by Δ');
+  t.equal(
+    offered(signedConsensus(network, EPOCH - 1), NOW_MS, 'cache'),
+    'accepted',
+    'the last good one, until it ends',
+  );
+  t.equal(offered(signedConsensus(network, EPOCH - 2), NOW_MS, 'cache'), 'expired');
+});
+
+t.test(
+  'what is fetched ahead comes into force at the turn, not before; the old one stays until it expires',
+  async (t) => {
+    const s = store();
+    const turnMs = START_MS + EPOCH_MS;
+    s.offer(signedConsensus(network, EPOCH), NOW_MS, 'network');
+    s.offer(signedConsensus(network, EPOCH + 1), turnMs - 1000, 'network');
+    t.equal(s.inForce(turnMs - 1)?.epoch, EPOCH);
+    t.equal(s.inForce(turnMs)?.epoch, EPOCH + 1);
+    t.equal(s.inForce(turnMs + 2 * EPOCH_MS - 1)?.epoch, EPOCH + 1);
+    t.equal(s.inForce(turnMs + 2 * EPOCH_MS), undefined);
+  },
+);
+
+t.test('rollback: nothing older than what has been in force', async (t) => {
+  const s = store();
+  s.offer(signedConsensus(network, EPOCH), NOW_MS, 'network');
+  const before = NOW_MS - EPOCH_MS;
+  t.equal(
+    outcome(() => s.offer(signedConsensus(network, EPOCH - 1), before, 'network')),
+    'rollback',
+    'not even when the clock is set back',
+  );
+  t.equal(
+    outcome(() => s.offer(signedConsensus(network, EPOCH - 1), NOW_MS, 'cache')),
+    'rollback',
+  );
+  t.equal(s.inForce(before)?.epoch, EPOCH);
+});
+
+t.test('signatures: bad, unknown, for another type, too few', async (t) => {
+  const good = consensusOf(network, EPOCH);
+  const payload = JSON.stringify(good);
+  const seal = (...signatures: ReturnType<typeof sign>[]) => encodeEnvelope({ payload, signatures });
+  const by = (n: number, type: 'consensus' | 'descriptor' = 'consensus') => sign(type, payload, keys(n).seed, crypto);
+  const zero = '0'.repeat(128);
+  t.equal(offered(seal(by(1000))), 'accepted');
+  t.equal(offered(seal()), 'bad-signature');
+  t.equal(offered(seal(by(7))), 'bad-signature', 'an unknown authority');
+  t.equal(offered(seal({ signer: keys(1000).id, signature: by(7).signature })), 'bad-signature');
+  t.equal(offered(seal({ signer: keys(1000).id, signature: zero })), 'bad-signature');
+  t.equal(offered(seal(by(1000, 'descriptor'))), 'bad-signature', 'signed as another type of document');
+  t.equal(offered(seal(by(7), by(1000))), 'accepted', 'a stranger does not spoil it');
+  t.equal(offered(seal({ signer: keys(1000).id, signature: zero }, by(1000))), 'accepted');
+  t.throws(() => store().offer(seal(by(7)), NOW_MS, 'network'), { message: /no authority of network.json has signed/ });
+});
+
+t.test('threshold counts distinct known authorities', async (t) => {
+  const three = testNetwork(4, 3);
+  const payload = JSON.stringify(consensusOf(three, EPOCH));
+  const by = (n: number) => sign('consensus', payload, keys(n).seed, crypto);
+  const offers = (...signatures: ReturnType<typeof sign>[]) =>
+    offered(encodeEnvelope({ payload, signatures }), NOW_MS, 'network', three);
+  t.equal(offers(by(1000), by(1001), by(1003)), 'accepted');
+  t.equal(offers(by(1000), by(1001)), 'below-threshold');
+  t.equal(offers(by(1000), by(1001), by(1001), by(1001)), 'below-threshold', 'one authority counts once');
+  t.equal(offers(by(1000), by(1001), by(1004)), 'below-threshold', 'strangers do not count');
+  t.equal(offers(by(1000), by(1001), { ...by(1003), signature: by(1000).signature }), 'below-threshold');
+  t.equal(offers({ ...by(1000), signature: by(1001).signature }, by(1000), by(1001), by(1002)), 'accepted');
+});
+
+t.test('another network, other parameters than network.json', async (t) => {
+  const other = testNetwork(1, 1, 61);
+  t.equal(offered(signedConsensus(network, EPOCH, { network: toHex(networkId(other, crypto)) })), 'wrong-network');
+  const slow = { ...DEFAULT_PARAMS, epochMs: 120_000 };
+  const times = { validAfterMs: 0, freshUntilMs: 120_000, validUntilMs: 240_000 };
+  const lonely = { epoch: 0, nodes: [], ...times };
+  t.equal(offered(signedConsensus(network, 0, { ...lonely, params: slow })), 'wrong-params');
+  const big = { ...DEFAULT_PARAMS, epochMs: EPOCH_MS, payloadBytes: 8192 };
+  t.equal(offered(signedConsensus(network, EPOCH, { params: big })), 'wrong-params');
+});
+
+t.test('two documents of one epoch: the first is kept, both are evidence, once', async (t) => {
+  const s = store();
+  const first = signedConsensus(network, EPOCH);
+  const second = signedConsensus(network, EPOCH, { nodes: records(EPOCH).slice(0, 4) });
+  s.offer(first, NOW_MS, 'network');
+  for (let i = 0; i < 3; i++)
+    t.equal(
+      outcome(() => s.offer(second, NOW_MS, 'network')),
+      'equivocation',
+    );
+  t.same(s.evidence, [{ epoch: EPOCH, documents: [first, second] }]);
+  t.equal(s.inForce(NOW_MS)?.nodes.length, 5);
+  const forged = second.replace(/"signature":"./, '"signature":"f');
+  t.equal(
+    outcome(() => s.offer(forged, NOW_MS, 'network')),
+    'bad-signature',
+    'what is not signed is no evidence',
+  );
+  t.equal(s.evidence.length, 1);
+});
+
+t.test('evidence of a past epoch counts too; it is bounded', async (t) => {
+  const s = store();
+  s.offer(signedConsensus(network, EPOCH), NOW_MS, 'network');
+  s.offer(signedConsensus(network, EPOCH + 1), NOW_MS + EPOCH_MS, 'network');
+  for (let i = 0; i < 2 * MAX_EVIDENCE; i++) {
+    const params = { ...DEFAULT_PARAMS, epochMs: EPOCH_MS, meanDelayMs: 20 + i };
+    const other = signedConsensus(network, EPOCH, { params });
+    t.equal(
+      outcome(() => s.offer(other, NOW_MS + EPOCH_MS, 'network')),
+      'equivocation',
+    );
+  }
+  t.equal(s.evidence.length, MAX_EVIDENCE);
+});
+
+t.test('an epoch later the same nodes signed by other authorities are the same document', async (t) => {
+  const two = testNetwork(2, 1);
+  const s = store(two);
+  s.offer(signDocument('consensus', consensusOf(two, EPOCH), keys(1000).seed, crypto), NOW_MS, 'network');
+  const again = signDocument('consensus', consensusOf(two, EPOCH), keys(1001).seed, crypto);
+  t.equal(s.offer(again, NOW_MS, 'network'), 'known');
+});
+
+t.test('the store forgets what is far behind', async (t) => {
+  const s = store();
+  for (let i = 0; i < 20; i++) s.offer(signedConsensus(network, EPOCH + i), NOW_MS + i * EPOCH_MS, 'network');
+  t.equal([...Array(20).keys()].filter((i) => s.has(EPOCH + i)).length, 4);
+  t.equal(s.texts(NOW_MS + 19 * EPOCH_MS).length, 2, 'and keeps for the cache what has not expired');
+});
