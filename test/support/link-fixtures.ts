@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { addressKeyOf } from '../../lib/bytes.ts';
+import { addressKeyOf, type IdentityHex } from '../../lib/bytes.ts';
 import { systemClock } from '../../lib/clock.ts';
 import {
   createIdentity,
@@ -154,4 +154,9 @@ export async function recordingRelay(port: number): Promise<Relay> {
 /** The compiled links: worker threads cannot load TypeScript. `npm test` builds first. */
 export async function builtLinks(): Promise<typeof import('../../lib/link/index.ts')> {
   return import(new URL('../../dist/lib/link/index.js', import.meta.url).href);
+}
+
+/** How a dialler is told of a node that is not one of our listeners. */
+export function targetOf(id: IdentityHex, port: number): PeerTarget {
+  return { id, addressKey: addressKeyOf(id), host: '127.0.0.1', port };
 }
