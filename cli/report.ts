@@ -8,7 +8,8 @@ import { asMixError, ERRORS, type MixError } from '../lib/errors.ts';
 export function errorLine(error: unknown, command: string): string {
   const mixError = asMixError(error);
   const message = mixError.message.replace(/\s+/g, ' ').trim();
-  return `${command}: ${message}${advice(mixError)}`;
+  const line = `${command}: ${message}`;
+  return line.includes(mixError.facts.help) ? line : `${line}${advice(mixError)}`; // a dead node's line has its own
 }
 
 function advice({ code, facts }: MixError): string {

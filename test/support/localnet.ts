@@ -1,0 +1,172 @@
+/**
+ * A local network for system tests: real processes from `dist/`, stopped and checked for orphans at teardown.
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import type { ReadyFile, ReadyNode } from '../../cli/localnet/ready.ts';
+import type { Status } from '../../proxy/index.ts';
+
+export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const READY_TIMEOUT_MS = 90_000;
+const FLAGS = ['--socks-port', '0', '--status-port', '0', '--allow-private'];
+
+/** What a process wrote and how it ended. */
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ms: number;
+}
+
+/** Runs `mixsocks ARGS` to its end. */
+export async function mixsocks(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  const startMs = performance.now();
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, stdio: 'pipe' });
+  child.stdin.end();
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout: stdout(), stderr: stderr(), ms: performance.now() - startMs };
+}
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  let text = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (part: string) => {
+    text += part;
+  });
+  return () => text;
+}
+
+/** Polls `condition` until it holds; throws after `timeoutMs`, naming what was waited for. */
+export async function until(what: string, timeoutMs: number, condition: () => boolean | Promise<boolean>) {
+  const deadlineMs = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (performance.now() > deadlineMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    await sleep(50);
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A network that runs. */
+export class TestNetwork {
+  /** Processes started by hand through `restart`. */
+  readonly #restarted = new Map<string, ChildProcess>();
+
+  private constructor(
+    readonly process: ChildProcess,
+    readonly ready: ReadyFile,
+    readonly output: () => string,
+  ) {}
+
+  /** Starts `mixsocks localnet` with free ports and `flags`; stops it when `t` ends. */
+  static async start(t: Test, flags: readonly string[] = []): Promise<TestNetwork> {
+    const readyFile = join(t.testdir(), 'ready.json');
+    const args = [MAIN, 'localnet', ...FLAGS, '--ready-file', readyFile, ...flags];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    const output = () => stdout() + stderr();
+    t.teardown(() => stopProcess(child));
+    await until('localnet ready', READY_TIMEOUT_MS, () => {
+      if (child.exitCode !== null) throw new Error(`localnet ended with code ${child.exitCode}:\n${output()}`);
+      return existsSync(readyFile);
+    });
+    const ready = JSON.parse(readFileSync(readyFile, 'utf8')) as ReadyFile;
+    const network = new TestNetwork(child, ready, output);
+    t.teardown(() => network.#stopRestarted());
+    return network;
+  }
+
+  /** `host:port` of the SOCKS front. */
+  get socks(): string {
+    return this.ready.socks;
+  }
+
+  node(name: string): ReadyNode {
+    const node = this.ready.nodes.find((one) => one.name === name);
+    if (node === undefined) throw new Error(`no node ${name}`);
+    return node;
+  }
+
+  nodes(role: string): ReadyNode[] {
+    return this.ready.nodes.filter((node) => node.role === role);
+  }
+
+  async status(): Promise<Status> {
+    const reply = await fetch(`${this.ready.status}/status.json`);
+    return (await reply.json()) as Status;
+  }
+
+  /** The sum of a counter or gauge over its labels that match `labels`, as a node's metrics show it. */
+  async metric(nodeName: string, metric: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    const text = await (await fetch(this.node(nodeName).metrics)).text();
+    const lines = text.split('\n').filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
+    const wanted = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
+    const matching = lines.filter((line) => wanted.every((label) => line.includes(label)));
+    return matching.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  }
+
+  /** Everything the node has written since `localnet` started it. */
+  log(nodeName: string): string {
+    return readFileSync(join(this.node(nodeName).dir, 'log'), 'utf8');
+  }
+
+  /** Kills a node and waits until it is gone. */
+  async kill(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const restarted = this.#restarted.get(name);
+    const pid = restarted?.pid ?? this.node(name).pid;
+    process.kill(pid, signal);
+    await until(`${name} gone`, 5000, () =>
+      restarted === undefined ? !isAlive(pid) : restarted.exitCode !== null || restarted.signalCode !== null,
+    );
+    this.#restarted.delete(name);
+  }
+
+  /** Starts a killed node again as its `argv` says; resolves when it listens. */
+  async restart(name: string): Promise<void> {
+    const [command = '', ...args] = this.node(name).argv;
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    this.#restarted.set(name, child);
+    await until(`${name} listens again`, 20_000, () => {
+      if (child.exitCode !== null) throw new Error(`${name} ended with code ${child.exitCode}: ${stderr()}`);
+      return stdout().includes('listening ');
+    });
+  }
+
+  /** Stops everything with `signal`; resolves with how `localnet` ended and how long that took. */
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<{ code: number | null; ms: number }> {
+    await this.#stopRestarted();
+    return stopProcess(this.process, signal);
+  }
+
+  async #stopRestarted(): Promise<void> {
+    await Promise.all([...this.#restarted.values()].map((child) => stopProcess(child)));
+    this.#restarted.clear();
+  }
+}
+
+/** Ends a child of ours: asks, and after ten seconds kills. */
+async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM') {
+  const startMs = performance.now();
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill(signal);
+    const killer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    await once(child, 'exit');
+    clearTimeout(killer);
+  }
+  return { code: child.exitCode, ms: performance.now() - startMs };
+}
