@@ -120,3 +120,19 @@ t.test('a point of small order is a CRYPTO error, a wrong length too', async (t)
     t.equal(crypto.ed25519Verify(hex(ED_PUBLIC), hex(''), new Uint8Array(63)), false);
   }
 });
+
+t.test('node:crypto keeps the imported secrets in use, and mixes none up', async (t) => {
+  const { x25519 } = nodeBackend.primitives.x25519!;
+  const reference = nobleBackend.primitives.x25519;
+  const secret = new Uint8Array(32).fill(1);
+  const point = reference.x25519Base(new Uint8Array(32).fill(99));
+  // More secrets than are kept, each followed by the node's own, as unwrapping does.
+  for (let i = 2; i < 10; i++) {
+    const factor = new Uint8Array(32).fill(i);
+    t.same(new Uint8Array(x25519(factor, point)), reference.x25519(factor, point), `secret ${i}`);
+    t.same(new Uint8Array(x25519(secret, point)), reference.x25519(secret, point), 'the own one');
+  }
+  // The caller's array is not the key: it may be overwritten.
+  secret.fill(3);
+  t.same(new Uint8Array(x25519(secret, point)), reference.x25519(secret, point), 'overwritten');
+});
