@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Admission, type JoinRules, joinRules } from '../../directory/admission.ts';
-import { ANNOUNCEMENT_BURST, Api, type ApiRequest, rateKey } from '../../directory/api.ts';
+import { ANNOUNCEMENT_BURST, Api, type ApiRequest, MAX_RATED_ADDRESSES, rateKey } from '../../directory/api.ts';
 import { Archive, CONSENSUSES_KEPT } from '../../directory/archive.ts';
 import { Authority } from '../../directory/authority.ts';
 import { buildConsensus, meets, nodesFor, ROUTABLE } from '../../directory/consensus-builder.ts';
@@ -300,6 +300,9 @@ t.test('API: rates per address, bounded; statuses name the refusal', async (t) =
   t.equal(await post('192.0.2.2'), 200, 'each address has its own');
   nowMs += 1000;
   t.equal(await post('192.0.2.1'), 200);
+  while ((await post('192.0.2.1')) === 200);
+  for (let i = 0; i < MAX_RATED_ADDRESSES; i++) await post(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+  t.equal(await post('192.0.2.1'), 200, 'forgotten for those that came since');
   for (const [reason, status] of [
     ['not-a-member', 403],
     ['prefix-collision', 409],
