@@ -42,6 +42,8 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
   /** Bytes from the stream that wait for `startWriting`; bounded by the stream's receive window. */
   #backlog: Uint8Array[] = [];
   #writing = false;
+  /** Bytes from the stream whose credit was not given back yet. */
+  #owedBytes = 0;
   #streamFinished = false;
   #socketFinished = false;
   #ended = false;
@@ -98,6 +100,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
 
   onData(bytes: Uint8Array): void {
     if (this.#ended) return;
+    this.#owedBytes += bytes.byteLength;
     if (this.#writing) this.#writeToSocket(bytes);
     else this.#backlog.push(bytes);
   }
@@ -137,9 +140,24 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
       this.#end('finished');
       return;
     }
-    this.#stream?.reset(RESET_CODE, this.#clock.nowMs());
+    this.#breakStream();
     this.#end('socket-reset');
   };
+
+  /**
+   * The socket had sent everything with a FIN and broke only then (a server that answers early and closes over unread
+   * bytes): what it said still arrives, as it would over TCP, and the peer is told that nobody listens. Otherwise both
+   * directions are gone.
+   */
+  #breakStream(): void {
+    const nowMs = this.#clock.nowMs();
+    if (!this.#socketFinished) {
+      this.#stream?.reset(RESET_CODE, nowMs);
+      return;
+    }
+    this.#stream?.stop(RESET_CODE, nowMs);
+    this.#stream?.consume(this.#owedBytes, nowMs);
+  }
 
   #pass(bytes: Uint8Array): boolean {
     this.#lastActivityMs = this.#clock.nowMs();
@@ -151,6 +169,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
     this.#socket?.write(bytes, (error) => {
       if (error || this.#ended) return;
       this.#lastActivityMs = this.#clock.nowMs();
+      this.#owedBytes -= bytes.byteLength;
       this.#options.onBytes?.('down', bytes.byteLength);
       this.#stream?.consume(bytes.byteLength, this.#lastActivityMs);
     });

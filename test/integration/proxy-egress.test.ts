@@ -220,6 +220,21 @@ t.test('reset by the application reaches the site', async (t) => {
   await eventually(() => egress.counts().active === 0);
 });
 
+t.test('a site that answers early and closes over unread bytes: the answer arrives', async (t) => {
+  const { connected, egress } = await world(t, { pairs: { windowBytes: 20_000, pieceBytes: 500 } });
+  const answer = Buffer.alloc(50_000, 'too large ');
+  const site = await serve((socket) => {
+    socket.pause();
+    socket.end(answer, () => setTimeout(() => socket.destroy(), 20));
+  });
+  t.teardown(() => site.close());
+  const raw = await connected(site.port);
+  raw.socket.write(Buffer.alloc(1_000_000));
+  t.equal(sha256(await raw.rest()), sha256(answer));
+  raw.socket.end();
+  await eventually(() => egress.counts().active === 0);
+});
+
 t.test('data sent before the connection stands is not lost', async (t) => {
   const { port } = await world(t);
   const site = await serve((socket) => socket.pipe(socket));
@@ -233,9 +248,9 @@ t.test('data sent before the connection stands is not lost', async (t) => {
 });
 
 t.test('a reader that stops stops the sender', async (t) => {
-  const windowBytes = 100_000;
+  const windowBytes = 500_000;
   const { connected, pairs } = await world(t, {
-    pairs: { windowBytes, highWaterBytes: windowBytes, pieceBytes: 30_000 },
+    pairs: { windowBytes, highWaterBytes: windowBytes, pieceBytes: 65_536 },
   });
   const total = 40_000_000;
   let sent = 0;

@@ -243,6 +243,20 @@ t.test('a reset goes through both ways', async (t) => {
   t.match(await metrics.text(), /streams_ended_total\{outcome="socket-reset"\} 1/);
 });
 
+t.test('an application that closes while it is being sent to', async (t) => {
+  const { open } = await world(t);
+  const { raw, stream } = await open();
+  raw.socket.end();
+  await stream.until(() => stream.ended);
+  raw.socket.destroy();
+  await raw.closed;
+  const chunk = Buffer.alloc(1_000_000);
+  for (let i = 0; i < 10; i++) stream.handlers.onData(chunk);
+  await stream.until(() => stream.stopCode !== undefined);
+  t.equal(stream.resetCode, undefined, 'what it had sent before its FIN still goes to the site');
+  await stream.until(() => stream.consumed === 10_000_000);
+});
+
 t.test('an application that gives up while the stream opens', async (t) => {
   const { asking, front } = await world(t);
   const { raw, stream } = await asking();

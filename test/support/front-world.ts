@@ -112,7 +112,8 @@ export class RawClient {
   /** Resolves when `condition` holds after something came, or rejects when the socket is closed before. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) {
-      if (this.socket.closed) throw new Error(`closed; received ${this.received.toString('hex')}`);
+      if (this.socket.closed)
+        throw new Error(`closed; received ${this.received.byteLength} bytes: ${this.received.toString('hex', 0, 40)}`);
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }

@@ -7,6 +7,7 @@ export class ScriptedStream implements SessionStream {
   written = Buffer.alloc(0);
   ended = false;
   resetCode: ErrorCode | undefined;
+  stopCode: ErrorCode | undefined;
   consumed = 0;
   /** What `write` answers. */
   room = true;
@@ -34,7 +35,10 @@ export class ScriptedStream implements SessionStream {
     this.#changed();
   }
 
-  stop(): void {}
+  stop(code: ErrorCode): void {
+    this.stopCode = code;
+    this.#changed();
+  }
 
   consume(bytes: number): void {
     this.consumed += bytes;

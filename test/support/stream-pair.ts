@@ -61,6 +61,8 @@ export class PairEnd implements AcceptedStream {
   #credit: number;
   #blocked = false;
   #finSent = false;
+  #finHeard = false;
+  #deaf = false;
   #dead = false;
   readonly #options: Required<StreamPairOptions>;
 
@@ -111,7 +113,23 @@ export class PairEnd implements AcceptedStream {
     });
   }
 
-  stop(): void {}
+  /** What comes is dropped from now on; the peer is told, as broken off if we had finished and it has heard that. */
+  stop(code: ErrorCode): void {
+    this.#deaf = true;
+    this.post(() => {
+      const { peer } = this;
+      if (peer.#finHeard) {
+        peer.#kill(code);
+        peer.handlers?.onReset(code);
+      } else {
+        peer.ended = true;
+        peer.#finSent = true;
+        peer.#unsent = [];
+        peer.#unsentBytes = 0;
+        if (peer.#blocked) peer.handlers?.onDrain();
+      }
+    });
+  }
 
   consume(bytes: number): void {
     this.unconsumed -= bytes;
@@ -150,7 +168,10 @@ export class PairEnd implements AcceptedStream {
     }
     if (this.ended && this.#unsentBytes === 0 && !this.#finSent && !this.#dead) {
       this.#finSent = true;
-      this.post(() => this.peer.handlers?.onFin());
+      this.post(() => {
+        this.peer.#finHeard = true;
+        this.peer.handlers?.onFin();
+      });
     }
   }
 
@@ -166,7 +187,7 @@ export class PairEnd implements AcceptedStream {
   }
 
   #deliver(bytes: Buffer): void {
-    if (this.#dead) return;
+    if (this.#dead || this.#deaf) return;
     this.unconsumed += bytes.byteLength;
     this.maxUnconsumed = Math.max(this.maxUnconsumed, this.unconsumed);
     this.handlers?.onData(bytes);

@@ -1,0 +1,79 @@
+import t from 'tap';
+import { request } from 'undici';
+import { silentLog } from '../../lib/log.ts';
+import { Metrics } from '../../lib/metrics.ts';
+import { ReplyMeter } from '../../proxy/reply-meter.ts';
+import { type Status, startStatusServer } from '../../proxy/status.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+const STATUS: Status = {
+  ready: true,
+  version: '0.0.0',
+  uptimeSeconds: 1.23456,
+  socks: '127.0.0.1:1080',
+  network: { name: 'test', trafficClass: 'standard', downlink: 'steady', payloadBytes: 2048, meanDelayMs: 15 },
+  epoch: 7,
+  crypto: { x25519: 'sodium' },
+  gateway: null,
+  nodes: [
+    { name: 'mix-1-1', role: 'mixnode', layer: 1, health: 1, excluded: false, loopsSent: 0, loopsReturned: 0 },
+    { name: 'gateway-1', role: 'gateway', layer: null, health: 2 / 3, excluded: false, loopsSent: 3, loopsReturned: 2 },
+  ],
+  rates: {
+    main: { set: 50, measured: 49.87654 },
+    loop: { set: 5, measured: 5 },
+    drop: { set: 1, measured: 1 },
+    reply: { set: 100, measured: 0 },
+  },
+  lateness: null,
+  streams: { connections: 0, open: 0, opened: 0, refused: { REFUSED: 2 }, abandoned: 0 },
+  sessions: [],
+  surbs: { created: 0, used: 0, expired: 0, inFlight: 0, stock: 0, target: 0 },
+};
+
+t.test('the status server', async (t) => {
+  const metrics = new Metrics();
+  metrics.counter('test_total', 'A counter').inc();
+  const server = await startStatusServer({ listen: '127.0.0.1:0', status: () => STATUS, metrics, log: silentLog });
+  t.teardown(() => server.close());
+  const status = await request(`${server.url}/status.json`);
+  t.match(status.headers['content-type'], 'application/json');
+  t.match(await status.body.json(), {
+    ready: true,
+    uptimeSeconds: 1.235,
+    nodes: [{ layer: 1 }, { layer: null, health: 0.667 }],
+    rates: { main: { set: 50, measured: 49.877 } },
+    streams: { refused: { REFUSED: 2 } },
+  });
+  t.match(await (await request(`${server.url}/metrics`)).body.text(), 'mixsocks_test_total 1');
+  const rebound = await request(`${server.url}/status.json`, { headers: { host: 'evil.example' } });
+  t.equal(rebound.statusCode, 403, 'a web page cannot read it through DNS rebinding');
+  await rebound.body.dump();
+});
+
+t.test('replies per second, over sessions that come and go', async (t) => {
+  const clock = new VirtualClock();
+  const session = () => {
+    const counted = { packets: 0, stats: () => ({ packetsReceived: counted.packets }) };
+    return counted;
+  };
+  const [first, second] = [session(), session()];
+  let sessions = [first];
+  const meter = new ReplyMeter(clock, () => sessions);
+  t.equal(meter.perSecond(), 0);
+  for (let i = 0; i < 4; i++) {
+    first.packets += 100;
+    clock.advance(1000);
+  }
+  t.equal(meter.perSecond(), 100);
+  sessions = [second];
+  for (let i = 0; i < 6; i++) {
+    second.packets += 50;
+    clock.advance(1000);
+  }
+  t.equal(meter.perSecond(), 70, 'four seconds at 100, six at 50; the end of a session takes nothing back');
+  clock.advance(10_000);
+  t.equal(meter.perSecond(), 0, 'only the last ten seconds count');
+  meter.stop();
+  t.equal(clock.pending, 0);
+});
