@@ -13,6 +13,7 @@ type CloseHandler = (reason: string) => void;
 
 abstract class AcceptedLinkBase {
   #onClose: CloseHandler | undefined;
+  #endReason: string | undefined;
   abstract readonly kind: LinkKind;
 
   constructor(
@@ -35,6 +36,7 @@ abstract class AcceptedLinkBase {
 
   onClose(handler: CloseHandler): void {
     this.#onClose = handler;
+    if (this.#endReason !== undefined) handler(this.#endReason);
   }
 
   close(): void {
@@ -43,6 +45,7 @@ abstract class AcceptedLinkBase {
 
   /** The socket has ended. */
   ended(reason: string): void {
+    this.#endReason = reason;
     this.#onClose?.(reason);
   }
 

@@ -61,6 +61,7 @@ class Acceptor implements LinkListener {
   readonly #options: ListenOptions;
   readonly #limits: LinkLimits;
   readonly #server: Server;
+  #port = 0;
   /** Every TCP connection, from accept to close. */
   readonly #connections = new Set<Socket>();
   /** Links by kind and peer: one per pair, the newest. */
@@ -88,7 +89,7 @@ class Acceptor implements LinkListener {
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return this.#port;
   }
 
   async listen(): Promise<void> {
@@ -99,6 +100,7 @@ class Acceptor implements LinkListener {
     } catch (error) {
       throw new MixError('LISTEN', `cannot listen on ${host}:${port}: ${systemCode(error) ?? 'error'}`, error);
     }
+    this.#port = (this.#server.address() as AddressInfo).port;
     this.#server.on('error', (error) => this.#options.log.error({ code: systemCode(error) }, 'link listener failed'));
   }
 

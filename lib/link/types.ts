@@ -25,6 +25,7 @@ interface InboundLinkBase {
   send(packet: Uint8Array): boolean;
   /** Packets queued and not yet taken by the kernel. */
   queued(): number;
+  /** The handler is told why the link ended; at once if it has ended already. */
   onClose(handler: (reason: string) => void): void;
   close(): void;
 }

@@ -109,6 +109,8 @@ export interface Relay {
   readonly port: number;
   readonly up: RecordReader;
   readonly down: RecordReader;
+  /** From now on leaves bytes where they are, as a host without power would. */
+  stopReading(): void;
   close(): Promise<void>;
 }
 
@@ -144,6 +146,9 @@ export async function recordingRelay(port: number): Promise<Relay> {
     port: (server.address() as AddressInfo).port,
     up,
     down,
+    stopReading() {
+      for (const socket of sockets) socket.pause();
+    },
     async close() {
       server.close();
       for (const socket of sockets) socket.destroy();
