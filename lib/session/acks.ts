@@ -17,6 +17,7 @@ export class AckTracker {
   #firstWaitingMs = 0;
   #atOnce = false;
   #repeatsLeft = 0;
+  #writtenMs = 0;
   /** The highest number as of one or two loss thresholds ago. */
   #staleHighest = -1;
   #nextStaleHighest = -1;
@@ -62,9 +63,15 @@ export class AckTracker {
     return this.#firstWaitingMs + this.ackDelayMs;
   }
 
+  /** When the last ACK may be said once more, in a slot that costs nothing; Infinity when that was done often enough. */
+  get repeatDueMs(): number {
+    return this.#repeatsLeft > 0 ? this.#writtenMs + this.ackDelayMs : Number.POSITIVE_INFINITY;
+  }
+
   /** Puts an ACK into a packet if there is anything new, or worth repeating, to say. */
-  writeTo(builder: PacketBuilder, maxBytes: number): void {
+  writeTo(builder: PacketBuilder, maxBytes: number, nowMs: number): void {
     if (!this.repeatTo(builder, maxBytes)) return;
+    this.#writtenMs = nowMs;
     this.#waiting = 0;
     this.#atOnce = false;
     this.#repeatsLeft = Math.max(0, this.#repeatsLeft - 1);

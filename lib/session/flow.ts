@@ -8,7 +8,6 @@ export class ReceiveWindow {
   #windowBytes: number;
   #limit: number;
   #consumed = 0;
-  #updateConsumed = 0;
   #updateMs: number;
 
   constructor(
@@ -35,15 +34,18 @@ export class ReceiveWindow {
   }
 
   /**
-   * Counts bytes that the application is done with. True when the sender should hear of new credit: half a window
-   * has gone. If that took less than two rounds the window was too small for the path, and is doubled (the rule of
-   * Google's QUIC).
+   * Counts bytes that the application is done with. True when the sender should hear of new credit: it has less than
+   * half a window left.
+   *
+   * The window doubles when it was too small for the path: when half of it went in less than two rounds (the rule of
+   * Google's QUIC), or when much of it is taken by bytes that wait for a lost one (`waitingBytes`), since then the
+   * sender runs out of credit while it repairs.
    */
-  consume(bytes: number, roundMs: number, nowMs: number): boolean {
+  consume(bytes: number, waitingBytes: number, roundMs: number, nowMs: number): boolean {
     this.#consumed += bytes;
-    if (this.#consumed - this.#updateConsumed < this.#windowBytes / 2) return false;
-    if (nowMs - this.#updateMs < 2 * roundMs) this.widen(2 * this.#windowBytes);
-    this.#updateConsumed = this.#consumed;
+    if (this.#limit - this.#consumed > this.#windowBytes / 2) return false;
+    const fast = nowMs - this.#updateMs < 2 * roundMs;
+    if (fast || waitingBytes > this.#windowBytes / 4) this.widen(2 * this.#windowBytes);
     this.#updateMs = nowMs;
     this.#limit = Math.max(this.#limit, this.#consumed + this.#windowBytes);
     return true;

@@ -44,8 +44,8 @@ export const PROXY_ACK_DELAY_MS = 20;
 /** Separate runs of numbers or bytes that are remembered; a peer that makes more is closed or forgotten in part. */
 export const MAX_NUMBER_RANGES = 1024;
 export const MAX_HELD_RANGES = 8192;
-/** An ACK frame takes at most this share of a packet. */
-export const MAX_ACK_BYTES = 640;
+/** An ACK frame takes at most this share of a packet: five reply blocks still fit beside it in 2048 bytes. */
+export const ACK_SHARE = 1 / 16;
 
 /** Bytes handed to the application and not given back, above which the rest waits in one flat buffer. */
 export const MAX_DELIVERED_BYTES = 128 * KIB;

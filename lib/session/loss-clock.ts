@@ -55,6 +55,11 @@ export class LossClock {
     return this.#srttMs;
   }
 
+  /** Most packets are acknowledged by this age. */
+  get usualMs(): number {
+    return this.#srttMs + 2 * this.#rttvarMs;
+  }
+
   /** How long after its sending a packet without acknowledgement counts as lost. */
   get thresholdMs(): number {
     return this.#thresholdMs;

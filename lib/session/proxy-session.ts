@@ -261,14 +261,17 @@ export class ProxySession implements TransportEnd, FrameOwner {
       this.#rateOwed ||
       this.#transport.owesControl(nowMs) ||
       this.#transport.canSendData ||
-      this.#wanted(nowMs).worthPacket
+      this.#wanted(nowMs).worthPacket ||
+      // Slots leave anyway: one that is free may repeat what is overdue.
+      this.#transport.repeatsAck(nowMs) ||
+      this.#transport.repeatEarly(nowMs)
     );
   }
 
   #writeFrames(builder: PacketBuilder, nowMs: number): void {
     if (!this.#helloAcked) this.#writeHello(builder);
     if (this.#rateOwed || !this.#helloAcked) this.#writeRate(builder);
-    this.#transport.writeAck(builder);
+    this.#transport.writeAck(builder, nowMs);
     this.#transport.writeControl(builder);
     const wanted = this.#wanted(nowMs);
     // Who does not know us, or has run dry, can only answer through a block that comes along.

@@ -10,7 +10,6 @@ import type { Rng } from '../rng.ts';
 import { FRAME, type Frame } from './frames.ts';
 import {
   ACCEPT_TABLE_FACTOR,
-  MAX_ACK_BYTES,
   MAX_NUMBER_RANGES,
   PROXY_ACK_DELAY_MS,
   REQUESTER_ACK_DELAY_MS,
@@ -120,7 +119,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
     if (surb372 === undefined) return undefined;
     const number = this.#transport.takeNumber();
     const builder = beginDownlink(this.#options.payloadBytes, number, this.#account());
-    this.#transport.writeAck(builder);
+    this.#transport.writeAck(builder, nowMs);
     this.#transport.writeControl(builder);
     if (withData) this.#transport.writeData(builder);
     this.#transport.finish(builder, number, nowMs);
@@ -138,7 +137,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
     const surb372 = this.#stock.take(nowMs);
     if (surb372 === undefined) return undefined;
     const builder = beginDownlink(this.#options.payloadBytes, UNNUMBERED, this.#account());
-    this.#transport.acks.repeatTo(builder, MAX_ACK_BYTES);
+    this.#transport.repeatAck(builder);
     return { surb372, plaintext: builder.bytes };
   }
 
@@ -218,7 +217,13 @@ export class RequesterSession implements TransportEnd, FrameOwner {
 
   #isWorthReply(nowMs: number): boolean {
     if (this.#closed || this.#stock.held(nowMs) === 0) return false;
-    return this.#transport.owesControl(nowMs) || this.#maySendData(nowMs);
+    return this.#transport.owesControl(nowMs) || this.#maySendData(nowMs) || this.#mayRepeat(nowMs);
+  }
+
+  /** A slot of the steady clock leaves anyway: a free one may repeat what is overdue. */
+  #mayRepeat(nowMs: number): boolean {
+    if (this.downlink === 'burst' || this.#stock.held(nowMs) <= RESERVED_SURBS) return false;
+    return this.#transport.repeatsAck(nowMs) || this.#transport.repeatEarly(nowMs);
   }
 
   #maySendData(nowMs: number): boolean {

@@ -16,6 +16,8 @@ export interface SentPacket {
   /** Sum of the mix delays drawn for it, if known. */
   delayMs: number | undefined;
   fate: PacketFate;
+  /** Its frames were sent once more before its fate was known: giving it up sends nothing. */
+  repeated: boolean;
   /** Blocks in it that still count as under way. */
   surbs: number;
 }

@@ -151,7 +151,8 @@ export class Stream implements AcceptedStream, FrameOwner {
     if (this.#consumedBytes === this.#receive.deliveredBytes) this.#piecesOut = 0;
     if (this.#receiveState === 'open') {
       this.#credit(this.#consumedBytes, nowMs);
-      if (this.#window.consume(counted, this.#host.roundMs, nowMs)) this.#owe(OWES.MAX);
+      const waitingBytes = this.#mayDeliver() ? this.#receive.highestBytes - this.#receive.deliveredBytes : 0;
+      if (this.#window.consume(counted, waitingBytes, this.#host.roundMs, nowMs)) this.#owe(OWES.MAX);
       this.#host.windowGrew(this.#window.windowBytes);
       this.#deliver(nowMs);
     } else if (this.#receiveState === 'ended') {

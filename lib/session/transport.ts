@@ -7,7 +7,7 @@ import type { Rng } from '../rng.ts';
 import { AckTracker } from './acks.ts';
 import { ReceiveWindow } from './flow.ts';
 import { FRAME, type Frame, isEliciting } from './frames.ts';
-import { INITIAL_SESSION_WINDOW_BYTES, INITIAL_STREAM_WINDOW_BYTES, MAX_ACK_BYTES } from './limits.ts';
+import { ACK_SHARE, INITIAL_SESSION_WINDOW_BYTES, INITIAL_STREAM_WINDOW_BYTES } from './limits.ts';
 import { LossClock } from './loss-clock.ts';
 import type { FrameOwner, PacketBuilder, SentFrame } from './packet-builder.ts';
 import { errorCode } from './reasons.ts';
@@ -50,6 +50,8 @@ const MAX_SKIP = 3;
 /** A probe's wait doubles this often at most. */
 const MAX_PROBE_DOUBLINGS = 2;
 const LOSS_RATIO_GAIN = 1 / 128;
+/** Below this loss, repeating early is not worth the work. */
+const WORTH_REPEATING_LOSS = 0.01;
 /** How much of the time between two calls counts as time awake: more than that, and the machine slept. */
 const MAX_AWAKE_STEP_MS = 2000;
 
@@ -87,6 +89,7 @@ export class Transport implements StreamHost, FrameOwner {
     packetsLost: 0,
     packetsLostSpuriously: 0,
     probes: 0,
+    repeats: 0,
     duplicatesReceived: 0,
     bytesSent: 0,
     bytesRetransmitted: 0,
@@ -195,7 +198,7 @@ export class Transport implements StreamHost, FrameOwner {
       this.#surbsSettledBelow = packet.number + 1;
       this.#settleSurbs(packet);
       // With nothing in it to send again, waiting for more evidence is pointless.
-      if (packet.fate === 'flying' && !packet.frames.some((frame) => frame.type !== FRAME.SURBS)) {
+      if (packet.fate === 'flying' && !packet.frames.some(isRepairable)) {
         this.#giveUp(packet, nowMs, packet.sentMs < this.#largestAckedSentMs);
       }
     }
@@ -206,6 +209,27 @@ export class Transport implements StreamHost, FrameOwner {
     packet.surbs = 0;
   }
 
+  /**
+   * A slot is free that leaves anyway: sends the frames of the oldest packet that is later than most are once more,
+   * without giving it up. On a path that loses packets this saves most of the wait for the threshold. True if there
+   * is something to send now.
+   */
+  repeatEarly(nowMs: number): boolean {
+    if (this.#lossRatio < WORTH_REPEATING_LOSS || this.#probeCount > 0) return false;
+    const beforeMs = nowMs - this.clock.usualMs;
+    let packet = this.#sent.oldestFlying();
+    while (packet !== undefined && packet.sentMs <= beforeMs) {
+      if (!packet.repeated && packet.frames.some(isRepairable)) {
+        packet.repeated = true;
+        this.#counts.repeats++;
+        for (const frame of packet.frames) frame.owner.frameLost(frame, nowMs);
+        if (this.canSendData || this.owesControl(nowMs)) return true;
+      }
+      packet = this.#sent.oldestFlying(packet.number + 1);
+    }
+    return false;
+  }
+
   #giveUp(packet: SentPacket, nowMs: number, byEvidence: boolean): void {
     this.#sent.settle(packet, 'lost');
     this.#settleSurbs(packet);
@@ -214,6 +238,7 @@ export class Transport implements StreamHost, FrameOwner {
       this.#lossRatio += LOSS_RATIO_GAIN * (1 - this.#lossRatio);
       this.#end.onPacketLost(packet);
     }
+    if (packet.repeated) return;
     for (const frame of packet.frames) {
       if (frame.type === FRAME.DATA) this.#counts.bytesRetransmitted += frame.length;
       frame.owner.frameLost(frame, nowMs);
@@ -374,8 +399,18 @@ export class Transport implements StreamHost, FrameOwner {
     return this.#queuedBytes;
   }
 
-  writeAck(builder: PacketBuilder): void {
-    this.acks.writeTo(builder, MAX_ACK_BYTES);
+  /** Whether an ACK is worth a slot that is free: one went out lately and may have been lost. */
+  repeatsAck(nowMs: number): boolean {
+    return this.#lossRatio >= WORTH_REPEATING_LOSS && this.acks.repeatDueMs <= nowMs;
+  }
+
+  writeAck(builder: PacketBuilder, nowMs: number): void {
+    this.acks.writeTo(builder, builder.bytes.byteLength * ACK_SHARE, nowMs);
+  }
+
+  /** Puts an ACK into a packet that may leave late or never. */
+  repeatAck(builder: PacketBuilder): void {
+    this.acks.repeatTo(builder, builder.bytes.byteLength * ACK_SHARE);
   }
 
   writeControl(builder: PacketBuilder): void {
@@ -401,7 +436,15 @@ export class Transport implements StreamHost, FrameOwner {
     const { frames, surbs, eliciting } = builder;
     if (eliciting) this.#counts.elicitingSent++;
     // A packet that asks for no acknowledgement is settled from the start; its number may be acknowledged all the same.
-    this.#sent.add({ number, sentMs: nowMs, frames, surbs, delayMs: undefined, fate: eliciting ? 'flying' : 'acked' });
+    this.#sent.add({
+      number,
+      sentMs: nowMs,
+      frames,
+      surbs,
+      delayMs: undefined,
+      repeated: false,
+      fate: eliciting ? 'flying' : 'acked',
+    });
     this.#flushDrains();
   }
 
@@ -455,7 +498,7 @@ export class Transport implements StreamHost, FrameOwner {
 
   creditSession(bytes: number, nowMs: number): void {
     this.#counts.bytesDelivered += bytes;
-    if (this.#window.consume(bytes, this.roundMs, nowMs)) this.#maxDataOwed = true;
+    if (this.#window.consume(bytes, 0, this.roundMs, nowMs)) this.#maxDataOwed = true;
   }
 
   deferDrain(stream: Stream): void {
@@ -504,4 +547,9 @@ export class Transport implements StreamHost, FrameOwner {
       lossRatio: this.#lossRatio,
     };
   }
+}
+
+/** Whether a frame is sent again when its packet is lost. */
+function isRepairable(frame: SentFrame): boolean {
+  return frame.type !== FRAME.SURBS && frame.type !== FRAME.DATAGRAM;
 }

@@ -159,6 +159,8 @@ export interface SessionStats {
   /** Packets given up whose acknowledgement came later. */
   readonly packetsLostSpuriously: number;
   readonly probes: number;
+  /** Packets whose frames were sent once more in a slot that was free, before their fate was known. */
+  readonly repeats: number;
   readonly duplicatesReceived: number;
   readonly bytesSent: number;
   readonly bytesRetransmitted: number;
