@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from 'node:path';
-import { joinHostPort, parseListen } from '../address.ts';
+import { type HostPort, joinHostPort, parseListen } from '../address.ts';
 import type { AddressKey, IdentityHex } from '../bytes.ts';
 import { every, type Timer } from '../clock.ts';
 import type { Components, Running } from '../components.ts';
@@ -34,6 +34,7 @@ import { DEFAULT_PARAMS, type NetworkParams, packetBytes } from '../params.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { advertisedAddress } from './advertise.ts';
 import type { NodeOptions } from './config.ts';
+import { describeNode } from './descriptor.ts';
 import { type EngineRole, PacketEngine, type PooledPacket } from './engine.ts';
 import { LoopDriver } from './loop-driver.ts';
 import { NodeMetrics } from './metrics.ts';
@@ -286,17 +287,10 @@ class NodeShell implements RunningNode, NodeServices {
     this.#nodeRole.upkeep?.();
   }
 
-  #descriptor(epochs: readonly number[], address: { host: string; port: number }): DescriptorDraft {
+  #descriptor(epochs: readonly number[], address: HostPort): DescriptorDraft {
     const { options, place, components } = this.spec;
     const wallMs = components.clock.wallMs();
-    const sphinxKeys = epochs.flatMap((epoch) => {
-      const key = this.#ring.publicKey(epoch, wallMs);
-      return key === undefined ? [] : [{ epoch, key: Buffer.from(key).toString('hex') }];
-    });
-    const common = { name: options.name, ...address, sphinxKeys };
-    const family = options.family === undefined ? {} : { family: options.family };
-    if (place === 'gateway') return { role: 'gateway', ...common, ...family };
-    return { role: 'mixnode', layer: place, ...common, ...family };
+    return describeNode(options, place, address, epochs, (epoch) => this.#ring.publicKey(epoch, wallMs));
   }
 
   #showGauges(): void {
