@@ -5,6 +5,7 @@
 import { constants, existsSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { toHex } from '../lib/bytes.ts';
 import { type ConfigSchema, loadConfig } from '../lib/config.ts';
 import { loadNetworkFile } from '../lib/directory/index.ts';
 import { MixError, systemCode } from '../lib/errors.ts';
@@ -17,7 +18,7 @@ import type { Role } from './roles.ts';
 export async function initRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<void> {
   const dir = folderOf(flags, env, role.name);
   const { schema } = await role.load();
-  const config = checkedConfig(schema, flags, env, dir);
+  const config = withJoinToken(role, checkedConfig(schema, flags, env, dir));
   if (existsSync(join(dir, CONFIG_FILE)) || (await hasIdentity(dir))) {
     throw new MixError('CONFIG', `${dir} holds a role already; it is left as it is`);
   }
@@ -31,7 +32,9 @@ export async function initRole(role: Role, flags: Readonly<Record<string, unknow
   if (copy) await copyFile(given, network, constants.COPYFILE_EXCL);
   const id = role.hasIdentity ? await makeIdentity(dir) : undefined;
   await writeConfig(dir, schema, { ...config, networkFile: NETWORK_FILE });
-  process.stdout.write(nextSteps(role, dir, id, existsSync(network)));
+  process.stdout.write(
+    nextSteps({ role, dir, id, hasNetwork: existsSync(network), hasToken: config.joinToken !== undefined }),
+  );
 }
 
 /** The config as the role will load it, so that what is wrong shows now. */
@@ -42,6 +45,13 @@ function checkedConfig(
   dir: string,
 ): Record<string, unknown> {
   return loadConfig(schema, { flags: { ...flags, dir }, env, fallbacks: fallbacks(dir) });
+}
+
+/** An authority that nobody may join is none: without another rule it gets a token of its own. */
+function withJoinToken(role: Role, config: Record<string, unknown>): Record<string, unknown> {
+  const { joinToken, allow, openToAll } = config;
+  const open = joinToken !== undefined || openToAll === true || (Array.isArray(allow) && allow.length > 0);
+  return role.name !== 'directory' || open ? config : { ...config, joinToken: toHex(systemRng.bytes(32)) };
 }
 
 async function makeIdentity(dir: string): Promise<string> {
@@ -65,23 +75,28 @@ function withoutDefaults(schema: ConfigSchema, config: Record<string, unknown>):
   return Object.fromEntries(Object.entries(config).filter((entry) => !isDefault(entry)));
 }
 
-function nextSteps(role: Role, dir: string, id: string | undefined, hasNetwork: boolean): string {
-  const lines = [`made ${dir}`];
-  if (id !== undefined) lines.push(`identity ${id}`);
-  lines.push('', 'Next:');
+interface Made {
+  readonly role: Role;
+  readonly dir: string;
+  readonly id: string | undefined;
+  readonly hasNetwork: boolean;
+  readonly hasToken: boolean;
+}
+
+function nextSteps({ role, dir, id, hasNetwork, hasToken }: Made): string {
+  const steps: string[] = [];
   if (role.name === 'directory') {
-    lines.push('  start it once: it makes network.json, which everyone who joins needs');
-    lines.push(
-      '  give node operators the join token ("joinToken" in config.json), or list their identities in "allow"',
-    );
+    if (hasToken) steps.push(`give the join token to those who run nodes: "joinToken" in ${join(dir, CONFIG_FILE)}`);
+    if (!hasNetwork) steps.push(`start it; it makes ${join(dir, NETWORK_FILE)}, which everyone who joins needs`);
   } else {
-    if (!hasNetwork) lines.push(`  put the network's network.json into ${dir}`);
-    if (role.hasIdentity) {
-      lines.push(
-        '  the directory must know this node: set "joinToken" in config.json, or have its identity allowed there',
+    if (!hasNetwork) steps.push(`copy the network's network.json to ${join(dir, NETWORK_FILE)}`);
+    if (role.hasIdentity && !hasToken) {
+      steps.push(
+        'set "joinToken" in config.json to that of the network, or have the identity allowed by its authorities',
       );
     }
   }
-  lines.push(`  mixsocks ${role.name} --dir ${dir}`, '');
-  return lines.join('\n');
+  steps.push(`mixsocks ${role.name} --dir ${dir}`);
+  const head = id === undefined ? [`made ${dir}`] : [`made ${dir}`, `identity ${id}`];
+  return `${[...head, 'Next:', ...steps.map((step) => `  ${step}`)].join('\n')}\n`;
 }

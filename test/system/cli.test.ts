@@ -1,0 +1,111 @@
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { mixsocks } from '../support/localnet.ts';
+
+/** Runs the command and checks the code and the one line on standard error. */
+async function fails(t: Test, args: readonly string[], code: number, line: RegExp, env: NodeJS.ProcessEnv = {}) {
+  const result = await mixsocks(args, env);
+  t.equal(result.code, code, `exit code of ${args.join(' ')}`);
+  const said = result.stderr.split('\n').filter((text) => !text.startsWith('{')); // log lines are JSON
+  t.match(said.join('\n'), line, args.join(' '));
+  t.equal(said.filter((text) => text !== '').length, 1, `one line: ${result.stderr}`);
+}
+
+t.test('help', async (t) => {
+  const main = await mixsocks(['--help']);
+  t.equal(main.code, 0);
+  for (const name of ['localnet', 'proxy', 'mixnode', 'gateway', 'requester', 'directory', 'init', 'status']) {
+    t.match(main.stdout, new RegExp(`^  ${name} `, 'm'), name);
+  }
+  t.match(main.stdout, /Exit codes:/);
+  const localnet = await mixsocks(['localnet', '--help']);
+  const flags = ['socks-port', 'status-port', 'mixes-per-layer', 'gateways', 'requesters', 'packet-size', 'rate'];
+  flags.push('reply-rate', 'downlink', 'mean-delay-ms', 'epoch-s', 'dir', 'ready-file', 'allow-private');
+  for (const flag of flags) t.match(localnet.stdout, new RegExp(`^  --${flag}[ \\n]`, 'm'), flag);
+  for (const args of [
+    ['mixnode', '--help'],
+    ['help', 'mixnode'],
+  ]) {
+    const help = await mixsocks(args);
+    t.equal(help.code, 0);
+    t.match(help.stdout, /--layer <number>/);
+    t.match(help.stdout, /Example:\n {2}mixsocks mixnode /);
+  }
+  t.match((await mixsocks(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+t.test('a wrong command line is one line and code 2 or 3', async (t) => {
+  await fails(t, [], 2, /^mixsocks: say which command/);
+  await fails(t, ['mixnod'], 2, /^mixsocks: unknown command 'mixnod'; did you mean mixnode\?/);
+  await fails(t, ['localnet', '--socks-prt', '1'], 2, /unknown option '--socks-prt'; did you mean --socks-port\?/);
+  await fails(t, ['localnet', '--socks-port'], 2, /argument missing/);
+  await fails(t, ['localnet', '--socks-port', 'x'], 3, /^mixsocks localnet: --socks-port: 'x' is not a number$/m);
+  await fails(t, ['localnet', '--packet-size', '2000'], 3, /--packet-size: expected one of 2048, 8192/);
+  await fails(t, ['localnet', '--downlink', 'brust'], 3, /did you mean "burst"/);
+  await fails(t, ['localnet'], 3, /MIXSOCKS_GATEWAYS: Too small/, { MIXSOCKS_GATEWAYS: '0' });
+  await fails(t, ['proxy'], 3, /name the folder of the proxy with --dir/);
+  await fails(t, ['mixnode', '--dir', join(t.testdir(), 'none')], 3, /there is no folder/);
+  await fails(t, ['localnet', '--ready-file', '/dev/null/x', '--dir', '/dev/null/y'], 3, /cannot|not a folder/i);
+});
+
+t.test('a port in use is named, at once', async (t) => {
+  const other = createTcpServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => other.close());
+  const { port } = other.address() as AddressInfo;
+  const line = new RegExp(`cannot listen on 127.0.0.1:${port}: the port is in use`);
+  await fails(t, ['localnet', '--socks-port', String(port)], 6, line);
+  await fails(t, ['localnet', '--socks-port', '0', '--status-port', String(port)], 6, line);
+});
+
+t.test('init makes a folder once', async (t) => {
+  const dir = join(t.testdir(), 'mix');
+  await fails(t, ['init', 'mixnode', '--dir', dir], 3, /layer is missing: give --layer/);
+  const made = await mixsocks(['init', 'mixnode', '--dir', dir, '--layer', '2', '--listen', '127.0.0.1:4321']);
+  t.equal(made.code, 0, made.stderr);
+  t.match(made.stdout, /^identity [0-9a-f]{64}$/m);
+  t.match(made.stdout, /mixsocks mixnode --dir /);
+  const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as object;
+  t.strictSame(config, { name: 'mix', networkFile: 'network.json', listen: '127.0.0.1:4321', layer: 2 });
+  t.equal(statSync(join(dir, 'identity.pem')).mode & 0o777, 0o600);
+  t.equal(statSync(join(dir, 'config.json')).mode & 0o777, 0o600);
+
+  const before = readFileSync(join(dir, 'identity.pem'), 'utf8');
+  await fails(t, ['init', 'gateway', '--dir', dir], 3, /holds a role already/);
+  t.equal(readFileSync(join(dir, 'identity.pem'), 'utf8'), before);
+});
+
+t.test('a role names what is missing or wrong in its folder', async (t) => {
+  const dir = join(t.testdir(), 'mix');
+  await mixsocks(['init', 'mixnode', '--dir', dir, '--layer', '2']);
+  await fails(t, ['mixnode', '--dir', dir], 5, /network\.json/);
+  writeFileSync(join(dir, 'network.json'), '{}');
+  await fails(t, ['mixnode', '--dir', dir], 5, /network\.json: /);
+  writeFileSync(join(dir, 'config.json'), '{ "layr": 2 }');
+  await fails(t, ['mixnode', '--dir', dir], 3, /unknown key "layr" in .*config\.json; did you mean "layer"\?/);
+  const empty = join(t.testdir({ empty: {} }), 'empty');
+  mkdirSync(empty, { recursive: true });
+  await fails(t, ['gateway', '--dir', empty], 4, /identity/);
+});
+
+t.test('an authority gets a join token of its own, and makes network.json', async (t) => {
+  const dir = join(t.testdir(), 'directory');
+  const made = await mixsocks(['init', 'directory', '--dir', dir, '--listen', '127.0.0.1:0']);
+  t.equal(made.code, 0, made.stderr);
+  const { joinToken } = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as { joinToken: string };
+  t.match(joinToken, /^[0-9a-f]{64}$/);
+  t.notMatch(made.stdout, new RegExp(joinToken), 'the token is not printed');
+});
+
+t.test('status of no proxy, of another server, and of nothing sensible', async (t) => {
+  const server = createServer((_request, response) => response.end('{}'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await fails(t, ['status', '--url', `127.0.0.1:${port}`], 1, /is not the status port of a proxy/);
+  await new Promise((resolve) => server.close(resolve));
+  await fails(t, ['status', '--url', `http://127.0.0.1:${port}`], 1, /no proxy at .*ECONNREFUSED/);
+  await fails(t, ['status', '--url', 'http://['], 2, /is not a URL/);
+});
