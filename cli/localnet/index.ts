@@ -3,8 +3,6 @@
  * requests can succeed, reports a node that dies, and takes all of them along when it ends.
  * @module
  */
-import { rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { loadConfig } from '../../lib/config.ts';
 import type { Environment } from '../role-config.ts';
 import { stopRequested } from '../stop-signal.ts';
@@ -13,14 +11,14 @@ import { LocalnetConfig } from './config.ts';
 import { type LocalNetwork, prepareFolder } from './folder.ts';
 import { HOST, type PlannedNode } from './plan.ts';
 import { checkFree } from './ports.ts';
-import { type ReadyFile, readyNode, readyText, untilReady, writeReadyFile } from './ready.ts';
+import { clearReadyFile, type ReadyFile, readyNode, readyText, untilReady, writeReadyFile } from './ready.ts';
 
 /** Runs a network until told to stop; resolves with the exit code. */
 export async function runLocalnet(flags: Readonly<Record<string, unknown>>, env: Environment): Promise<number> {
   const stop = stopRequested();
   const config = loadConfig(LocalnetConfig, { flags, env });
   for (const port of [config.socksPort, config.statusPort]) await checkFree(HOST, port);
-  if (config.readyFile !== undefined) await rm(resolve(config.readyFile), { force: true }); // a stale one would lie
+  if (config.readyFile !== undefined) await clearReadyFile(config.readyFile);
   const network = new RunningNetwork(await prepareFolder(config), config);
   try {
     await Promise.race([network.start(), stop]);

@@ -2,8 +2,8 @@
  * When a local network is ready, and how that is told.
  * @module
  */
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { access, constants, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { sleep, systemClock } from '../../lib/clock.ts';
 import { MixError, systemCode } from '../../lib/errors.ts';
 import { fetchStatus } from '../status.ts';
@@ -68,6 +68,17 @@ export async function untilReady(statusUrl: string): Promise<void> {
     clearInterval(waiting);
   }
   throw new MixError('NO_CONSENSUS', 'the network did not get ready in two minutes');
+}
+
+/** Removes what an earlier network left, which would lie. Throws CONFIG when the file could not be written later. */
+export async function clearReadyFile(file: string): Promise<void> {
+  const path = resolve(file);
+  try {
+    await access(dirname(path), constants.W_OK);
+    await rm(path, { force: true });
+  } catch (error) {
+    throw new MixError('CONFIG', `cannot write the ready file ${path}: ${systemCode(error) ?? error}`, error);
+  }
 }
 
 /** Writes the ready file, whole or not at all. */
