@@ -36,9 +36,11 @@ import { advertisedAddress } from './advertise.ts';
 import type { NodeOptions } from './config.ts';
 import { describeNode } from './descriptor.ts';
 import { type EngineRole, PacketEngine, type PooledPacket } from './engine.ts';
+import { showNodeGauges } from './gauges.ts';
 import { LoopDriver } from './loop-driver.ts';
 import { NodeMetrics } from './metrics.ts';
 import type { Neighbours } from './neighbours.ts';
+import { listenAgain } from './remembered-port.ts';
 import { Surroundings } from './surroundings.ts';
 
 /** How often keys and absent clients are looked after. */
@@ -159,7 +161,7 @@ class NodeShell implements RunningNode, NodeServices {
       role: this.#nodeRole,
       metrics: this.metrics,
     });
-    this.#showGauges();
+    showNodeGauges(components.metrics, this.#pool, this.#peers, this.#ring);
   }
 
   get role(): string {
@@ -177,13 +179,8 @@ class NodeShell implements RunningNode, NodeServices {
   async start(): Promise<void> {
     const { options, components } = this.spec;
     const { clock, log, metrics } = components;
-    this.#listener = await listenLinks({
-      ...this.#linkTerms(),
-      ...parseListen(options.listen),
-      limits: { queueFrames: options.linkQueuePackets },
-      admit: (peer, kind) => this.#admits(peer, kind),
-      onLink: (link) => this.#onLink(link),
-    });
+    const { host, port } = parseListen(options.listen);
+    this.#listener = await listenAgain(options.dir, port, (port) => this.#listenOn(host, port));
     const address = advertisedAddress(options, this.#listener.port);
     const routes = { '/metrics': async () => ({ type: metrics.registry.contentType, body: await metrics.text() }) };
     this.#page = await serveLocalHttp({ listen: options.metricsListen, routes, log });
@@ -242,6 +239,17 @@ class NodeShell implements RunningNode, NodeServices {
     };
   }
 
+  #listenOn(host: string, port: number): Promise<LinkListener> {
+    return listenLinks({
+      ...this.#linkTerms(),
+      host,
+      port,
+      limits: { queueFrames: this.spec.options.linkQueuePackets },
+      admit: (peer, kind) => this.#admits(peer, kind),
+      onLink: (link) => this.#onLink(link),
+    });
+  }
+
   #makeLoops(sphinx: Sphinx): LoopDriver {
     const { clock, rng } = this.spec.components;
     return new LoopDriver({
@@ -291,20 +299,5 @@ class NodeShell implements RunningNode, NodeServices {
     const { options, place, components } = this.spec;
     const wallMs = components.clock.wallMs();
     return describeNode(options, place, address, epochs, (epoch) => this.#ring.publicKey(epoch, wallMs));
-  }
-
-  #showGauges(): void {
-    const { metrics } = this.components;
-    metrics.gaugeOf('pool_packets', 'Packets held for mixing', () => this.#pool.size);
-    metrics.gaugeOf('peers_up', 'Links to the next layer that are up', () => {
-      return this.#peers.status().filter((peer) => peer.state === 'up').length;
-    });
-    metrics.gaugeOf('replay_tags', 'Replay tags held', () => this.#ring.filterUse().tags);
-    metrics.gaugeOf('replay_bytes', 'Memory of the replay filters', () => this.#ring.filterUse().bytes);
-    metrics.gaugeOf(
-      'sphinx_keys_replaced',
-      'Sphinx keys that the last restart had to give up',
-      () => this.#ring.replaced,
-    );
   }
 }
