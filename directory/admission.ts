@@ -28,6 +28,8 @@ export interface JoinRules {
 const PREFIX_DIGITS = 16;
 
 export class Admission {
+  /** Grows with every change of what is held. */
+  revision = 0;
   readonly #held = new Map<IdentityHex, VerifiedDescriptor>();
   readonly #byPrefix = new Map<string, IdentityHex>();
 
@@ -72,6 +74,7 @@ export class Admission {
     const gone: IdentityHex[] = [];
     for (const [identity, { descriptor }] of this.#held) {
       if ((descriptor.sphinxKeys.at(-1)?.epoch ?? 0) >= epoch) continue;
+      this.revision += 1;
       this.#held.delete(identity);
       this.#byPrefix.delete(prefixOf(identity));
       gone.push(identity);
@@ -81,6 +84,7 @@ export class Admission {
 
   #hold(verified: VerifiedDescriptor): void {
     const { identity } = verified.descriptor;
+    this.revision += 1;
     this.#held.set(identity, verified);
     this.#byPrefix.set(prefixOf(identity), identity);
   }

@@ -25,7 +25,8 @@ export interface ApiRequest {
 
 export interface ApiAnswer {
   readonly status: number;
-  readonly body: string;
+  /** Long answers are bytes made once and shared: a thousand slow readers must not take a thousand copies. */
+  readonly body: string | Buffer;
   readonly type: 'application/json' | 'text/plain; charset=utf-8';
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -35,6 +36,9 @@ export const ANNOUNCEMENTS_PER_SECOND = 5;
 export const ANNOUNCEMENT_BURST = 200;
 /** Addresses whose rate is remembered; beyond, the one seen longest ago is forgotten. */
 export const MAX_RATED_ADDRESSES = 10_000;
+
+/** What `?role=` may say; empty for all. */
+const LISTED_ROLES: readonly string[] = ['', 'mixnode', 'gateway', 'requester'];
 
 const STATUS: Readonly<Partial<Record<Refusal, number>>> = {
   'not-a-member': 403,
@@ -46,7 +50,7 @@ const STATUS: Readonly<Partial<Record<Refusal, number>>> = {
 
 export interface ApiOptions {
   readonly authority: Pick<Authority, 'announce' | 'consensus' | 'current'>;
-  readonly admission: Pick<Admission, 'held'>;
+  readonly admission: Pick<Admission, 'held' | 'revision'>;
   readonly nowMs: () => number;
   /** Told how each announcement ended. */
   readonly onAnnouncement: (result: 'accepted' | 'rate' | Refusal) => void;
@@ -54,6 +58,8 @@ export interface ApiOptions {
 
 export class Api {
   readonly #rates = new Map<string, TokenBucket>();
+  readonly #consensusBytes = new WeakMap<VerifiedConsensus, Buffer>();
+  readonly #listBytes = new Map<string, { readonly revision: number; readonly bytes: Buffer }>();
 
   constructor(readonly options: ApiOptions) {}
 
@@ -93,15 +99,27 @@ export class Api {
     const etag = `"${found.digest}"`;
     const headers = { ETag: etag, 'Cache-Control': 'no-cache' };
     if (known === etag) return { status: 304, body: '', type: 'application/json', headers };
-    return { status: 200, body: found.text, type: 'application/json', headers };
+    const body = this.#consensusBytes.get(found) ?? Buffer.from(found.text, 'utf8');
+    this.#consensusBytes.set(found, body);
+    return { status: 200, body, type: 'application/json', headers };
   }
 
   #descriptors(query: URLSearchParams): ApiAnswer {
-    const role = query.get('role');
-    const texts = [...this.options.admission.held.values()]
-      .filter(({ descriptor }) => role === null || descriptor.role === role)
+    const role = query.get('role') ?? '';
+    if (!LISTED_ROLES.includes(role)) return problem(400, 'there is no such role');
+    return { status: 200, body: this.#list(role), type: 'application/json' };
+  }
+
+  #list(role: string): Buffer {
+    const { held, revision } = this.options.admission;
+    const made = this.#listBytes.get(role);
+    if (made?.revision === revision) return made.bytes;
+    const texts = [...held.values()]
+      .filter(({ descriptor }) => role === '' || descriptor.role === role)
       .map(({ text }) => text);
-    return { status: 200, body: `{"descriptors":[${texts.join(',')}]}`, type: 'application/json' };
+    const bytes = Buffer.from(`{"descriptors":[${texts.join(',')}]}`, 'utf8');
+    this.#listBytes.set(role, { revision, bytes });
+    return bytes;
   }
 
   #withinRate(address: string): boolean {

@@ -91,7 +91,7 @@ async function respond(
     answer = { status: 500, body: 'internal error\n', type: 'text/plain; charset=utf-8' };
   }
   onAnswer(answer.status);
-  const body = Buffer.from(answer.body, 'utf8');
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body;
   response.writeHead(answer.status, {
     'Content-Type': answer.type,
     ...(answer.status === 304 ? {} : { 'Content-Length': body.byteLength }),

@@ -47,7 +47,8 @@ export class Announcer {
   #timer: Timer | undefined;
   #busy: Promise<void> | undefined;
   #again = false;
-  #complaint = '';
+  /** The last problem with each authority, or with the own descriptor (''). */
+  readonly #complaints = new Map<string, string>();
 
   constructor(readonly options: AnnouncerOptions) {
     this.#identity = toHex(options.components.crypto.ed25519PublicKey(options.identitySeed)) as IdentityHex;
@@ -128,7 +129,7 @@ export class Announcer {
       if (joinToken !== undefined) headers[JOIN_PROOF_HEADER] = toHex(joinProof(joinToken, payload, crypto));
       return { body: encodeEnvelope({ payload, signatures }), headers };
     } catch (error) {
-      this.#complain(asMixError(error).message);
+      this.#complain('', asMixError(error).message);
       return undefined;
     }
   }
@@ -141,25 +142,25 @@ export class Announcer {
     try {
       const reply = await sendWithin(transport, request, components.clock, timeoutMs, this.#stop.signal);
       if (reply.status === 200) {
-        if (this.#complaint !== '') components.log.info({ authority: base }, 'announcement accepted');
-        this.#complaint = '';
+        if (this.#complaints.delete(base)) components.log.info({ authority: base }, 'announcement accepted');
         onOutcome('accepted');
         return true;
       }
       onOutcome('refused');
-      this.#complain(`${base} refused the announcement: ${oneLine(reply.text)} (${reply.status})`);
+      this.#complain(base, `${base} refused the announcement: ${oneLine(reply.text)} (${reply.status})`);
     } catch (error) {
       if (this.#stop.signal.aborted) return false;
       onOutcome('failed');
-      this.#complain(`${base} can not be told: ${asMixError(error).message}`);
+      this.#complain(base, `${base} can not be told: ${asMixError(error).message}`);
     }
     return false;
   }
 
   /** Says each problem once, not with every attempt. */
-  #complain(problem: string): void {
-    if (problem !== this.#complaint) this.options.components.log.warn({ problem }, 'not announced; trying on');
-    this.#complaint = problem;
+  #complain(about: string, problem: string): void {
+    if (problem === this.#complaints.get(about)) return;
+    this.#complaints.set(about, problem);
+    this.options.components.log.warn({ problem }, 'not announced; trying on');
   }
 }
 

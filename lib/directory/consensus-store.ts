@@ -25,6 +25,8 @@ export class ConsensusStore {
   readonly evidence: Evidence[] = [];
   #held = new Map<number, { readonly verified: VerifiedConsensus; readonly topology: Topology }>();
   #newestInForce = -1;
+  /** The last answer of `inForce`. */
+  #inForce: Topology | undefined;
 
   constructor(readonly verifier: Verifier) {}
 
@@ -44,13 +46,18 @@ export class ConsensusStore {
     this.#requireTimely(verified, nowMs, from);
     this.#held.set(epoch, { verified, topology: new Topology(verified.consensus) });
     this.#advance(nowMs);
+    this.#inForce = undefined;
     return 'new';
   }
 
   /** The newest consensus whose time has come and that has not expired. */
   inForce(nowMs: number): Topology | undefined {
+    // Asked for every packet: within its epoch the newest one stays the newest.
+    const last = this.#inForce;
+    if (last !== undefined && nowMs >= last.validAfterMs && nowMs < last.validAfterMs + this.epochMs) return last;
     this.#advance(nowMs);
-    return this.#newest(nowMs)?.topology;
+    this.#inForce = this.#newest(nowMs)?.topology;
+    return this.#inForce;
   }
 
   /** SHA-256 of the payload held for `epoch`. */

@@ -31,6 +31,8 @@ export interface DirectoryClientOptions {
 const MAX_SLEEP_MS = 60_000;
 /** Connecting takes no longer than this; the whole exchange is bounded by the epoch (timing.ts). */
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Different problems logged between two consensuses; an authority chooses part of the text. */
+const MAX_COMPLAINTS = 64;
 
 export class DirectoryClient implements Running {
   readonly #components: Components;
@@ -46,7 +48,8 @@ export class DirectoryClient implements Running {
   readonly #count: (outcome: string) => void;
   #announcer: Announcer | undefined;
   #published: Topology | undefined;
-  #complaint = '';
+  /** Problems reported since a consensus was last had. */
+  readonly #complaints = new Set<string>();
   #reported = 0;
   #running: Promise<void> | undefined;
 
@@ -100,6 +103,8 @@ export class DirectoryClient implements Running {
   waitForTopology(timeoutMs: number): Promise<Topology> {
     const topology = this.topology();
     if (topology !== undefined) return Promise.resolve(topology);
+    if (this.#stop.signal.aborted)
+      return Promise.reject(new MixError('NO_CONSENSUS', 'the directory client has stopped'));
     return new Promise((resolve, reject) => {
       const settle = (found: Topology | undefined) => {
         timer.cancel();
@@ -119,6 +124,7 @@ export class DirectoryClient implements Running {
 
   /** Keeps a node announced: now until accepted, before each turn, and when told `announceNow`. */
   announce(makeDescriptor: MakeDescriptor, identitySeed: Uint8Array, joinToken?: string): void {
+    if (this.#stop.signal.aborted) return;
     if (this.#announcer !== undefined) throw new MixError('INTERNAL', 'a member announces one node');
     this.#announcer = new Announcer({
       verifier: this.#verifier,
@@ -205,13 +211,15 @@ export class DirectoryClient implements Running {
   /** Counts, and says each problem once, not with every attempt. */
   #note(outcome: Outcome, problem: string): void {
     this.#count(outcome);
-    const { log } = this.#components;
-    if (outcome === 'new') this.#saveCache();
-    if (problem !== '' && problem !== this.#complaint) {
-      if (outcome === 'absent') log.debug({ problem }, 'no consensus yet');
-      else log.warn({ problem }, 'no consensus from an authority; trying on');
+    if (outcome === 'new') {
+      this.#complaints.clear();
+      this.#saveCache();
     }
-    if (outcome !== 'absent') this.#complaint = problem;
+    if (problem === '' || this.#complaints.has(problem) || this.#complaints.size >= MAX_COMPLAINTS) return;
+    this.#complaints.add(problem);
+    const { log } = this.#components;
+    if (outcome === 'absent') log.debug({ problem }, 'no consensus yet');
+    else log.warn({ problem }, 'no consensus from an authority; trying on');
   }
 
   /** A listener that throws must not end the polling. */

@@ -137,7 +137,7 @@ class World {
         body: request.body ?? '',
         address: '192.0.2.1',
       });
-      return { status: answer.status, text: answer.body };
+      return { status: answer.status, text: answer.body.toString() };
     } finally {
       this.#underWay--;
     }

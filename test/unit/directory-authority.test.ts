@@ -317,6 +317,37 @@ t.test('API: rates per address, bounded; statuses name the refusal', async (t) =
   }
 });
 
+t.test('API: long answers are made once and shared', async (t) => {
+  const held = admission();
+  held.accept(signedDescriptor(1, gateway(1)), undefined, NOW_MS);
+  const consensus = verifier.consensus(signedConsensus(network, EPOCH));
+  const api = new Api({
+    authority: { announce: async () => {}, consensus: () => consensus, current: () => consensus },
+    admission: held,
+    nowMs: () => 0,
+    onAnnouncement: () => {},
+  });
+  const get = (target: string) => {
+    const [path = '', query] = target.split('?');
+    const request = {
+      method: 'GET',
+      path,
+      query: new URLSearchParams(query),
+      header: () => undefined,
+      body: '',
+      address: '',
+    };
+    return api.handle(request);
+  };
+  t.equal((await get('/consensus')).body, (await get(`/consensus/${EPOCH}`)).body);
+  const all = (await get('/descriptors')).body;
+  t.equal((await get('/descriptors')).body, all);
+  t.equal((await get('/descriptors?role=mixnode')).body.toString(), '{"descriptors":[]}');
+  t.equal((await get('/descriptors?role=king')).status, 400);
+  held.accept(signedDescriptor(2, gateway(2)), undefined, NOW_MS);
+  t.ok((await get('/descriptors')).body.length > all.length, 'made anew after a change');
+});
+
 t.test('IPv6 addresses count by their /64', async (t) => {
   t.equal(rateKey('2001:db8:1:2:3:4:5:6'), rateKey('2001:db8:1:2:ffff::1'));
   t.equal(rateKey('2001:db8::1'), rateKey('2001:db8:0:0::2'));

@@ -190,6 +190,8 @@ t.test('stop while waiting: waiters are told, nothing is left', async (t) => {
   const waiting = b.client.waitForTopology(60_000);
   await b.run(500);
   await Promise.all([t.rejects(waiting, { code: 'NO_CONSENSUS' }), b.client.stop()]);
+  await t.rejects(b.client.waitForTopology(60_000), { code: 'NO_CONSENSUS', message: /has stopped/ });
+  b.client.announceNow();
   t.equal(b.clock.pending, 0);
 });
 
