@@ -1,0 +1,239 @@
+import t from 'tap';
+import { frameShape } from '../../lib/link/framing.ts';
+import { type ClientLinkOptions, createIdentity, type InboundLink, type Lane } from '../../lib/link/index.ts';
+import { silentLog } from '../../lib/log.ts';
+import { clientFrameBytes, packetBytes as packetBytesOf } from '../../lib/params.ts';
+import { systemRng } from '../../lib/rng.ts';
+import {
+  builtLinks,
+  NETWORK_ID,
+  PACKET_BYTES,
+  recordingRelay,
+  type TestListener,
+  testListener,
+  until,
+} from '../support/link-fixtures.ts';
+
+const hop = (fill: number) => new Uint8Array(32).fill(fill);
+const packet = (fill: number, bytes = PACKET_BYTES) => new Uint8Array(bytes).fill(fill);
+
+interface Received {
+  readonly hop: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Collects what clients send. */
+function collect(into: Received[]) {
+  return (link: InboundLink) => {
+    if (link.kind !== 'client') return;
+    link.onFrame((nextHop, received) => {
+      into.push({ hop: nextHop[31] ?? -1, first: received[0] ?? -1, last: received.at(-1) ?? -1 });
+    });
+  };
+}
+
+async function clientOf(gateway: TestListener, options: Partial<ClientLinkOptions> = {}) {
+  const { ClientLink } = await builtLinks();
+  return new ClientLink({
+    identity: await createIdentity(systemRng),
+    gateway: gateway.target(),
+    networkId: NETWORK_ID,
+    packetBytes: PACKET_BYTES,
+    log: silentLog,
+    ...options,
+  });
+}
+
+const fill = (lane: Lane, value: number) => {
+  while (lane.contentRoom() > 0) lane.pushContent(hop(value), packet(value));
+};
+
+t.test('frames leave by the clock, content before idle, and packets come back', async (t) => {
+  const got: Received[] = [];
+  const gateway = await testListener({ onLink: collect(got) });
+  const client = await clientOf(gateway);
+  t.teardown(() => Promise.all([client.stop(), gateway.close()]));
+  const lane = client.addLane({ name: 'main', ratePerSecond: 0, contentSlots: 8, idleSlots: 4 });
+  t.equal(lane.contentRoom(), 8);
+  t.equal(lane.pushIdle(hop(100), packet(100)), true);
+  for (let i = 0; i < 8; i++) t.equal(lane.pushContent(hop(i), packet(i)), true);
+  t.equal(lane.pushContent(hop(9), packet(9)), false, 'full');
+  await until(() => client.state === 'up');
+  lane.setRate(500);
+  await until(() => got.length === 9 && lane.stats().missed > 0);
+  t.strictSame(
+    got.map((frame) => [frame.hop, frame.first, frame.last]),
+    [0, 1, 2, 3, 4, 5, 6, 7, 100].map((value) => [value, value, value]),
+  );
+  t.match(lane.stats(), { set: 500, sentContent: 8, sentIdle: 1, discarded: 0 });
+  t.equal(client.stats().lateness.count >= 9, true);
+
+  const back: Uint8Array[] = [];
+  client.onPacket((received) => back.push(received));
+  for (let i = 0; i < 300; i++) gateway.links[0]?.send(packet(i % 256));
+  await until(() => back.length === 300);
+  t.strictSame(
+    back.map((received) => received[PACKET_BYTES - 1]),
+    Array.from({ length: 300 }, (_, i) => i % 256),
+  );
+  t.equal(back[0]?.byteLength, PACKET_BYTES);
+  t.match(client.stats(), { received: 300, inboundDropped: 0, state: 'up', reconnects: 0 });
+});
+
+for (const payloadBytes of [2048, 16384]) {
+  t.test(`payloads of ${payloadBytes} bytes: every record has one size, both ways`, async (t) => {
+    const packetBytes = packetBytesOf(payloadBytes);
+    const { recordBytes, wireBytes } = frameShape(clientFrameBytes(payloadBytes));
+    const got: Received[] = [];
+    const gateway = await testListener({ packetBytes, onLink: collect(got) });
+    const relay = await recordingRelay(gateway.port);
+    const client = await clientOf(gateway, { packetBytes, gateway: { ...gateway.target(), port: relay.port } });
+    t.teardown(() => Promise.all([client.stop(), gateway.close(), relay.close()]));
+    let back = 0;
+    client.onPacket(() => (back += 1));
+    const steady = client.addLane({ name: 'main', ratePerSecond: 300, contentSlots: 16, idleSlots: 16 });
+    const burst = client.addLane({ name: 'burst', ratePerSecond: 0, contentSlots: 16, idleSlots: 0, immediate: true });
+    await until(() => client.state === 'up');
+    while (steady.contentRoom() > 0) steady.pushContent(hop(1), packet(1, packetBytes));
+    while (steady.idleRoom() > 0) steady.pushIdle(hop(2), packet(2, packetBytes));
+    while (burst.contentRoom() > 0) burst.pushContent(hop(3), packet(3, packetBytes));
+    for (let i = 0; i < 30; i++) gateway.links[0]?.send(packet(i, packetBytes));
+    await until(() => got.length === 48 && back === 30);
+    t.strictSame(new Set(got.map((frame) => frame.hop)), new Set([1, 2, 3]));
+    t.ok(got.every((frame) => frame.hop === frame.last));
+    for (const [reader, handshakeRecords, frames] of [
+      [relay.up, 5, 49],
+      [relay.down, 9, 31],
+    ] as const) {
+      const records = reader.records.slice(handshakeRecords);
+      t.equal(records.length, (frames * wireBytes) / recordBytes, 'hello and frames, nothing else');
+      t.strictSame(new Set(records.map(({ type, bytes }) => `${type} ${bytes}`)), new Set([`23 ${recordBytes + 17}`]));
+    }
+  });
+}
+
+t.test('an immediate lane sends at once, more than any queue holds', async (t) => {
+  const got: Received[] = [];
+  const gateway = await testListener({ onLink: collect(got) });
+  const client = await clientOf(gateway);
+  t.teardown(() => Promise.all([client.stop(), gateway.close()]));
+  const lane = client.addLane({ name: 'burst', ratePerSecond: 0, contentSlots: 32, idleSlots: 0, immediate: true });
+  await until(() => client.state === 'up');
+  let pushed = 0;
+  const push = () => {
+    while (pushed < 3000 && lane.pushContent(hop(1), packet(pushed % 256))) pushed += 1;
+  };
+  client.onRoom(push);
+  push();
+  await until(() => got.length === 3000);
+  t.ok(
+    got.every((frame, i) => frame.last === i % 256),
+    'in order, none lost',
+  );
+  t.match(lane.stats(), { sentContent: 3000, discarded: 0 });
+});
+
+t.test('while the link is down clocks go on; what was due is gone and does not burst', async (t) => {
+  const got: Received[] = [];
+  const gateway = await testListener({ onLink: collect(got) });
+  const client = await clientOf(gateway);
+  t.teardown(() => client.stop());
+  const states: string[] = [];
+  client.onState((state, reason) => void states.push(`${state} ${reason}`));
+  const lane = client.addLane({ name: 'main', ratePerSecond: 400, contentSlots: 64, idleSlots: 1 });
+  const burst = client.addLane({ name: 'burst', ratePerSecond: 0, contentSlots: 4, idleSlots: 0, immediate: true });
+  await until(() => client.state === 'up');
+  await gateway.close();
+  await until(() => client.state === 'down');
+  const before = got.length;
+  fill(lane, 1);
+  fill(burst, 2);
+  await until(() => lane.stats().discarded >= 60 && burst.stats().discarded === 4);
+  t.equal(lane.stats().sentContent, before);
+  const again = await testListener({ identity: gateway.identity, port: gateway.port, onLink: collect(got) });
+  t.teardown(() => again.close());
+  await until(() => client.state === 'up');
+  await until(() => lane.contentRoom() === 64);
+  fill(lane, 3);
+  await until(() => got.filter((frame) => frame.hop === 3).length === 64);
+  t.equal(got.filter((frame) => frame.hop === 2).length, 0);
+  t.equal(client.stats().reconnects, 1);
+  t.equal(states[0], 'up connected');
+  t.equal(states[1], 'down peer-closed');
+});
+
+t.test('the gateway changes, and the identity, without restarting anything', async (t) => {
+  const [toA, toB]: [Received[], Received[]] = [[], []];
+  const [a, b] = [await testListener({ onLink: collect(toA) }), await testListener({ onLink: collect(toB) })];
+  const [first, second] = [await createIdentity(systemRng), await createIdentity(systemRng)];
+  const client = await clientOf(a, { identity: first });
+  t.teardown(() => Promise.all([client.stop(), a.close(), b.close()]));
+  const lane = client.addLane({ name: 'main', ratePerSecond: 500, contentSlots: 16, idleSlots: 0 });
+  client.onRoom(() => fill(lane, 1));
+  fill(lane, 1);
+  await until(() => toA.length > 20);
+  const { count } = client.stats().lateness;
+  client.setGateway(b.target(), second);
+  await until(() => toB.length > 20);
+  t.strictSame([a.links[0]?.peer, b.links[0]?.peer], [first.id, second.id]);
+  t.ok(client.stats().lateness.count > count, 'the clocks are the same');
+  client.setGateway(a.target());
+  await until(() => a.links.length === 2);
+  t.equal(a.links[1]?.peer, second.id, 'the identity stays until changed');
+});
+
+t.test('an impostor of the gateway gets nothing', async (t) => {
+  const got: Received[] = [];
+  const impostor = await testListener({ onLink: collect(got) });
+  const id = (await createIdentity(systemRng)).id;
+  const client = await clientOf(impostor, { gateway: { ...impostor.target(), id } });
+  t.teardown(() => Promise.all([client.stop(), impostor.close()]));
+  const lane = client.addLane({ name: 'main', ratePerSecond: 1000, contentSlots: 64, idleSlots: 0 });
+  const states: string[] = [];
+  client.onState((state, reason) => void states.push(`${state} ${reason}`));
+  fill(lane, 1);
+  await until(() => states.length >= 2);
+  t.strictSame(new Set(states), new Set(['down foreign-key']));
+  t.strictSame(got, []);
+});
+
+t.test('hundreds of lanes come and go', async (t) => {
+  const got: Received[] = [];
+  const gateway = await testListener({ onLink: collect(got) });
+  const client = await clientOf(gateway);
+  t.teardown(() => Promise.all([client.stop(), gateway.close()]));
+  await until(() => client.state === 'up');
+  const lanes = Array.from({ length: 300 }, (_, i) =>
+    client.addLane({ name: `session ${i}`, ratePerSecond: 5, contentSlots: 2, idleSlots: 2 }),
+  );
+  for (const [i, lane] of lanes.entries()) lane.pushContent(hop(i % 256), packet(i % 256));
+  await until(() => got.length === 300);
+  for (const lane of lanes) lane.remove();
+  const [lane] = lanes;
+  t.equal(lane?.pushContent(hop(1), packet(1)), false, 'a removed lane takes nothing');
+  t.equal(lane?.contentRoom(), 0);
+  const more = Array.from({ length: 1024 }, () =>
+    client.addLane({ name: 'more', ratePerSecond: 0, contentSlots: 1, idleSlots: 0 }),
+  );
+  const full = () => client.addLane({ name: 'one too many', ratePerSecond: 0, contentSlots: 1, idleSlots: 0 });
+  t.throws(full, { code: 'LIMIT', message: 'a link carries at most 1024 lanes' });
+  more[0]?.remove();
+  t.equal(full().name, 'one too many');
+  t.throws(() => more[1]?.pushContent(hop(1), packet(1).subarray(1)), { code: 'INTERNAL' });
+});
+
+t.test('stopping ends the threads, at any moment', async (t) => {
+  const gateway = await testListener();
+  t.teardown(() => gateway.close());
+  for (const moment of ['at once', 'when up'] as const) {
+    const client = await clientOf(gateway);
+    client.addLane({ name: 'main', ratePerSecond: 100, contentSlots: 1, idleSlots: 0 });
+    if (moment === 'when up') await until(() => client.state === 'up');
+    const stopped = client.stop();
+    t.equal(client.stop(), stopped, 'stopping twice is stopping once');
+    await stopped;
+    t.equal(client.state, 'down', moment);
+    client.setGateway(gateway.target());
+  }
+});
