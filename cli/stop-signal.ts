@@ -3,6 +3,9 @@
  * @module
  */
 
+/** A terminal, npm and `timeout` may each pass the same Ctrl-C on; only a later one means impatience. */
+const SAME_SIGNAL_MS = 1000;
+
 /**
  * Resolves on SIGINT, SIGTERM, or when the IPC channel to the parent closes: a child of `localnet` has such a channel,
  * and must not outlive it even when it was killed without a word. A child started by hand has none. A second signal
@@ -10,10 +13,10 @@
  */
 export function stopRequested(): Promise<void> {
   return new Promise((resolve) => {
-    let asked = false;
+    let askedMs: number | undefined;
     const onSignal = () => {
-      if (asked) process.exit(1);
-      asked = true;
+      if (askedMs !== undefined && performance.now() - askedMs > SAME_SIGNAL_MS) process.exit(1);
+      askedMs ??= performance.now();
       resolve();
     };
     process.on('SIGINT', onSignal);

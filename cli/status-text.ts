@@ -1,0 +1,100 @@
+/**
+ * status.json as text for a person.
+ * @module
+ */
+import type { Status } from '../proxy/index.ts';
+
+/** The whole page. */
+export function formatStatus(status: Status): string {
+  const parts = [head(status), clocks(status), nodes(status), streams(status)];
+  return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
+}
+
+function head(status: Status): string[] {
+  const { network, gateway } = status;
+  const state = status.ready ? 'ready' : 'NOT READY';
+  const crypto = Object.entries(status.crypto).map(([primitive, library]) => `${primitive} ${library}`);
+  return [
+    `mixsocks ${status.version}: SOCKS5 on ${status.socks}, ${state}, up ${duration(status.uptimeSeconds)}`,
+    `network  ${network.name}, epoch ${status.epoch ?? 'unknown'}, class ${network.trafficClass}, downlink ${network.downlink}`,
+    `packets  ${network.payloadBytes ?? '?'} bytes, mean delay ${network.meanDelayMs ?? '?'} ms at each mix`,
+    `gateway  ${gateway === null ? 'none' : `${gateway.name}, link ${gateway.link}`}`,
+    `crypto   ${crypto.join(', ')}`,
+  ];
+}
+
+function clocks({ rates, lateness }: Status): string[] {
+  const rows = Object.entries(rates).map(([name, rate]) => [name, number(rate.set), number(rate.measured)]);
+  const lines = table(['clock', 'set/s', 'measured/s'], rows);
+  if (lateness === null) return lines;
+  const { p50Ms, p99Ms, maxMs } = lateness;
+  const late = `median ${number(p50Ms)} ms, p99 ${number(p99Ms)} ms, longest ${number(maxMs)} ms`;
+  return [...lines, `departures behind their clock: ${late}`];
+}
+
+function nodes(status: Status): string[] {
+  const rows = status.nodes.map((node) => [
+    node.name,
+    node.role,
+    String(node.layer ?? '-'),
+    `${Math.round(node.health * 100)} %${node.excluded ? ', excluded' : ''}`,
+    String(node.loopsSent),
+    String(node.loopsReturned),
+  ]);
+  rows.sort(([a = ''], [b = '']) => a.localeCompare(b, 'en', { numeric: true }));
+  return table(['node', 'role', 'layer', 'health', 'loops sent', 'returned'], rows);
+}
+
+function streams(status: Status): string[] {
+  const { stock, target, inFlight, created, used, expired } = status.surbs;
+  const blocks = `stock ${number(stock)} of ${number(target)}, in flight ${inFlight}`;
+  const sessions = status.sessions.map((session) => [
+    session.state,
+    session.requester,
+    String(session.streamsOpen),
+    `${number(session.roundTripMs)} ms`,
+    `${(session.lossRatio * 100).toFixed(1)} %`,
+    bytes(session.bytesSent),
+    bytes(session.bytesDelivered),
+  ]);
+  return [
+    `streams: ${countsOf(status.streams)}`,
+    `reply blocks: ${blocks}, created ${created}, used ${used}, expired ${expired}`,
+    ...table(['session', 'requester', 'streams', 'round trip', 'loss', 'up', 'down'], sessions),
+  ];
+}
+
+/** Columns as wide as their longest cell; nothing for no rows. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  if (rows.length === 0) return [];
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** `open 3, refused (POLICY 1, TIMEOUT 2)` */
+function countsOf(counts: object): string {
+  const parts = Object.entries(counts).map(([what, count]) => {
+    const inner = typeof count === 'object' && count !== null ? countsOf(count) : String(count);
+    return `${words(what)} ${inner === '' ? '0' : inner === String(count) ? inner : `(${inner})`}`;
+  });
+  return parts.join(', ');
+}
+
+const words = (key: string): string => key.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+const number = (value: number): string => (Number.isInteger(value) ? String(value) : value.toFixed(1));
+
+function bytes(count: number): string {
+  if (count < 1e4) return `${count} B`;
+  return count < 1e7 ? `${(count / 1e3).toFixed(0)} kB` : `${(count / 1e6).toFixed(0)} MB`;
+}
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}

@@ -1,0 +1,120 @@
+import { Command } from 'commander';
+import t from 'tap';
+import { z } from 'zod';
+import { LocalnetConfig } from '../../cli/localnet/config.ts';
+import { configOf, slotsOf } from '../../cli/localnet/plan.ts';
+import { checkFree, freePorts } from '../../cli/localnet/ports.ts';
+import { addOptions, givenFlags } from '../../cli/options.ts';
+import { errorLine, exitCodesHelp } from '../../cli/report.ts';
+import { ROLES } from '../../cli/roles.ts';
+import { formatStatus } from '../../cli/status-text.ts';
+import { loadConfig, optionsOf } from '../../lib/config.ts';
+import { ERRORS, MixError } from '../../lib/errors.ts';
+import type { Status } from '../../proxy/index.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+
+t.test('options of a schema, as commander parses them', (t) => {
+  const schema = z.strictObject({
+    meanDelayMs: z.number().default(15).describe('mean delay'),
+    allowPrivate: z.boolean().default(false),
+    downlink: z.enum(['steady', 'burst']).default('steady'),
+  });
+  const parse = (...args: string[]) => {
+    const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+    addOptions(command, schema);
+    return givenFlags(command.parse(args, { from: 'user' }));
+  };
+  t.strictSame(parse(), {});
+  t.strictSame(parse('--mean-delay-ms', '20', '--allow-private'), { meanDelayMs: '20', allowPrivate: true });
+  t.strictSame(parse('--no-allow-private', '--downlink=burst'), { allowPrivate: false, downlink: 'burst' });
+  t.throws(() => parse('--mean-delay', '3'), { code: 'commander.unknownOption' });
+  t.end();
+});
+
+t.test('every role: flags and keys are one to one, and every key says what it is', async (t) => {
+  for (const role of ROLES) {
+    const { schema } = await role.load();
+    const command = new Command();
+    addOptions(command, schema);
+    for (const option of optionsOf(schema)) {
+      const found = command.options.find((one) => one.long === option.flag);
+      t.equal(found?.attributeName(), option.key, `${role.name} ${option.flag}`);
+      t.ok(option.description.length > 5, `${role.name} ${option.key} has a description`);
+    }
+  }
+});
+
+t.test('errors are one line with advice', (t) => {
+  t.equal(
+    errorLine(new MixError('NO_GATEWAY', 'two\nlines'), 'mixsocks proxy'),
+    `mixsocks proxy: two lines (${ERRORS.NO_GATEWAY.help})`,
+  );
+  t.equal(errorLine(new MixError('CONFIG', 'x is wrong'), 'mixsocks'), 'mixsocks: x is wrong');
+  t.match(errorLine(new Error('boom'), 'mixsocks'), /boom \(this is a defect/);
+  const nested = errorLine(new MixError('INTERNAL', `a: b (${ERRORS.INTERNAL.help})`), 'mixsocks');
+  t.equal(nested.split('defect').length, 2, 'advice is given once');
+  for (const { exitCode } of Object.values(ERRORS)) {
+    t.match(exitCodesHelp(), new RegExp(`^ +${exitCode} {2}\\S`, 'm'), `exit code ${exitCode} is documented`);
+  }
+  t.end();
+});
+
+t.test('the plan of a local network', async (t) => {
+  const config = loadConfig(LocalnetConfig, { flags: { mixesPerLayer: '1', gateways: '1', rate: '7' }, env: {} });
+  const slots = slotsOf(config);
+  t.strictSame(
+    slots.map(({ name }) => name),
+    ['directory-1', 'mix-1-1', 'mix-2-1', 'mix-3-1', 'gateway-1', 'requester-1', 'proxy-1'],
+  );
+  for (const slot of slots) {
+    const node = { ...slot, dir: '/net', ports: { listen: 1, metrics: 2 }, identity: undefined };
+    const role = await ROLES.find(({ name }) => name === slot.role)?.load();
+    if (role === undefined) throw new Error(`no role ${slot.role}`);
+    const parsed = role.schema.safeParse({ dir: '/net/x', ...configOf(node, config, 'a'.repeat(64)) });
+    t.ok(parsed.success, `${slot.name}: ${parsed.error?.message}`);
+    if (slot.role === 'directory') t.match(parsed.data, { mainRate: 7, minMixesPerLayer: 1, listen: '127.0.0.1:1' });
+  }
+});
+
+t.test('free ports are distinct and below the ephemeral range; a taken one is named', async (t) => {
+  const ports = await freePorts('127.0.0.1', 20, seededRng(1));
+  t.equal(new Set(ports).size, 20);
+  t.ok(ports.every((port) => port >= 10_240 && port < 32_768));
+  await checkFree('127.0.0.1', 0);
+  await checkFree('127.0.0.1', ports[0] ?? 0);
+});
+
+t.test('status as text', (t) => {
+  const node = { role: 'mixnode', layer: 1, excluded: false, loopsSent: 10, loopsReturned: 9 } as const;
+  const status: Status = {
+    ready: true,
+    version: '1.2.3',
+    uptimeSeconds: 300,
+    socks: '127.0.0.1:1080',
+    network: { name: 'n', trafficClass: 'standard', downlink: 'steady', payloadBytes: 2048, meanDelayMs: 15 },
+    epoch: 7,
+    crypto: { x25519: 'sodium' },
+    gateway: { name: 'gateway-1', link: 'up' },
+    nodes: [
+      { ...node, name: 'mix-1-10', health: 0.2, excluded: true },
+      { ...node, name: 'mix-1-2', health: 0.9 },
+    ],
+    rates: {
+      main: { set: 50, measured: 49.96 },
+      loop: { set: 5, measured: 5 },
+      drop: { set: 1, measured: 1 },
+      reply: { set: 100, measured: 99 },
+    },
+    lateness: null,
+    streams: { connections: 2, open: 1, opened: 5, refused: { POLICY: 3 }, abandoned: 0 },
+    sessions: [],
+    surbs: { created: 1, used: 2, expired: 3, inFlight: 4, stock: 5.25, target: 6 },
+  };
+  const text = formatStatus(status);
+  t.match(text, /^mixsocks 1\.2\.3: SOCKS5 on 127\.0\.0\.1:1080, ready, up 5 min$/m);
+  t.match(text, /^main {3}50 {5}50\.0$/m);
+  t.match(text, /mix-1-2 .*90 %.*\nmix-1-10 .*20 %, excluded/);
+  t.match(text, /^streams: connections 2, open 1, opened 5, refused \(POLICY 3\), abandoned 0$/m);
+  t.match(formatStatus({ ...status, ready: false, gateway: null, epoch: null }), /NOT READY[\s\S]*gateway {2}none/);
+  t.end();
+});
