@@ -69,6 +69,7 @@ export class SphinxKeyRing {
   #validFromMs = 0;
   #validUntilMs = 0;
   #replaced = 0;
+  #closed = false;
 
   private constructor(readonly options: KeyRingOptions) {}
 
@@ -113,6 +114,7 @@ export class SphinxKeyRing {
 
   /** Makes and erases keys as time goes; cheap when nothing is due. Call it now and then, so that an idle node erases too. */
   advance(wallMs: number): void {
+    if (this.#closed) return;
     if (wallMs < this.#validFromMs || wallMs >= this.#validUntilMs) this.#refresh(wallMs);
   }
 
@@ -135,7 +137,7 @@ export class SphinxKeyRing {
     this.#keys.clear();
     this.#guards = [];
     this.#candidates = [];
-    this.#validUntilMs = Number.POSITIVE_INFINITY;
+    this.#closed = true;
   }
 
   #window(epoch: number): { fromMs: number; untilMs: number } {
