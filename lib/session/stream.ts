@@ -75,6 +75,8 @@ export class Stream implements AcceptedStream, FrameOwner {
   #resetCode: ErrorCode = 'RESET';
   #stopCode: ErrorCode = 'RESET';
   #owes = 0;
+  /** The packet that carries OPEN or OPENED already. */
+  #openingIn: PacketBuilder | undefined;
   #peerLimit: number;
   #queuedBytes = 0;
   /** Bytes of this stream that the session's window has back. */
@@ -215,6 +217,7 @@ export class Stream implements AcceptedStream, FrameOwner {
   /** Takes a DATA frame. Returns by how much the stream's highest byte grew, or a fault. */
   onData(offset: number, bytes: Uint8Array, fin: boolean): number | 'violation' {
     if (offset + bytes.byteLength > this.#window.limit) return 'violation';
+    if (this.#receiveState === 'ended') return 0; // a repetition
     const before = this.#receive.highestBytes;
     const deliverNow = this.#deliverable && this.#receiveState === 'open' && this.#mayDeliver();
     const piece = this.#receive.receive(offset, bytes, fin, deliverNow);
@@ -370,7 +373,7 @@ export class Stream implements AcceptedStream, FrameOwner {
 
   /** Writes one DATA frame. Returns the bytes of new credit it took, or undefined when nothing was written. */
   writeData(builder: PacketBuilder, sessionCredit: number): { newBytes: number; bytes: number } | undefined {
-    this.#writeOpening(builder);
+    if (builder !== this.#openingIn) this.#writeOpening(builder);
     const creditEnd = Math.min(this.#peerLimit, this.#send.sentBytes + sessionCredit);
     const piece = builder.data(this, this.id, this.#send, creditEnd);
     if (piece === undefined) return undefined;
@@ -395,6 +398,7 @@ export class Stream implements AcceptedStream, FrameOwner {
   }
 
   #writeOpen(builder: PacketBuilder): boolean {
+    this.#openingIn = builder;
     const target = this.#options.target;
     if (target === undefined || this.#hostBytes === undefined) return true;
     if (!builder.open(this, this.id, kindNumber(target.kind), this.#hostBytes, target.port)) return false;
@@ -403,6 +407,7 @@ export class Stream implements AcceptedStream, FrameOwner {
   }
 
   #writeAnswer(builder: PacketBuilder): boolean {
+    this.#openingIn = builder;
     const written =
       this.#answer === 'opened'
         ? builder.opened(this, this.id, hostBytes(this.#bound.host), this.#bound.port)

@@ -99,6 +99,7 @@ export class SessionSim {
     this.proxy = this.#newProxy();
     this.table = this.#newTable();
     this.#mainSlot();
+    this.feedProxy();
   }
 
   get nowMs(): number {
@@ -155,9 +156,9 @@ export class SessionSim {
   }
 
   #newTable(): SessionTable {
-    const { rng, payloadBytes, meanDelayMs, accept, limits, accessToken } = this.options;
+    const { payloadBytes, meanDelayMs, accept, limits, accessToken } = this.options;
     const table = new SessionTable({
-      rng: rng ?? this.rng,
+      rng: this.rng,
       payloadBytes,
       delay: { meanDelayMs, mixHops: MIXES },
       accept: (...args) => accept(...args),

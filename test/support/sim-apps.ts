@@ -54,6 +54,8 @@ export class StreamEnd implements StreamHandlers {
   received = 0;
   sent = 0;
   fin = false;
+  /** It has sent everything and said so. */
+  ended = false;
   opened: BoundAddress | undefined;
   openedMs = Number.NaN;
   finMs = Number.NaN;
@@ -77,7 +79,7 @@ export class StreamEnd implements StreamHandlers {
 
   /** Neither side has anything left to do. */
   get finished(): boolean {
-    return this.fin && this.sent === this.total && !this.#blocked;
+    return this.fin && this.ended;
   }
 
   get over(): boolean {
@@ -86,7 +88,7 @@ export class StreamEnd implements StreamHandlers {
 
   pump(): void {
     const { stream, events } = this;
-    if (stream === undefined || this.over) return;
+    if (stream === undefined || this.over || this.ended) return;
     while (this.sent < this.total) {
       const length = Math.min(CHUNK_BYTES, this.total - this.sent);
       const at = this.sent % PERIOD;
@@ -98,6 +100,7 @@ export class StreamEnd implements StreamHandlers {
       }
     }
     this.#blocked = false;
+    this.ended = true;
     stream.end(events.nowMs);
   }
 
@@ -201,7 +204,7 @@ export function server(events: () => EventQueue): { accept: AcceptHandler; ends:
       }
       if (plan.answers === true) {
         end.onEvent = () => {
-          if (end.received === plan.up && end.sent === 0) end.pump();
+          if (end.received === plan.up && !end.ended && end.sent === 0) end.pump();
         };
         end.onEvent();
       } else {

@@ -1,0 +1,157 @@
+/**
+ * The transport on a simulated mixnet, for many seeds: whatever the network does, every byte comes once and in order,
+ * streams end as told, nothing is left behind, and the accounts of reply blocks balance.
+ *
+ * SEEDS=5000 runs that many; SEED=123 replays one.
+ */
+import assert from 'node:assert/strict';
+import t from 'tap';
+import type { Rng } from '../../lib/rng.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+import { SessionSim } from '../support/session-sim.ts';
+import { clientEnd, hostOf, type Plan, type StreamEnd, server } from '../support/sim-apps.ts';
+
+const SEEDS = Number(process.env.SEEDS ?? 150);
+const ONLY = process.env.SEED;
+
+/** Virtual time after which a run that is not over counts as a deadlock. */
+const PATIENCE_MS = 900_000;
+
+interface Client {
+  readonly plan: Plan;
+  readonly end: StreamEnd;
+}
+
+function choose<T>(rng: Rng, options: readonly T[]): T {
+  return options[rng.int(options.length)] as T;
+}
+
+function randomPlan(rng: Rng, seed: number): Plan {
+  const sizes = [0, 1, 300, 5_000, 40_000, 150_000];
+  const fate = rng.uniform();
+  return {
+    up: choose(rng, sizes),
+    down: choose(rng, sizes),
+    seed,
+    answers: rng.uniform() < 0.5,
+    upReadMs: choose(rng, [0, 0, 5, 200]),
+    connectMs: choose(rng, [0, 1, 80]),
+    ...(fate < 0.08 ? { fate: 'refuse' as const } : fate < 0.16 ? { fate: 'reset-midway' as const } : {}),
+  };
+}
+
+/** One random life of a session. Throws when something is wrong. */
+function live(seed: number): void {
+  const rng = seededRng(seed * 7919 + 17);
+  const loss = choose(rng, [0, 0, 0.02, 0.05, 0.2]);
+  const streams = 1 + rng.int(8);
+  let sim: SessionSim | undefined;
+  const served = server(() => (sim as SessionSim).events);
+  sim = new SessionSim({
+    seed,
+    accept: served.accept,
+    lossUp: loss,
+    lossDown: choose(rng, [loss, loss, 0, 0.2]),
+    duplicates: choose(rng, [0, 0.05]),
+    downlink: choose(rng, ['steady', 'burst'] as const),
+    mainRate: choose(rng, [20, 50, 200]),
+    replyRate: choose(rng, [40, 100, 400]),
+    meanDelayMs: choose(rng, [2, 15, 60]),
+    linkMs: choose(rng, [0, 2, 60]),
+    payloadBytes: choose(rng, [2048, 2048, 8192]),
+  });
+  const clients: Client[] = [];
+  for (let i = 0; i < streams; i++) {
+    const plan = randomPlan(rng, 10 * (i + 1));
+    const end = clientEnd(sim.events, plan, choose(rng, [0, 0, 5, 300]));
+    clients.push({ plan, end });
+    sim.events.after(rng.uniform() * 3000, () => start(sim as SessionSim, { plan, end }, rng));
+  }
+  if (rng.uniform() < 0.3) deaden(sim, rng);
+  const all = () => clients.every(({ plan, end }) => isOver(plan, end, served.ends.get(plan.seed)));
+  sim.run(PATIENCE_MS, all);
+  for (const client of clients) check(sim, client, served.ends.get(client.plan.seed));
+  settle(sim);
+}
+
+function start(sim: SessionSim, { plan, end }: Client, rng: Rng): void {
+  end.stream = sim.proxy.open({ kind: 'tcp', host: hostOf(plan), port: 443 }, end, sim.nowMs);
+  if (rng.uniform() < 0.07) {
+    sim.events.after(rng.uniform() * 1500, () => {
+      if (end.over) return;
+      end.reset = 'RESET';
+      end.stream?.reset('RESET', sim.nowMs);
+    });
+  }
+  end.pump();
+}
+
+/** Kills a direction for a while. */
+function deaden(sim: SessionSim, rng: Rng): void {
+  const fromMs = rng.uniform() * 5000;
+  const forMs = rng.uniform() * 60_000;
+  const up = rng.uniform() < 0.5;
+  const set = (dead: boolean) => {
+    if (up) sim.upDead = dead;
+    else sim.downDead = dead;
+  };
+  sim.events.at(fromMs, () => set(true));
+  sim.events.at(fromMs + forMs, () => set(false));
+}
+
+function isOver(plan: Plan, end: StreamEnd, other: StreamEnd | undefined): boolean {
+  if (!end.over) return false;
+  return end.refused !== undefined || end.reset === 'RESET' || plan.fate === 'refuse' || other?.over === true;
+}
+
+function check(sim: SessionSim, { plan, end }: Client, other: StreamEnd | undefined): void {
+  const where = JSON.stringify({
+    plan,
+    end: [end.received, end.fin, end.over],
+    other: [other?.received, other?.fin, other?.over, other?.sent],
+    proxy: sim.proxy.stats(),
+  });
+  assert.equal(sim.closedReason, undefined, `session closed: ${sim.closedReason}`);
+  assert.ok(isOver(plan, end, other), `stream hangs: ${where}`);
+  if (plan.fate === 'refuse' && end.reset === undefined) assert.equal(end.refused, 'REFUSED', where);
+  if (end.reset !== undefined || end.refused !== undefined) return;
+  assert.equal(end.received, plan.down, where);
+  if (other?.reset === undefined) assert.equal(other?.received, plan.up, where);
+}
+
+/** After everything: no stream, no queued byte is left on either side, and the accounts balance. */
+function settle(sim: SessionSim): void {
+  sim.run(60_000, () => sim.proxy.stats().streamsOpen === 0 && sim.served?.stats().streamsOpen === 0);
+  sim.run(3_000);
+  const proxy = sim.proxy.stats();
+  const requester = sim.served?.stats();
+  assert.ok(requester, 'the requester lost the session');
+  for (const stats of [proxy, requester]) {
+    assert.equal(stats.streamsOpen, 0, `streams left: ${JSON.stringify({ proxy, requester })}`);
+    assert.equal(stats.bytesQueued, 0, 'queued bytes left');
+    assert.equal(stats.bytesHeldOutOfOrder, 0, 'held bytes left');
+  }
+  const supply = sim.proxy.surbStats();
+  const stock = sim.served?.surbStats();
+  assert.ok(stock);
+  assert.equal(stock.received, stock.used + stock.expired + stock.evicted + stock.held, 'the stock does not balance');
+  assert.ok(stock.received <= supply.created, 'more blocks received than created');
+  assert.ok(supply.received <= stock.received && supply.used <= stock.used, 'the account runs ahead of the stock');
+  assert.equal(sim.counts.surbsExpiredInNet, 0, 'blocks used after their end');
+  // The controller holds: the requester can answer, and is not flooded.
+  assert.ok(stock.held >= 1, `the requester ran dry: ${JSON.stringify({ stock, supply })}`);
+}
+
+t.test('many lives of a session', async (t) => {
+  const first = Number(process.env.FROM ?? 1);
+  const seeds = ONLY === undefined ? Array.from({ length: SEEDS }, (_, i) => first + i) : [Number(ONLY)];
+  for (const seed of seeds) {
+    try {
+      live(seed);
+    } catch (error) {
+      t.fail(`seed ${seed} (replay with SEED=${seed}): ${error instanceof Error ? error.stack : error}`);
+      if (t.counts.fail >= 8) return;
+    }
+  }
+  t.pass(`${seeds.length} seeds`);
+});
