@@ -16,7 +16,7 @@ import { asMixError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { epochAt, epochStartMs, keyGraceMs } from '../params.ts';
 import type { Rng } from '../rng.ts';
-import { readKeys, type StoredKeys, syncDirectory, writeKeys } from './key-store.ts';
+import { readKeys, type StoredKeys, writeKeys } from './key-store.ts';
 import { FILTER_KEY_BYTES, ReplayFilter } from './replay-filter.ts';
 import { ReplayGuard } from './replay-guard.ts';
 import { JOURNAL_KEY_ID_BYTES, removeJournal, TagJournal } from './tag-journal.ts';
@@ -227,7 +227,6 @@ export class SphinxKeyRing {
       const journal = TagJournal.create(path, this.#journalId(key));
       key.guard = new ReplayGuard(this.#newFilter(key), journal);
       try {
-        syncDirectory(this.options.dir);
         this.#save(false);
       } catch (error) {
         key.guard = undefined;

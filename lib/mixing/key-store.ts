@@ -64,7 +64,7 @@ export function writeKeys(dir: string, keys: StoredKeys): void {
 }
 
 /** Makes names in a folder durable; systems that cannot open a folder (Windows) do it by themselves. */
-export function syncDirectory(dir: string): void {
+function syncDirectory(dir: string): void {
   let fd: number;
   try {
     fd = openSync(dir, 'r');

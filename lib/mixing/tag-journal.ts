@@ -32,11 +32,13 @@ export class TagJournal {
     private endBytes: number,
   ) {}
 
-  /** A new journal, on disk for good (with fsync) when this returns. Fails if the file exists. */
+  /**
+   * A new journal. Fails if the file exists. Not forced to the device: after a crash of the system its key is given up
+   * anyway, and a clean stop forces it then.
+   */
   static create(path: string, keyId: Uint8Array): TagJournal {
     const fd = openSync(path, 'wx', 0o600);
     writeSync(fd, Buffer.concat([MAGIC, keyId]));
-    fsyncSync(fd);
     return new TagJournal(path, fd, HEADER_BYTES);
   }
 
