@@ -20,7 +20,15 @@ export interface Source {
   readonly users: number;
 }
 
-export type Topology = Omit<MixNetworkOptions, 'labels'>;
+/** The mixes, and how many of them, drawn anew for every batch of samples, are corrupt. */
+export interface Topology extends Omit<MixNetworkOptions, 'labels' | 'corrupt'> {
+  readonly corruptMixes: number;
+}
+
+function networkOf(topology: Topology, labels: number, random: SimulationRandom): MixNetwork {
+  const corrupt = random.sample(topology.corruptMixes, topology.layers * topology.mixesPerLayer);
+  return new MixNetwork({ ...topology, labels, corrupt }, random);
+}
 
 /** Time for all but 10^-6 of a followed packet's probability to leave. */
 function followedFor(topology: Topology): number {
@@ -110,7 +118,7 @@ export interface PacketEntropy {
   readonly sameKind: Spread;
   /** Share of packets with less than one bit of `sameKind`: traced. */
   readonly tracedShare: number;
-  /** Mean packets in a mix, over the mixes, at the end of the burn-in. */
+  /** Packets simulated. */
   readonly packets: number;
 }
 
@@ -126,7 +134,7 @@ export function packetEntropy(
   const [any, sameKind]: [number[], number[]] = [[], []];
   let packets = 0;
   while (any.length < targets) {
-    const network = new MixNetwork({ ...topology, labels }, random);
+    const network = networkOf(topology, labels, random);
     const followed = new FollowedPackets(sources, kind, labels, random);
     network.run(settledAfter(topology.layers, topology.delayRate), followed);
     followed.follow();
@@ -178,6 +186,9 @@ export function entropyOf(weights: Float64Array): number {
   return sum === 0 ? 0 : Math.max(0, Math.log2(sum) - weighted / sum);
 }
 
+/** Networks, each with its own corrupt mixes, over which a sender entropy is averaged. */
+const SENDER_BATCHES = 10;
+
 /** Entropy over the users, given that one of them sent the packet: for at least `samples` packets of `kind`. */
 export function senderEntropy(
   topology: Topology,
@@ -187,11 +198,16 @@ export function senderEntropy(
   random: SimulationRandom,
 ): Spread {
   const users = Math.max(...sources.map((source) => source.users));
-  const network = new MixNetwork({ ...topology, labels: users }, random);
-  const labelled = new LabelledUsers(sources, kind, random);
-  // The labels start with the network, so its steady state is also that of what is known.
-  network.run(2 * settledAfter(topology.layers, topology.delayRate), labelled);
-  labelled.measuring = true;
-  while (labelled.entropies.length < samples) network.run(network.now + 1 / topology.delayRate, labelled);
-  return spreadOf(labelled.entropies);
+  const batches = topology.corruptMixes === 0 ? 1 : SENDER_BATCHES;
+  const entropies: number[] = [];
+  for (let batch = 0; batch < batches; batch++) {
+    const network = networkOf(topology, users, random);
+    const labelled = new LabelledUsers(sources, kind, random);
+    // The labels start with the network, so its steady state is also that of what is known.
+    network.run(2 * settledAfter(topology.layers, topology.delayRate), labelled);
+    labelled.measuring = true;
+    while (labelled.entropies.length < samples / batches) network.run(network.now + 1 / topology.delayRate, labelled);
+    entropies.push(...labelled.entropies);
+  }
+  return spreadOf(entropies);
 }

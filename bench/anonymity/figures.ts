@@ -34,6 +34,8 @@ export interface EntropyPoint {
   readonly delayRate: number;
   readonly bits: Spread;
   readonly poolMean: number;
+  /** Messages simulated. */
+  readonly arrivals: number;
   readonly target: number | undefined;
   readonly withinTarget: boolean | undefined;
 }
@@ -53,9 +55,10 @@ export function* figure4({ seed, repetitions }: FigureEffort): Generator<Entropy
       );
       const bits = spreadOf(runs.map((run) => run.entropyBits));
       const poolMean = spreadOf(runs.map((run) => run.poolMean)).mean;
+      const arrivals = runs.reduce((sum, run) => sum + run.arrivals, 0);
       const target = SINGLE_MIX_BITS.find((t) => t.arrivalRate === arrivalRate && t.delayRate === delayRate)?.bits;
       const withinTarget = target === undefined ? undefined : Math.abs(bits.mean - target) <= SINGLE_MIX_TOLERANCE_BITS;
-      yield { arrivalRate, delayRate, bits, poolMean, target, withinTarget };
+      yield { arrivalRate, delayRate, bits, poolMean, arrivals, target, withinTarget };
     }
   }
 }

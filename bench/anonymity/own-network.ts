@@ -66,7 +66,7 @@ export interface OwnNetworkResult {
   readonly packet: PacketEntropy;
   /** Which proxy sent a packet that goes to a requester? Undefined for too many proxies to follow each. */
   readonly sender: Spread | undefined;
-  /** Two proxies that both use their main clock to the full; undefined for fewer than two. */
+  /** Two proxies that both send data; undefined for fewer than two. */
   readonly epsilon: EpsilonResult | undefined;
 }
 
@@ -78,6 +78,8 @@ export interface Effort {
 /** Following a label per proxy costs their number at each event. */
 const MOST_LABELLED_PROXIES = 512;
 const MEASURED_DEPARTURES = 20_000;
+/** Main slots of a challenger before ε is measured: as in the paper (100 time units at λ = 2). */
+const CHALLENGE_SLOTS = 200;
 
 export function measureOwnNetwork(network: OwnNetwork, { seed, repetitions }: Effort): OwnNetworkResult {
   const { proxies, layers, mixesPerLayer, corruptMixes } = network;
@@ -87,8 +89,7 @@ export function measureOwnNetwork(network: OwnNetwork, { seed, repetitions }: Ef
   const mixing = { arrivalRate: arrivalsPerMix, delayRate, departures: MEASURED_DEPARTURES };
   const single = simulateSingleMix(mixing, new SimulationRandom(seed, 1));
   const random = new SimulationRandom(seed, 2);
-  const corrupt = random.sample(corruptMixes, layers * mixesPerLayer);
-  const topology: Topology = { layers, mixesPerLayer, delayRate, corrupt };
+  const topology: Topology = { layers, mixesPerLayer, delayRate, corruptMixes };
   const followsUsers = proxies <= MOST_LABELLED_PROXIES;
   return {
     arrivalsPerMix,
@@ -101,25 +102,28 @@ export function measureOwnNetwork(network: OwnNetwork, { seed, repetitions }: Ef
   };
 }
 
-/** The experiment of section 4.3 with the clocks of this network. */
+/**
+ * The experiment of section 4.3 with the clocks of this network. As in the paper, data fills half the slots of the clock
+ * that can carry it; everything else is traffic of others.
+ */
 function epsilonOf(network: OwnNetwork, sources: readonly Source[], { seed, repetitions }: Effort): EpsilonResult {
   const { proxies, traffic, layers, mixesPerLayer, corruptMixes } = network;
   const delayRate = 1000 / network.meanDelayMs;
-  const visits = sources.reduce((sum, source) => sum + (source.rate * source.hops) / layers, 0);
-  const ratePerUser = traffic.mainRate + traffic.loopRate + traffic.dropRate;
+  const ratePerLayer = arrivalRatePerMix(network, sources) * mixesPerLayer;
   const burnIn = settledAfter(layers, delayRate);
   return measureEpsilon(
     {
       users: proxies,
-      ratePerUser,
-      payloadRate: traffic.mainRate,
-      otherRate: visits - proxies * ratePerUser,
+      ratePerUser: traffic.mainRate,
+      payloadRate: traffic.mainRate / 2,
+      otherRate: ratePerLayer - proxies * traffic.mainRate,
       delayRate,
       layers,
       mixesPerLayer,
       corruptMixes,
       burnIn,
-      challengeTime: Math.max(burnIn, 1),
+      // Long enough for both the mixes and the challengers' buffers to forget how they started.
+      challengeTime: burnIn + CHALLENGE_SLOTS / traffic.mainRate,
     },
     repetitions,
     [seed, 3],
