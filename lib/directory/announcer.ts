@@ -151,7 +151,7 @@ export class Announcer {
     } catch (error) {
       if (this.#stop.signal.aborted) return false;
       onOutcome('failed');
-      this.#complain(base, `${base} can not be told: ${asMixError(error).message}`);
+      this.#complain(base, asMixError(error).message);
     }
     return false;
   }

@@ -81,7 +81,10 @@ export class Fetcher {
       return this.#note(store.offer(reply.text, components.clock.wallMs(), 'network'), '');
     } catch (error) {
       const { message } = asMixError(error);
-      return this.#note(error instanceof DocumentRefused ? 'refused' : 'failed', `${url}: ${message}`);
+      // Faults of the exchange name the authority already.
+      return error instanceof DocumentRefused
+        ? this.#note('refused', `${url}: ${message}`)
+        : this.#note('failed', message);
     }
   }
 
