@@ -22,7 +22,7 @@ import {
 import { type FrameOwner, hostBytes, type PacketBuilder, type SentFrame } from './packet-builder.ts';
 import { beginUplink, decodeDownlink, UNNUMBERED } from './payload.ts';
 import { closeNumber, closeReason, errorCode, streamCodeOf } from './reasons.ts';
-import { SurbSupply } from './surb-supply.ts';
+import { SurbSupply, type Wanted } from './surb-supply.ts';
 import { Transport, type TransportEnd } from './transport.ts';
 import type {
   CloseReason,
@@ -58,6 +58,8 @@ export class ProxySession implements TransportEnd, FrameOwner {
   #rateOwed = true;
   #replyRatePerSecond: number;
   #lastFilled = 0;
+  /** The last packet had room for blocks before data. */
+  #blocksWentFirst = false;
   #watchMs: number;
   #questionMs = FIRST_QUESTION_MS;
   #goodbyes = 0;
@@ -274,9 +276,12 @@ export class ProxySession implements TransportEnd, FrameOwner {
     this.#transport.writeAck(builder, nowMs);
     this.#transport.writeControl(builder);
     const wanted = this.#wanted(nowMs);
+    // Between a download that could use every slot for blocks and an upload, slots are shared.
+    const yielding = this.#transport.canSendData && this.#blocksWentFirst && !wanted.critical;
+    this.#blocksWentFirst = wanted.first > 1 && !yielding;
     // Who does not know us, or has run dry, can only answer through a block that comes along.
     const least = this.#transport.silentMs > this.#transport.roundMs ? 1 : 0;
-    const first = Math.max(wanted.first, least);
+    const first = Math.max(yielding ? Math.min(1, wanted.first) : wanted.first, least);
     this.#writeBlocks(builder, first, nowMs);
     this.#transport.writeData(builder);
     this.#writeBlocks(builder, wanted.after, nowMs);
@@ -319,7 +324,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
     if (said || tooLong) this.abandon('done', nowMs);
   }
 
-  #wanted(nowMs: number): { first: number; after: number; worthPacket: boolean } {
+  #wanted(nowMs: number): Wanted {
     const { roundMs, lossRatio, streams, canSendData } = this.#transport;
     const view = { arriveShare: 1 - lossRatio, roundMs, streamsOpen: streams.size > 0, uploading: canSendData };
     return this.#supply.wanted(view, nowMs);

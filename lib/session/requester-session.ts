@@ -23,7 +23,7 @@ import { closeNumber, streamCodeOf, streamKind } from './reasons.ts';
 import type { Stream } from './stream.ts';
 import { SurbStock } from './surb-stock.ts';
 import type { SurbAccount } from './surb-supply.ts';
-import { Transport, type TransportEnd } from './transport.ts';
+import { MAX_AWAKE_STEP_MS, Transport, type TransportEnd } from './transport.ts';
 import type {
   AcceptHandler,
   CloseReason,
@@ -155,7 +155,8 @@ export class RequesterSession implements TransportEnd, FrameOwner {
   nextDeadlineMs(): number {
     if (this.#closed) return Number.POSITIVE_INFINITY;
     const transport = this.#transport;
-    const idleMs = transport.nowMs + Math.max(1, transport.limits.idleMs - transport.silentMs);
+    const idleMs =
+      transport.nowMs + Math.min(MAX_AWAKE_STEP_MS, Math.max(1, transport.limits.idleMs - transport.silentMs));
     const paceMs = this.#paceDeadlineMs();
     return Math.min(idleMs, paceMs, transport.nextDeadlineMs);
   }

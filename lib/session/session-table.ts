@@ -74,7 +74,7 @@ export class SessionTable {
     }
     const session = this.#sessions.get(key);
     if (session !== undefined) session.receive(packet, nowMs);
-    else if (this.#ended.has(key)) this.#answerAgain(key, packet, nowMs);
+    else if ((this.#ended.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY) > nowMs) this.#answerAgain(key, packet, nowMs);
     else this.#admit(key, packet, nowMs);
   }
 

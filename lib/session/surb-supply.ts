@@ -22,6 +22,20 @@ export interface SurbAccount {
   readonly demandBytes: number;
 }
 
+/** Blocks that a packet should carry. */
+export interface Wanted {
+  /** Before data. */
+  readonly first: number;
+  /** In what data leaves free. */
+  readonly after: number;
+  /** Whether they are reason enough for a packet. */
+  readonly worthPacket: boolean;
+  /** The requester is about to lose its voice: blocks before everything. */
+  readonly critical: boolean;
+}
+
+const NOTHING_WANTED: Wanted = { first: 0, after: 0, worthPacket: false, critical: false };
+
 export interface SupplyOptions {
   readonly downlink: Downlink;
   readonly payloadBytes: number;
@@ -156,15 +170,20 @@ export class SurbSupply {
   wanted(
     view: { arriveShare: number; roundMs: number; streamsOpen: boolean; uploading: boolean },
     nowMs: number,
-  ): { first: number; after: number; worthPacket: boolean } {
+  ): Wanted {
     const position = this.position(view.arriveShare, view.roundMs, view.streamsOpen, nowMs);
     const perPacket = this.options.blocksPerPacket;
     const lacking = Math.min(this.#target - position, this.#silentAllowance(view, nowMs));
-    if (lacking < 1) return { first: 0, after: 0, worthPacket: false };
+    if (lacking < 1) return NOTHING_WANTED;
     const amount = Math.min(perPacket, Math.ceil(lacking));
     const urgent = position < this.#floor;
     const first = urgent ? amount : view.uploading ? 1 : 0;
-    return { first, after: amount - first, worthPacket: urgent || lacking >= WORTH_PACKETS * perPacket };
+    return {
+      first,
+      after: amount - first,
+      worthPacket: urgent || lacking >= WORTH_PACKETS * perPacket,
+      critical: position < LEAST_FLOOR,
+    };
   }
 
   /** While nothing is heard: what the requester may have used since, plus one target, minus what was made since. */

@@ -53,7 +53,7 @@ const LOSS_RATIO_GAIN = 1 / 128;
 /** Below this loss, repeating early is not worth the work. */
 const WORTH_REPEATING_LOSS = 0.01;
 /** How much of the time between two calls counts as time awake: more than that, and the machine slept. */
-const MAX_AWAKE_STEP_MS = 2000;
+export const MAX_AWAKE_STEP_MS = 10_000;
 
 export class Transport implements StreamHost, FrameOwner {
   readonly streams = new StreamTable();

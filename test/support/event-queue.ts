@@ -41,6 +41,12 @@ export class EventQueue {
     this.nowMs = untilMs;
   }
 
+  /** Everything stands still for `ms`, as when the whole machine sleeps. */
+  sleep(ms: number): void {
+    this.nowMs += ms;
+    this.#heap = this.#heap.map((event) => ({ ...event, atMs: event.atMs + ms }));
+  }
+
   #pop(): Event {
     const heap = this.#heap;
     const top = heap[0] as Event;

@@ -35,6 +35,8 @@ export interface SimOptions {
   readonly surbLifeMs?: number;
   readonly limits?: Partial<SessionLimits>;
   readonly accessToken?: Uint8Array;
+  /** What the proxy shows instead. */
+  readonly proxyToken?: Uint8Array;
 }
 
 const MIXES = 3;
@@ -44,6 +46,7 @@ const DUMMIES_AHEAD_MS = 60;
 interface Surb {
   readonly session: ProxySession;
   readonly madeMs: number;
+  readonly number: number;
   used: boolean;
 }
 
@@ -59,19 +62,22 @@ interface Lane {
 export class SessionSim {
   readonly events = new EventQueue();
   readonly rng: Rng;
-  readonly options: Required<Omit<SimOptions, 'accessToken' | 'limits'>> & SimOptions;
+  readonly options: Required<Omit<SimOptions, 'accessToken' | 'proxyToken' | 'limits'>> & SimOptions;
   proxy: ProxySession;
   table: SessionTable;
   lossUp: number;
   lossDown: number;
   upDead = false;
   downDead = false;
+  /** The proxy's machine sleeps: nothing there runs, and what comes is lost. */
+  proxyAsleep = false;
   mainRate: number;
   /** Called with every uplink plaintext that carries something, as it leaves. */
   onUplink: (plaintext: Uint8Array) => void = () => {};
   readonly counts = { upContent: 0, upPadding: 0, downContent: 0, downDummy: 0, downMissed: 0, surbsExpiredInNet: 0 };
   readonly #surbs = new Map<string, Surb>();
   #surbCounter = 0;
+  #worthlessUpTo = 0;
   #content: Uint8Array[] = [];
   #lanes = new Set<Lane>();
   #proxyTimerMs = Number.POSITIVE_INFINITY;
@@ -110,6 +116,13 @@ export class SessionSim {
     this.events.run(this.nowMs + ms, done);
   }
 
+  /** Runs until `done`, at most `ms`; returns how long it took. */
+  until(done: () => boolean, ms: number): number {
+    const fromMs = this.nowMs;
+    this.run(ms, done);
+    return this.nowMs - fromMs;
+  }
+
   /** The only session at the requester, if there is one. */
   get served(): RequesterSession | undefined {
     return [...this.table.sessions()][0];
@@ -130,7 +143,8 @@ export class SessionSim {
   }
 
   #newProxy(): ProxySession {
-    const { payloadBytes, meanDelayMs, mainRate, replyRate, downlink, surbLifeMs, limits, accessToken } = this.options;
+    const { payloadBytes, meanDelayMs, mainRate, replyRate, downlink, surbLifeMs, limits } = this.options;
+    const accessToken = this.options.proxyToken ?? this.options.accessToken;
     this.closedReason = undefined;
     this.#proxyTimerMs = Number.POSITIVE_INFINITY;
     const session: ProxySession = new ProxySession(
@@ -169,12 +183,19 @@ export class SessionSim {
     return table;
   }
 
+  /** The proxy has moved: reply blocks made so far lead nowhere. */
+  loseReplyBlocks(): void {
+    this.#worthlessUpTo = this.#surbCounter;
+    this.proxy.replyBlocksLost(this.nowMs);
+    this.feedProxy();
+  }
+
   // ---- the proxy's side
 
   #mint(session: ProxySession, nowMs: number): Uint8Array {
     const surb = new Uint8Array(372);
     new DataView(surb.buffer).setUint32(0, ++this.#surbCounter);
-    this.#surbs.set(toHex(surb.subarray(0, 4)), { session, madeMs: nowMs, used: false });
+    this.#surbs.set(toHex(surb.subarray(0, 4)), { session, madeMs: nowMs, number: this.#surbCounter, used: false });
     return surb;
   }
 
@@ -197,19 +218,30 @@ export class SessionSim {
   #armProxy(): void {
     const atMs = this.proxy.nextDeadlineMs();
     if (atMs >= this.#proxyTimerMs) return;
-    assert.ok(atMs > this.nowMs - 1e-6, `proxy deadline in the past: ${atMs} at ${this.nowMs}`);
+    this.#watchSpin(atMs);
     this.#proxyTimerMs = atMs;
     const session = this.proxy;
     this.events.at(atMs, () => {
       if (session !== this.proxy || this.#proxyTimerMs !== atMs) return;
       this.#proxyTimerMs = Number.POSITIVE_INFINITY;
+      if (this.proxyAsleep) return; // slots wake it
       session.tick(this.nowMs);
       this.feedProxy();
     });
   }
 
+  #spins = 0;
+
+  /** A deadline in the past is a timer that fires at once; again and again, it is a process that spins. */
+  #watchSpin(atMs: number): void {
+    this.#spins = atMs > this.nowMs ? 0 : this.#spins + 1;
+    assert.ok(this.#spins < 100, `deadline in the past again and again: ${atMs} at ${this.nowMs}`);
+  }
+
   #mainSlot(): void {
     this.events.after(exponential(this.rng, 1000 / this.mainRate), () => {
+      this.#mainSlot();
+      if (this.proxyAsleep) return;
       const content = this.#content.shift();
       if (content !== undefined) {
         this.counts.upContent++;
@@ -219,7 +251,6 @@ export class SessionSim {
       }
       this.#up(content ?? this.proxy.padding(this.nowMs));
       this.feedProxy();
-      this.#mainSlot();
     });
   }
 
@@ -259,8 +290,10 @@ export class SessionSim {
       this.counts.surbsExpiredInNet++;
       return;
     }
-    if (this.downDead || !this.#survives(this.lossDown)) return;
+    if (surb.number <= this.#worthlessUpTo || this.downDead || this.proxyAsleep || !this.#survives(this.lossDown))
+      return;
     this.events.after(this.#wayMs(), () => {
+      if (this.proxyAsleep) return;
       surb.session.receive(reply.plaintext, this.nowMs);
       if (surb.session === this.proxy) this.feedProxy();
     });
@@ -340,7 +373,7 @@ export class SessionSim {
   #armTable(): void {
     const atMs = this.table.nextDeadlineMs();
     if (atMs >= this.#tableTimerMs) return;
-    assert.ok(atMs > this.nowMs - 1e-6, `table deadline in the past: ${atMs} at ${this.nowMs}`);
+    this.#watchSpin(atMs);
     this.#tableTimerMs = atMs;
     const table = this.table;
     this.events.at(atMs, () => {
