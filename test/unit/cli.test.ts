@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import t from 'tap';
 import { z } from 'zod';
@@ -11,6 +12,7 @@ import { formatStatus } from '../../cli/status-text.ts';
 import { loadConfig, optionsOf } from '../../lib/config.ts';
 import { ERRORS, MixError } from '../../lib/errors.ts';
 import type { Status } from '../../proxy/index.ts';
+import { CONFIGURATION_PAGE, configurationPage } from '../support/configuration-page.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
 t.test('options of a schema, as commander parses them', (t) => {
@@ -42,6 +44,11 @@ t.test('every role: flags and keys are one to one, and every key says what it is
       t.ok(option.description.length > 5, `${role.name} ${option.key} has a description`);
     }
   }
+});
+
+t.test('docs/CONFIGURATION.md is what the schemas say', async (t) => {
+  const hint = 'else: npx tsx test/support/configuration-page.ts';
+  t.equal(readFileSync(CONFIGURATION_PAGE, 'utf8'), await configurationPage(), hint);
 });
 
 t.test('errors are one line with advice', (t) => {
