@@ -151,7 +151,7 @@ t.test('a member starts from its cache while no authority can be reached', async
 });
 
 t.test('at the turn everyone has the next consensus and switches to it', async (t) => {
-  const clock = clockBeforeTurn(60_000, 2_000);
+  const clock = clockBeforeTurn(60_000, 4_000);
   const { start } = await authority(t, clock, { epochSeconds: 60 });
   const directory = await start();
   const nodes = await fiveNodes(t, directory, clock);
