@@ -13,7 +13,7 @@ function returning(byte: number): { packet: Uint8Array; recovery: Recovery } {
   packet.fill(byte, 32, 48);
   const gamma = packet.slice(32, 48);
   const key = Buffer.from(gamma).toString('latin1') as GammaKey;
-  return { packet, recovery: { gamma, key, kind: 'loop', seeds: new Uint8Array(16) } };
+  return { packet, recovery: { gamma, key, seeds: new Uint8Array(16) } };
 }
 
 t.test('loops that return vouch for their nodes, overdue ones count against them', async (t) => {

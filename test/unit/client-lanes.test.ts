@@ -102,7 +102,7 @@ t.test('a loop counts as sent when it left, as returned when it is known again',
         packet,
         delayMs: 0,
         nodes: [mix],
-        recovery: { gamma, key, kind: 'loop', seeds: new Uint8Array(16) },
+        recovery: { gamma, key, seeds: new Uint8Array(16) },
       };
     },
     makeDrop: () => undefined,
