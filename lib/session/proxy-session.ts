@@ -22,7 +22,7 @@ import {
 import { type FrameOwner, hostBytes, type PacketBuilder, type SentFrame } from './packet-builder.ts';
 import { beginUplink, decodeDownlink, UNNUMBERED } from './payload.ts';
 import { closeNumber, closeReason, errorCode, streamCodeOf } from './reasons.ts';
-import { SurbSupply, type Wanted } from './surb-supply.ts';
+import { NOTHING_WANTED, SurbSupply, type Wanted } from './surb-supply.ts';
 import { Transport, type TransportEnd } from './transport.ts';
 import type {
   CloseReason,
@@ -42,6 +42,8 @@ const WATCH_MS = 250;
 /** A goodbye is said this often, until it is answered. */
 const MAX_GOODBYES = 3;
 const GOODBYE_LIMIT_MS = 10_000;
+/** Without a route no reply block can be made; asked again after this long. */
+const NO_ROUTE_PAUSE_MS = 100;
 /** Burst: with streams open, silence is questioned after this long, then ever more rarely. */
 const FIRST_QUESTION_MS = 5_000;
 const MAX_QUESTION_MS = 30_000;
@@ -62,6 +64,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
   #blocksWentFirst = false;
   #watchMs: number;
   #questionMs = FIRST_QUESTION_MS;
+  #mintAgainMs = Number.NEGATIVE_INFINITY;
   #goodbyes = 0;
   #nextGoodbyeMs = 0;
   #goodbyeSinceMs: number | undefined;
@@ -304,7 +307,10 @@ export class ProxySession implements TransportEnd, FrameOwner {
     const blocks: Uint8Array[] = [];
     for (let left = Math.min(count, builder.surbRoom); left > 0; left--) {
       const block = this.#options.mintSurb(nowMs);
-      if (block === undefined) break;
+      if (block === undefined) {
+        this.#mintAgainMs = nowMs + NO_ROUTE_PAUSE_MS;
+        break;
+      }
       blocks.push(block);
     }
     if (!builder.replyBlocks(this, this.#supply.generation, Math.floor(this.#options.surbLifeMs), blocks)) return;
@@ -325,6 +331,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
   }
 
   #wanted(nowMs: number): Wanted {
+    if (nowMs < this.#mintAgainMs) return NOTHING_WANTED;
     const { roundMs, lossRatio, streams, canSendData } = this.#transport;
     const view = { arriveShare: 1 - lossRatio, roundMs, streamsOpen: streams.size > 0, uploading: canSendData };
     return this.#supply.wanted(view, nowMs);

@@ -50,6 +50,8 @@ export interface RequesterSessionOptions {
 
 /** Mean gap of the proxy's slots, as long as nothing better is known: the slower of the two classes. */
 const ASSUMED_SLOT_GAP_MS = 20;
+/** A reply block with its share of the packet that it came in. */
+const HELD_SURB_BYTES = 448;
 const FIRST_BURST_PER_SECOND = 100;
 /** A goodbye is said this often at once, since replies get lost. */
 const GOODBYES = 2;
@@ -197,6 +199,11 @@ export class RequesterSession implements TransportEnd, FrameOwner {
 
   onClosed(callback: (reason: CloseReason) => void): void {
     this.#closedCallback = callback;
+  }
+
+  /** Memory that the proxy makes us keep: unread bytes and reply blocks. */
+  get heldBytes(): number {
+    return this.#transport.unreadBytes + this.#stock.stats().held * HELD_SURB_BYTES;
   }
 
   stats(): SessionStats {

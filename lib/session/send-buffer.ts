@@ -39,6 +39,11 @@ export class SendBuffer {
     return this.#next;
   }
 
+  /** Bytes kept because they, or earlier ones, were sent and are not acknowledged. */
+  get retainedBytes(): number {
+    return this.#next - this.#base;
+  }
+
   get unsentBytes(): number {
     return this.#end - this.#next;
   }
@@ -80,6 +85,7 @@ export class SendBuffer {
   abort(): void {
     this.#aborted = true;
     this.#end = this.#next;
+    this.#base = this.#next;
     this.#fin = 'none';
     this.#lost.clear();
     this.#acked.clear();

@@ -8,12 +8,17 @@
  */
 import { constantTimeEqual } from '../bytes.ts';
 import { FRAME, type Frame } from './frames.ts';
-import { DEFAULT_SESSION_LIMITS, PROTOCOL_VERSION } from './limits.ts';
+import {
+  DEFAULT_SESSION_LIMITS,
+  INITIAL_SESSION_WINDOW_BYTES,
+  INITIAL_STREAM_WINDOW_BYTES,
+  PROTOCOL_VERSION,
+} from './limits.ts';
 import type { FrameOwner } from './packet-builder.ts';
 import { beginDownlink, decodeUplink, sessionKeyOf, UNNUMBERED, type Uplink } from './payload.ts';
 import { closeNumber } from './reasons.ts';
 import { RequesterSession } from './requester-session.ts';
-import type { CloseReason, Reply, SessionTableOptions } from './types.ts';
+import type { CloseReason, Reply, SessionLimits, SessionTableOptions } from './types.ts';
 
 const DEFAULT_MAX_SESSIONS = 1024;
 /** How long packets of an unknown session wait for its HELLO. */
@@ -26,6 +31,9 @@ const MAX_REMEMBERED = 4096;
 /** A session that goes on sending after its end is told again, this often at most. */
 const ANSWER_AGAIN_MS = 2_000;
 const MAX_ANSWERS = 256;
+/** Unread bytes and reply blocks of all sessions together; beyond it the session that holds most is ended. */
+const DEFAULT_MAX_HELD_BYTES = 512 * 1024 * 1024;
+const AUDIT_EVERY_PACKETS = 256;
 
 interface Held {
   readonly packets: Uplink[];
@@ -49,6 +57,7 @@ export class SessionTable {
   readonly #ended = new Map<string, Ended>();
   readonly #answers: Reply[] = [];
   readonly #dropped: Record<string, number> = {};
+  #sinceAudit = 0;
   #sessionCallback: (session: RequesterSession) => void = () => {};
 
   constructor(options: SessionTableOptions) {
@@ -73,6 +82,7 @@ export class SessionTable {
       return;
     }
     const session = this.#sessions.get(key);
+    if (++this.#sinceAudit >= AUDIT_EVERY_PACKETS) this.#audit(nowMs);
     if (session !== undefined) session.receive(packet, nowMs);
     else if ((this.#ended.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY) > nowMs) this.#answerAgain(key, packet, nowMs);
     else this.#admit(key, packet, nowMs);
@@ -117,6 +127,19 @@ export class SessionTable {
     return { sessions: this.#sessions.size, held: this.#held.size, dropped: this.#dropped };
   }
 
+  /** Each session is bounded by itself; many together could still take all memory. */
+  #audit(nowMs: number): void {
+    this.#sinceAudit = 0;
+    const maxBytes = this.#options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES;
+    let total = 0;
+    let largest: RequesterSession | undefined;
+    for (const session of this.#sessions.values()) {
+      total += session.heldBytes;
+      if (largest === undefined || session.heldBytes > largest.heldBytes) largest = session;
+    }
+    if (total > maxBytes) largest?.close('limit', nowMs);
+  }
+
   #admit(key: string, packet: Uplink, nowMs: number): void {
     const hello = packet.frames.find((frame) => frame.type === FRAME.HELLO);
     if (hello === undefined) {
@@ -152,7 +175,7 @@ export class SessionTable {
         payloadBytes,
         delay,
         accept,
-        limits: { ...DEFAULT_SESSION_LIMITS, ...limits },
+        limits: requesterLimits(limits),
         onEnd: (reason, atMs) => {
           this.#sessions.delete(key);
           this.#remember(key, reason === 'done' ? undefined : reason, atMs);
@@ -233,4 +256,14 @@ export class SessionTable {
   #drop(reason: string): void {
     this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1;
   }
+}
+
+/** A proxy may use the protocol's first windows before it hears of ours: ours are never smaller. */
+function requesterLimits(limits: Partial<SessionLimits> | undefined): SessionLimits {
+  const all = { ...DEFAULT_SESSION_LIMITS, ...limits };
+  return {
+    ...all,
+    streamWindowBytes: Math.max(all.streamWindowBytes, INITIAL_STREAM_WINDOW_BYTES),
+    sessionWindowBytes: Math.max(all.sessionWindowBytes, INITIAL_SESSION_WINDOW_BYTES),
+  };
 }

@@ -22,8 +22,8 @@ export interface StreamHost {
   wantControl(stream: Stream): void;
   /** It may have bytes to send. */
   wantData(stream: Stream): void;
-  /** Bytes waiting to be sent changed. */
-  queuedChanged(deltaBytes: number): void;
+  /** Bytes waiting to be sent, or kept until acknowledged, changed. */
+  queuedChanged(deltaQueued: number, deltaRetained: number): void;
   /** The session's credit for `bytes` received bytes goes back to the peer. */
   creditSession(bytes: number, nowMs: number): void;
   /** Wants `onDrain` to be called soon, but not from inside the making of a packet. */
@@ -79,6 +79,7 @@ export class Stream implements AcceptedStream, FrameOwner {
   #openingIn: PacketBuilder | undefined;
   #peerLimit: number;
   #queuedBytes = 0;
+  #retainedBytes = 0;
   /** Bytes of this stream that the session's window has back. */
   #creditedBytes = 0;
   #consumedBytes = 0;
@@ -323,7 +324,6 @@ export class Stream implements AcceptedStream, FrameOwner {
     if (this.#gone) return;
     this.#gone = true;
     this.#dropUnsent();
-    this.#send.abort();
     this.#receive.discard();
     if (this.#silenced || this.#allSaid) return;
     this.#silenced = true;
@@ -346,7 +346,7 @@ export class Stream implements AcceptedStream, FrameOwner {
   get sendable(): boolean {
     if (this.#sendState !== 'open') return false;
     if (!this.#isProxy && this.#answer !== 'opened') return false;
-    return this.#send.sendable(this.#peerLimit);
+    return this.#send.sendable(this.#creditEnd);
   }
 
   /** Whether what it has to send needs credit of the session. */
@@ -374,7 +374,7 @@ export class Stream implements AcceptedStream, FrameOwner {
   /** Writes one DATA frame. Returns the bytes of new credit it took, or undefined when nothing was written. */
   writeData(builder: PacketBuilder, sessionCredit: number): { newBytes: number; bytes: number } | undefined {
     if (builder !== this.#openingIn) this.#writeOpening(builder);
-    const creditEnd = Math.min(this.#peerLimit, this.#send.sentBytes + sessionCredit);
+    const creditEnd = Math.min(this.#creditEnd, this.#send.sentBytes + Math.max(0, sessionCredit));
     const piece = builder.data(this, this.id, this.#send, creditEnd);
     if (piece === undefined) return undefined;
     this.#promptLeft -= piece.length;
@@ -440,6 +440,7 @@ export class Stream implements AcceptedStream, FrameOwner {
       case FRAME.DATA:
         this.#send.onAcked(frame.offset, frame.length, frame.fin);
         this.#queueChanged();
+        this.#host.wantData(this);
         break;
       case FRAME.OPEN:
         this.#settleOpen();
@@ -506,22 +507,36 @@ export class Stream implements AcceptedStream, FrameOwner {
   #abortSending(code: ErrorCode): void {
     if (this.#sendState !== 'open' || this.#send.done) return;
     this.#dropUnsent();
-    this.#send.abort();
     this.#sendState = 'reset';
     this.#resetCode = code;
     this.#settleOpen();
     this.#owe(OWES.RESET);
+    if (!this.#drainWanted) return;
+    // Whoever waits to write goes on: what it writes now is discarded.
+    this.#drainWanted = false;
+    this.#host.deferDrain(this);
   }
 
+  /** Gives up what the send buffer holds. */
   #dropUnsent(): void {
-    this.#host.queuedChanged(-this.#queuedBytes);
-    this.#queuedBytes = 0;
+    this.#send.abort();
+    this.#queueChanged();
   }
 
   #queueChanged(): void {
-    const queued = this.#send.queuedBytes;
-    if (queued !== this.#queuedBytes) this.#host.queuedChanged(queued - this.#queuedBytes);
-    this.#queuedBytes = queued;
+    const { queuedBytes, retainedBytes } = this.#send;
+    this.#host.queuedChanged(queuedBytes - this.#queuedBytes, retainedBytes - this.#retainedBytes);
+    this.#queuedBytes = queuedBytes;
+    this.#retainedBytes = retainedBytes;
+  }
+
+  /**
+   * Up to which offset new bytes may go: the peer's credit, but never further ahead of what it acknowledged than our
+   * own bound, since all of that is kept here.
+   */
+  get #creditEnd(): number {
+    const { sentBytes, retainedBytes } = this.#send;
+    return Math.min(this.#peerLimit, sentBytes - retainedBytes + this.#options.maxWindowBytes);
   }
 
   #stopReceiving(code: ErrorCode, nowMs: number): void {

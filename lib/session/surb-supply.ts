@@ -34,7 +34,7 @@ export interface Wanted {
   readonly critical: boolean;
 }
 
-const NOTHING_WANTED: Wanted = { first: 0, after: 0, worthPacket: false, critical: false };
+export const NOTHING_WANTED: Wanted = { first: 0, after: 0, worthPacket: false, critical: false };
 
 export interface SupplyOptions {
   readonly downlink: Downlink;

@@ -69,14 +69,20 @@ export class Transport implements StreamHost, FrameOwner {
   /** Packets below it have had their blocks settled. */
   #surbsSettledBelow = 1;
   #progressMs = 0;
+  /** When the last ACK came, and from when on packets count for the round trip. */
+  #ackMs = Number.NEGATIVE_INFINITY;
+  #sampleSentFromMs = Number.NEGATIVE_INFINITY;
+  #oldSampleTaken = true;
   #probeCount = 0;
   #pingWanted = false;
   #maxDataOwed = false;
   #peerSessionLimit = INITIAL_SESSION_WINDOW_BYTES;
-  peerStreamWindow = INITIAL_STREAM_WINDOW_BYTES;
+  #peerStreamWindow = INITIAL_STREAM_WINDOW_BYTES;
+  #peerWindowsKnown = false;
   #sentNewBytes = 0;
   #receivedBytes = 0;
   #queuedBytes = 0;
+  #retainedBytes = 0;
   #deferredDrains: Stream[] = [];
   #lossRatio = 0;
   #nowMs: number;
@@ -336,6 +342,8 @@ export class Transport implements StreamHost, FrameOwner {
 
   #onAck(ranges: readonly number[], nowMs: number): boolean {
     let progress = false;
+    if (nowMs - this.#ackMs > this.clock.thresholdMs) this.#pathRevived(nowMs);
+    this.#ackMs = nowMs;
     for (let i = 0; i < ranges.length; i += 2) {
       const lastInRange = ranges[i + 1] as number;
       if (lastInRange >= this.#nextNumber) return false;
@@ -356,6 +364,22 @@ export class Transport implements StreamHost, FrameOwner {
     return true;
   }
 
+  /**
+   * An ACK after a silence. The path may have been dead: then the age of packets from before tells of the outage, and
+   * not of the path. Or it has become slower than we are patient: so one such packet counts.
+   */
+  #pathRevived(nowMs: number): void {
+    this.#sampleSentFromMs = nowMs - this.clock.thresholdMs;
+    this.#oldSampleTaken = false;
+  }
+
+  #sample(packet: SentPacket, nowMs: number): void {
+    const old = packet.sentMs < this.#sampleSentFromMs;
+    if (old && this.#oldSampleTaken) return;
+    this.#oldSampleTaken ||= old;
+    this.clock.sample(nowMs - packet.sentMs);
+  }
+
   #onPacketAcked(packet: SentPacket, nowMs: number): void {
     if (packet.fate === 'lost') {
       this.#counts.packetsLostSpuriously++;
@@ -363,7 +387,7 @@ export class Transport implements StreamHost, FrameOwner {
       this.#lossRatio -= LOSS_RATIO_GAIN * this.#lossRatio;
       this.#end.onPacketAcked(packet);
     }
-    this.clock.sample(nowMs - packet.sentMs);
+    this.#sample(packet, nowMs);
     this.#sent.settle(packet, 'acked');
     this.#settleSurbs(packet);
     if (packet.sentMs > this.#largestAckedSentMs) this.#largestAckedSentMs = packet.sentMs;
@@ -380,9 +404,10 @@ export class Transport implements StreamHost, FrameOwner {
     return number;
   }
 
-  /** Session credit for bytes never sent before. */
+  /** Session credit for bytes never sent before: the peer's, within our own bound on what is kept for it. */
   get credit(): number {
-    return this.#peerSessionLimit - this.#sentNewBytes;
+    const ownBytes = this.limits.maxSessionWindowBytes - this.#retainedBytes;
+    return Math.min(this.#peerSessionLimit - this.#sentNewBytes, ownBytes);
   }
 
   /** Whether control frames wait that must not wait for data. */
@@ -462,7 +487,7 @@ export class Transport implements StreamHost, FrameOwner {
       id,
       windowBytes: streamWindowBytes,
       maxWindowBytes: maxStreamWindowBytes,
-      peerWindowBytes: this.peerStreamWindow,
+      peerWindowBytes: this.#peerStreamWindow,
       unsentHighWaterBytes,
     };
     const stream = new Stream(this, target === undefined ? common : { ...common, target }, nowMs, handlers);
@@ -471,11 +496,12 @@ export class Transport implements StreamHost, FrameOwner {
     return stream;
   }
 
-  /** The requester learned the proxy's windows. */
+  /** The requester learned the proxy's windows. Later HELLOs say the same, and may be overtaken by MAX_DATA. */
   setPeerWindows(sessionWindow: number, streamWindow: number): void {
-    this.peerStreamWindow = streamWindow;
-    if (sessionWindow > this.#peerSessionLimit) this.#peerSessionLimit = sessionWindow;
-    this.streams.unpark();
+    if (this.#peerWindowsKnown) return;
+    this.#peerWindowsKnown = true;
+    this.#peerStreamWindow = streamWindow;
+    this.#peerSessionLimit = sessionWindow;
   }
 
   closeStreams(code: Parameters<Stream['sessionClosed']>[0]): void {
@@ -492,8 +518,16 @@ export class Transport implements StreamHost, FrameOwner {
     this.streams.wantData(stream);
   }
 
-  queuedChanged(deltaBytes: number): void {
-    this.#queuedBytes += deltaBytes;
+  queuedChanged(deltaQueued: number, deltaRetained: number): void {
+    const ownBoundHeld = this.#retainedBytes >= this.limits.maxSessionWindowBytes;
+    this.#queuedBytes += deltaQueued;
+    this.#retainedBytes += deltaRetained;
+    if (ownBoundHeld && deltaRetained < 0) this.streams.unpark();
+  }
+
+  /** Bytes of the peer that were neither consumed nor given up: what its streams keep in memory here, at most. */
+  get unreadBytes(): number {
+    return this.#receivedBytes - this.#window.consumed;
   }
 
   creditSession(bytes: number, nowMs: number): void {

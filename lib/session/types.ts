@@ -141,6 +141,8 @@ export interface SessionTableOptions {
   /** When set, sessions whose HELLO carries another token are refused. */
   readonly accessToken?: Uint8Array;
   readonly maxSessions?: number;
+  /** Unread bytes and reply blocks of all sessions together. */
+  readonly maxHeldBytes?: number;
   readonly limits?: Partial<SessionLimits>;
 }
 
