@@ -11,6 +11,9 @@ import type { LinkOrder } from './thread/messages.ts';
 import type { SpscRing } from './thread/spsc-ring.ts';
 import type { Lane, LaneOptions, LaneStats } from './types.ts';
 
+/** A higher rate is cut to this: a clock that is always behind would leave the link thread no time for anything else. */
+export const MAX_LANE_RATE = 10_000;
+
 /** What a lane needs of its link. */
 export interface LaneHost {
   readonly number: number;
@@ -29,12 +32,13 @@ export class ClientLane implements Lane {
   #removed = false;
 
   constructor(options: LaneOptions, host: LaneHost) {
-    const { contentSlots, idleSlots, ratePerSecond, immediate = false } = options;
+    const { contentSlots, idleSlots, immediate = false } = options;
+    const ratePerSecond = checkedRate(options.ratePerSecond);
     const slotBytes = frameShape(frameBytesOf('client', host.packetBytes)).wireBytes;
     this.name = options.name;
     this.#host = host;
     this.#immediate = immediate;
-    this.#ratePerSecond = checkedRate(ratePerSecond);
+    this.#ratePerSecond = ratePerSecond;
     this.#memory = LaneMemory.allocate({ contentSlots, idleSlots, slotBytes });
     const { buffer: memory, shape } = this.#memory;
     host.order({ order: 'add-lane', lane: host.number, memory, shape, ratePerSecond, immediate });
@@ -61,7 +65,7 @@ export class ClientLane implements Lane {
   setRate(perSecond: number): void {
     if (this.#removed || perSecond === this.#ratePerSecond) return;
     this.#ratePerSecond = checkedRate(perSecond);
-    this.#host.order({ order: 'set-rate', lane: this.#host.number, ratePerSecond: perSecond });
+    this.#host.order({ order: 'set-rate', lane: this.#host.number, ratePerSecond: this.#ratePerSecond });
   }
 
   remove(): void {
@@ -92,6 +96,6 @@ export class ClientLane implements Lane {
 }
 
 function checkedRate(perSecond: number): number {
-  if (Number.isFinite(perSecond) && perSecond >= 0) return perSecond;
+  if (perSecond >= 0) return Math.min(perSecond, MAX_LANE_RATE);
   throw new MixError('INTERNAL', `${perSecond} per second is not a rate`);
 }

@@ -31,6 +31,8 @@ export class Dial {
   readonly #options: DialOptions;
   readonly #socket: TLSSocket;
   readonly #timer: Timer;
+  /** Resolves when the socket is closed. */
+  readonly closed: Promise<void>;
   #link: FrameSocket | undefined;
   #up = false;
   #ended = false;
@@ -41,6 +43,7 @@ export class Dial {
     // No server name: all handshakes look alike, and names of hosts are nobody's business.
     this.#socket = connect({ host, port, servername: '', secureContext: options.context, ...PEER_OPTIONS });
     tuneSocket(this.#socket);
+    this.closed = new Promise((resolve) => this.#socket.once('close', () => resolve()));
     this.#timer = options.clock.after(options.handshakeTimeoutMs, () => this.#fail('handshake-timeout'));
     this.#socket.on('error', this.#onEarlyError);
     this.#socket.on('close', this.#onEarlyClose);

@@ -14,17 +14,10 @@ import { type FrameSocket, tuneSocket } from './frame-socket.ts';
 import { Greeting } from './greeting.ts';
 import type { NodeIdentity } from './identity.ts';
 import { AcceptedClientLink, type AcceptedLink, AcceptedNodeLink } from './inbound-link.ts';
+import { DEFAULT_LINK_LIMITS } from './limits.ts';
 import type { LinkMetrics } from './metrics.ts';
 import { PEER_OPTIONS, secureOptionsOf, verifyPeer } from './tls.ts';
 import type { InboundLink, LinkKind, LinkLimits } from './types.ts';
-
-export const DEFAULT_LINK_LIMITS: LinkLimits = {
-  maxConnections: 4096,
-  maxPendingHandshakes: 256,
-  handshakeTimeoutMs: 10_000,
-  queueFrames: 1024,
-  stallTimeoutMs: 15_000,
-};
 
 export interface ListenOptions {
   readonly identity: NodeIdentity;

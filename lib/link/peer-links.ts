@@ -11,7 +11,7 @@ import { Backoff } from './backoff.ts';
 import { Dial } from './dial.ts';
 import type { FrameSocket } from './frame-socket.ts';
 import type { NodeIdentity } from './identity.ts';
-import { DEFAULT_LINK_LIMITS } from './listen.ts';
+import { DEFAULT_LINK_LIMITS } from './limits.ts';
 import type { LinkMetrics } from './metrics.ts';
 import { secureOptionsOf } from './tls.ts';
 import type { PeerStatus, PeerTarget, SendOutcome } from './types.ts';
@@ -57,7 +57,7 @@ export class PeerLinks {
     for (const [key, link] of this.#peers) {
       const target = wanted.get(key);
       if (target?.host === link.target.host && target.port === link.target.port) continue;
-      link.stop();
+      void link.stop();
       this.#peers.delete(key);
     }
     for (const [key, target] of wanted) {
@@ -78,10 +78,12 @@ export class PeerLinks {
     return [...this.#peers.values()].map((link) => link.status());
   }
 
+  /** Closes all links; resolves when their sockets are closed. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const link of this.#peers.values()) link.stop();
+    const links = [...this.#peers.values()];
     this.#peers.clear();
+    await Promise.all(links.map((link) => link.stop()));
   }
 }
 
@@ -122,11 +124,13 @@ class PeerLink {
     return { id: this.target.id, state, queued, attempts: this.#backoff.failures, lastReason: this.#lastReason };
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
+    const dial = this.#dial;
     this.#stopped = true;
     this.#retry?.cancel();
-    this.#dial?.close('closed');
+    dial?.close('closed');
     this.#drop(this.#held.length);
+    await dial?.closed;
   }
 
   #connect(): void {

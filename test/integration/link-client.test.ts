@@ -223,6 +223,38 @@ t.test('hundreds of lanes come and go', async (t) => {
   t.throws(() => more[1]?.pushContent(hop(1), packet(1).subarray(1)), { code: 'INTERNAL' });
 });
 
+t.test('a main thread that is too slow loses packets beyond a bound', async (t) => {
+  const packetBytes = 600;
+  const gateway = await testListener({ packetBytes, limits: { queueFrames: 4096 } });
+  const client = await clientOf(gateway, { packetBytes });
+  t.teardown(() => Promise.all([client.stop(), gateway.close()]));
+  await until(() => client.state === 'up');
+  let handled = 0;
+  client.onPacket(() => {
+    handled += 1;
+    const endMs = performance.now() + 1;
+    while (client.stats().inboundDropped === 0 && performance.now() < endMs);
+  });
+  for (let i = 0; i < 3000; i++) gateway.links[0]?.send(packet(i % 256, packetBytes));
+  await until(() => client.stats().received + client.stats().inboundDropped === 3000);
+  await until(() => handled === client.stats().received);
+  t.ok(client.stats().inboundDropped > 0, `${client.stats().inboundDropped} dropped`);
+  t.ok(handled >= 1024, 'the ring holds 1024');
+});
+
+t.test('rates are cut to what a thread can serve, and refused when they are none', async (t) => {
+  const gateway = await testListener();
+  const client = await clientOf(gateway);
+  t.teardown(() => Promise.all([client.stop(), gateway.close()]));
+  const lane = client.addLane({ name: 'main', ratePerSecond: 1e9, contentSlots: 1, idleSlots: 0 });
+  t.equal(lane.stats().set, 10_000);
+  lane.setRate(Number.POSITIVE_INFINITY);
+  t.equal(lane.stats().set, 10_000);
+  for (const rate of [Number.NaN, -1]) t.throws(() => lane.setRate(rate), { code: 'INTERNAL' });
+  lane.setRate(0);
+  await until(() => client.state === 'up');
+});
+
 t.test('stopping ends the threads, at any moment', async (t) => {
   const gateway = await testListener();
   t.teardown(() => gateway.close());

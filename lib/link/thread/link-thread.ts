@@ -7,15 +7,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { every, systemClock } from '../../clock.ts';
 import { MixError } from '../../errors.ts';
 import { systemRng } from '../../rng.ts';
-import { DEFAULT_LINK_LIMITS } from '../listen.ts';
 import { Departures } from './departures.ts';
 import { LaneMemory, LinkMemory } from './memory.ts';
 import type { LinkNews, LinkOrder, LinkThreadData } from './messages.ts';
 import { monotonicMs } from './monotonic.ts';
 import { Uplink } from './uplink.ts';
 
-/** Immediate lanes fill the queue at most this far, so that clocked frames always find room. */
-const IMMEDIATE_QUEUE_FRAMES = DEFAULT_LINK_LIMITS.queueFrames / 4;
+/** Immediate lanes fill the queue at most this far, so that clocked frames find room and little before them. */
+const IMMEDIATE_QUEUE_FRAMES = 64;
 /** How soon a full queue is looked at again. */
 const RETRY_IMMEDIATE_MS = 2;
 

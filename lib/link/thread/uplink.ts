@@ -10,7 +10,7 @@ import { Backoff } from '../backoff.ts';
 import { Dial } from '../dial.ts';
 import type { FrameSocket } from '../frame-socket.ts';
 import type { HelloTerms } from '../hello.ts';
-import { DEFAULT_LINK_LIMITS } from '../listen.ts';
+import { DEFAULT_LINK_LIMITS } from '../limits.ts';
 import { type KeyPair, secureOptionsOf } from '../tls.ts';
 import type { LinkState, LinkTarget } from '../types.ts';
 
