@@ -3,7 +3,7 @@
  * wait in each mix, and what that is worth. Times in seconds.
  * @module
  */
-import type { NetworkParams, TrafficClass } from '../../lib/params.ts';
+import type { TrafficClass } from '../../lib/params.ts';
 import { type PacketEntropy, packetEntropy, type Source, senderEntropy, type Topology } from './end-to-end.ts';
 import { SimulationRandom } from './random.ts';
 import { simulateSingleMix } from './single-mix.ts';
@@ -128,16 +128,4 @@ function epsilonOf(network: OwnNetwork, sources: readonly Source[], { seed, repe
     repetitions,
     [seed, 3],
   );
-}
-
-/** The parameters of a network of the given size, as its consensus would have them. */
-export function ownNetwork(
-  params: NetworkParams,
-  className: string,
-  size: Pick<OwnNetwork, 'proxies' | 'requesters' | 'gateways' | 'mixesPerLayer'>,
-): OwnNetwork {
-  const traffic = params.classes[className];
-  if (traffic === undefined) throw new RangeError(`no traffic class named ${className}`);
-  const { meanDelayMs, nodeLoopRate } = params;
-  return { ...size, layers: 3, corruptMixes: 0, meanDelayMs, traffic, nodeLoopRate };
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { type EntropyPoint, type EpsilonFigure, type EpsilonPoint, FIGURE_4_DELAY_RATES } from './figures.ts';
+import type { OwnNetwork, OwnNetworkResult } from './own-network.ts';
 import { type PlotSeries, svgPlot } from './svg-plot.ts';
 
 /** `count` + 1 ticks from 0 to `high`. */
@@ -52,5 +53,30 @@ export function plotEpsilonFigure(figure: EpsilonFigure, points: readonly Epsilo
       { name: 'simulated ± sd', style: 'line', points: line },
       { name: 'target', style: 'reference', points: known },
     ],
+  });
+}
+
+export type MeasuredNetwork = readonly [OwnNetwork, OwnNetworkResult];
+
+/** End-to-end entropy of a mixsocks network by its number of proxies, a curve per mean delay. */
+export function plotOwnNetworks(measured: readonly MeasuredNetwork[]): string {
+  const delays = [...new Set(measured.map(([network]) => network.meanDelayMs))];
+  const proxies = [...new Set(measured.map(([network]) => network.proxies))].sort((a, b) => a - b);
+  const curves = delays.map((delayMs): PlotSeries => {
+    const own = measured.filter(([network]) => network.meanDelayMs === delayMs);
+    const points = own.map(([network, { packet }]) => ({ x: network.proxies, y: packet.sameKind.mean }));
+    return { name: `${delayMs} ms per mix`, style: 'line', points };
+  });
+  const most = Math.ceil(Math.max(...curves.flatMap(({ points }) => points.map(({ y }) => y))) / 2) * 2;
+  return svgPlot({
+    title: 'Which packet to a requester is it?',
+    xLabel: 'proxies',
+    yLabel: 'end-to-end entropy in bits',
+    logX: true,
+    xRange: [proxies[0]!, proxies[proxies.length - 1]!],
+    yRange: [0, most],
+    xTicks: proxies,
+    yTicks: ticks(most, most / 2),
+    series: curves,
   });
 }

@@ -96,6 +96,10 @@ function poolVerdict(pool: number): string {
   return pool < GOOD_POOL ? 'a fair number' : 'many, as in the setting the Loopix paper calls good';
 }
 
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 function bitsAsCrowd(bits: number): string {
   const crowd = 2 ** bits;
   return crowd < 10 ? crowd.toFixed(1) : String(Math.round(crowd));
@@ -110,7 +114,9 @@ export function meaning(network: OwnNetwork, result: OwnNetworkResult): string {
   ];
   if (packet.tracedShare > 0)
     sentences.push(`${percent(packet.tracedShare)} of packets are traced: less than one bit is left.`);
-  if (sender !== undefined) {
+  if (network.proxies === 1) {
+    sentences.push('A single proxy has nobody to hide among: all that reaches a requester is from it.');
+  } else if (sender !== undefined) {
     sentences.push(
       `A packet that reaches a requester could be from ${bitsAsCrowd(sender.mean)} of the ${network.proxies} proxies: mixing cannot hide a user among more users than there are.`,
     );
@@ -135,7 +141,14 @@ export function ownNetworkReport(network: OwnNetwork, result: OwnNetworkResult):
   const most = Math.log2(Math.max(1, network.proxies));
   const clocks = `main ${traffic.mainRate}, reply ${traffic.replyRate}, loop ${traffic.loopRate}, drop ${traffic.dropRate}`;
   const lines: [string, string][] = [
-    ['network', `${network.proxies} proxies, ${network.requesters} requesters, ${network.gateways} gateways`],
+    [
+      'network',
+      [
+        counted(network.proxies, 'proxy', 'proxies'),
+        counted(network.requesters, 'requester'),
+        counted(network.gateways, 'gateway'),
+      ].join(', '),
+    ],
     [
       'mixes',
       `${network.layers} layers x ${network.mixesPerLayer}, mean delay ${network.meanDelayMs} ms, ${network.corruptMixes} corrupt`,
@@ -155,4 +168,22 @@ export function ownNetworkReport(network: OwnNetwork, result: OwnNetworkResult):
     ['ε of two senders', result.epsilon === undefined ? 'needs two proxies' : epsilonText(result.epsilon)],
   ];
   return `${listing(lines)}\n${meaning(network, result)}\n`;
+}
+
+/** Several networks, a row each. */
+export function ownNetworksReport(measured: readonly (readonly [OwnNetwork, OwnNetworkResult])[]): string {
+  const rows = measured.map(([network, { pool, singleMixBits, packet, sender, epsilon }]) => [
+    String(network.proxies),
+    String(network.meanDelayMs),
+    pool.toFixed(1),
+    singleMixBits.toFixed(2),
+    packet.any.mean.toFixed(2),
+    packet.sameKind.mean.toFixed(2),
+    bitsAsCrowd(packet.sameKind.mean),
+    sender === undefined ? '' : sender.mean.toFixed(2),
+    Math.log2(network.proxies).toFixed(2),
+    epsilon === undefined ? '' : epsilon.mean.toFixed(2),
+  ]);
+  const entropies = ['one mix (bits)', 'end to end (bits)', 'to requesters (bits)', 'crowd'];
+  return table(['proxies', 'delay (ms)', 'pool', ...entropies, 'sender (bits)', 'at most', 'ε'], rows);
 }

@@ -9,8 +9,8 @@ import { DEFAULT_PARAMS } from '../../lib/params.ts';
 import { EPSILON_FIGURES, epsilonFigure, type FigureEffort, figure4 } from './figures.ts';
 import { measureOwnNetwork, type OwnNetwork } from './own-network.ts';
 import { measurePaperNetwork } from './paper-network.ts';
-import { plotEpsilonFigure, plotFigure4 } from './plots.ts';
-import { epsilonReport, figure4Report, ownNetworkReport, paperNetworkReport } from './report.ts';
+import { plotEpsilonFigure, plotFigure4, plotOwnNetworks } from './plots.ts';
+import { epsilonReport, figure4Report, ownNetworkReport, ownNetworksReport, paperNetworkReport } from './report.ts';
 import { PAPER_SETTING, settledAfter, type UnlinkabilityOptions } from './unlinkability.ts';
 
 function print(text: string): void {
@@ -23,7 +23,9 @@ function numberFrom(low: number, high = Number.POSITIVE_INFINITY): (text: string
     const value = Number(text);
     if (text.trim() === '' || !(value >= low && value <= high)) {
       throw new InvalidArgumentError(
-        high < Number.POSITIVE_INFINITY ? `a number from ${low} to ${high}` : `a number of at least ${low}`,
+        high < Number.POSITIVE_INFINITY
+          ? `It must be a number from ${low} to ${high}.`
+          : `It must be a number of at least ${low}.`,
       );
     }
     return value;
@@ -34,9 +36,14 @@ function integerFrom(low: number, high = 1_000_000): (text: string) => number {
   const parse = numberFrom(low, high);
   return (text) => {
     const value = parse(text);
-    if (!Number.isInteger(value)) throw new InvalidArgumentError('a whole number');
+    if (!Number.isInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
     return value;
   };
+}
+
+/** A list of such numbers, for an option that takes several. */
+function each(parse: (text: string) => number): (text: string, before: number[] | undefined) => number[] {
+  return (text, before) => [...(before ?? []), parse(text)];
 }
 
 /** How many mixes a share of corrupt ones is. */
@@ -111,13 +118,14 @@ function runNetwork(flags: NetworkFlags): void {
 }
 
 interface OwnFlags {
-  readonly proxies: number;
+  readonly proxies?: readonly number[];
+  readonly plots?: string;
   readonly requesters: number;
   readonly gateways: number;
   readonly layers: number;
   readonly mixesPerLayer: number;
   readonly corrupt: number;
-  readonly meanDelayMs: number;
+  readonly meanDelayMs?: readonly number[];
   readonly class: string;
   readonly rate?: number;
   readonly replyRate?: number;
@@ -128,8 +136,10 @@ interface OwnFlags {
   readonly repetitions: number;
 }
 
-/** A mixsocks network. */
-function runOwn(flags: OwnFlags): void {
+const DEFAULT_PROXIES = 5;
+
+/** The networks that the options ask for: every number of proxies with every delay. */
+function ownNetworks(flags: OwnFlags): OwnNetwork[] {
   const base = DEFAULT_PARAMS.classes[flags.class]!;
   const traffic = {
     mainRate: flags.rate ?? base.mainRate,
@@ -138,8 +148,20 @@ function runOwn(flags: OwnFlags): void {
     dropRate: flags.dropRate ?? base.dropRate,
   };
   const corruptMixes = corruptCount(flags.corrupt, flags.layers, flags.mixesPerLayer);
-  const network: OwnNetwork = { ...flags, traffic, corruptMixes };
-  print(ownNetworkReport(network, measureOwnNetwork(network, flags)).trimEnd());
+  const delays = flags.meanDelayMs ?? [DEFAULT_PARAMS.meanDelayMs];
+  const counts = flags.proxies ?? [DEFAULT_PROXIES];
+  return delays.flatMap((meanDelayMs) =>
+    counts.map((proxies) => ({ ...flags, proxies, meanDelayMs, traffic, corruptMixes })),
+  );
+}
+
+/** Mixsocks networks: one with what it means, several as a table. */
+function runOwn(flags: OwnFlags): void {
+  const measured = ownNetworks(flags).map((network) => [network, measureOwnNetwork(network, flags)] as const);
+  const [first] = measured;
+  if (measured.length === 1) print(ownNetworkReport(...first!).trimEnd());
+  else print(ownNetworksReport(measured));
+  writePlot(flags.plots, 'own-network.svg', plotOwnNetworks(measured));
 }
 
 const seedOption = () =>
@@ -170,16 +192,14 @@ const program = new Command('simulate')
 Examples:
   simulate figures --plots docs/anonymity        figures 4 to 7 of the Loopix paper
   simulate network --users 100 --rate 2 --mean-delay 0.5 --corrupt 0.33
-  simulate own --proxies 20 --mixes-per-layer 2 --mean-delay-ms 50`,
+  simulate own --proxies 20 --mixes-per-layer 2 --mean-delay-ms 50
+  simulate own --proxies 1 10 100 1000 --mean-delay-ms 15 50 200 --plots docs/anonymity`,
   );
 
 program
   .command('figures')
   .description('figures 4 to 7 of the Loopix paper beside their targets; exit code 1 if a point is off')
-  .option('--only <figures...>', 'some of 4 5 6 7', (text, before: number[] | undefined) => [
-    ...(before ?? []),
-    integerFrom(4, 7)(text),
-  ])
+  .option('--only <figures...>', 'some of 4 5 6 7', each(integerFrom(4, 7)))
   .option('--plots <dir>', 'write figure-N.svg there')
   .addOption(seedOption())
   .addOption(repetitionsOption(100))
@@ -209,10 +229,15 @@ shape(program.command('network'))
 
 shape(program.command('own'))
   .description('a mixsocks network with all its clocks, and what its numbers mean')
-  .option('--proxies <n>', 'proxies', integerFrom(1), 5)
+  .option('--proxies <n...>', `proxies (default: ${DEFAULT_PROXIES}); several give a table`, each(integerFrom(1)))
   .option('--requesters <n>', 'requesters', integerFrom(1), 1)
   .option('--gateways <n>', 'gateways', integerFrom(1), 2)
-  .option('--mean-delay-ms <ms>', 'mean delay at a mix', numberFrom(0.01), DEFAULT_PARAMS.meanDelayMs)
+  .option(
+    '--mean-delay-ms <ms...>',
+    `mean delay at a mix (default: ${DEFAULT_PARAMS.meanDelayMs}); several give a table`,
+    each(numberFrom(0.01)),
+  )
+  .option('--plots <dir>', 'write own-network.svg there')
   .addOption(
     new Option('--class <name>', 'traffic class').choices(Object.keys(DEFAULT_PARAMS.classes)).default('standard'),
   )

@@ -22,6 +22,8 @@ export interface Plot {
   readonly title: string;
   readonly xLabel: string;
   readonly yLabel: string;
+  /** The x axis is logarithmic. */
+  readonly logX?: boolean;
   readonly xRange: readonly [number, number];
   readonly yRange: readonly [number, number];
   readonly xTicks: readonly number[];
@@ -46,8 +48,9 @@ class Page {
   }
 
   x(value: number): string {
+    const scale = this.#plot.logX === true ? Math.log : (x: number) => x;
     const [low, high] = this.#plot.xRange;
-    return pixel(MARGIN.left + share(value, low, high) * (WIDTH - MARGIN.left - MARGIN.right));
+    return pixel(MARGIN.left + share(scale(value), scale(low), scale(high)) * (WIDTH - MARGIN.left - MARGIN.right));
   }
 
   y(value: number): string {
