@@ -388,7 +388,7 @@ export class Stream implements AcceptedStream, FrameOwner {
   }
 
   drained(): void {
-    if (!this.#silenced && this.#sendState === 'open' && !this.#send.finished) this.#handlers?.onDrain();
+    if (!this.#silenced && (this.#sendState === 'reset' || !this.#send.finished)) this.#handlers?.onDrain();
   }
 
   /** OPEN and OPENED ride with the first bytes until they are known to have come, since packets overtake each other. */
@@ -506,15 +506,15 @@ export class Stream implements AcceptedStream, FrameOwner {
 
   #abortSending(code: ErrorCode): void {
     if (this.#sendState !== 'open' || this.#send.done) return;
+    const awaited = this.#drainWanted && !this.#send.finished;
     this.#dropUnsent();
     this.#sendState = 'reset';
     this.#resetCode = code;
     this.#settleOpen();
     this.#owe(OWES.RESET);
-    if (!this.#drainWanted) return;
-    // Whoever waits to write goes on: what it writes now is discarded.
     this.#drainWanted = false;
-    this.#host.deferDrain(this);
+    // Whoever waits to write goes on: what it writes now is discarded.
+    if (awaited) this.#host.deferDrain(this);
   }
 
   /** Gives up what the send buffer holds. */
