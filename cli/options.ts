@@ -10,11 +10,17 @@ const PLACEHOLDERS = { number: '<number>', string: '<text>', list: '<a,b,…>', 
 /** Adds one option per key of `schema`. Values stay texts and absent ones undefined: `loadConfig` does the rest. */
 export function addOptions(command: Command, schema: ConfigSchema): void {
   for (const option of optionsOf(schema)) {
-    command.addOption(new Option(flagsOf(option), describe(option)));
+    const added = new Option(flagsOf(option), describe(option));
+    if (option.kind === 'list') added.argParser(joinLists);
+    command.addOption(added);
     if (option.kind !== 'boolean') continue;
     command.addOption(new Option(option.flag.replace('--', '--no-'), `not ${option.flag}`).hideHelp());
   }
 }
+
+/** A list may be given in parts, by giving its flag again. */
+const joinLists = (part: string, before: string | undefined): string =>
+  before === undefined ? part : `${before},${part}`;
 
 function flagsOf(option: ConfigOption): string {
   if (option.kind === 'boolean') return option.flag;

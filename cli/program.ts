@@ -137,5 +137,6 @@ Examples:
   mixsocks localnet
   mixsocks localnet --socks-port 0 --status-port 0 --ready-file ready.json --allow-private
   mixsocks localnet --rate 200 --reply-rate 500 --mixes-per-layer 3
+  mixsocks localnet --fault mixes:drop=0.05 --fault gateway-1:delay-ms=100,duplicate=0.1,corrupt=0.01
   mixsocks localnet --dir ./net      keep keys and documents, and use them again next time
 ${exitCodesHelp()}`;

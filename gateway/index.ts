@@ -96,7 +96,8 @@ class Relay implements NodeRole {
   /** What a client sends goes to layer 1 and nowhere else. */
   #relay(link: ClientInboundLink, nextHop: Uint8Array, packet: Uint8Array): NodeDrop | undefined {
     if (!this.#clients.mayRelay(link, this.services.components.clock.nowMs())) return 'rate-limit';
-    return this.services.sendToNode(addressKeyAt(nextHop, 0), packet);
+    const next = addressKeyAt(nextHop, 0);
+    return this.services.neighbours().after.has(next) ? this.services.relay(next, packet) : 'next-hop';
   }
 
   #rate(isRequester: boolean): ClientRate {

@@ -54,6 +54,12 @@ export const LocalnetConfig = z.strictObject({
     .optional()
     .describe('file to write when requests can succeed: JSON, whole or not at all'),
   allowPrivate: z.boolean().default(false).describe('let private and loopback addresses through, at proxy and exit'),
+  fault: z
+    .array(z.string())
+    .default([])
+    .describe(
+      'EXPERIMENTS ONLY: NAME:drop=F,delay-ms=N,duplicate=F,corrupt=F harms what a mix or gateway sends, F a probability; mix-1-1, mix-2-*, mixes, gateways; may be given again and again',
+    ),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -15,6 +15,7 @@ import { createIdentity, hasIdentity, loadIdentity, saveIdentity } from '../../l
 import { systemRng } from '../../lib/rng.ts';
 import { CONFIG_FILE, NETWORK_FILE } from '../role-config.ts';
 import { type LocalnetConfig, SHAPE_KEYS } from './config.ts';
+import { faultsOf } from './faults.ts';
 import { argvOf, configOf, HOST, type NodePorts, type NodeSlot, type PlannedNode, slotsOf } from './plan.ts';
 import { freePorts } from './ports.ts';
 
@@ -40,6 +41,8 @@ export interface LocalNetwork {
 /** Makes or takes up the folder of `config`. Throws CONFIG when it holds a network of another shape. */
 export async function prepareFolder(config: LocalnetConfig): Promise<LocalNetwork> {
   const temporary = config.dir === undefined;
+  const slots = slotsOf(config);
+  const faults = faultsOf(config.fault, slots);
   const dir = temporary ? await mkdtemp(join(tmpdir(), 'mixsocks-')) : resolve(config.dir ?? '');
   const release = async () => {
     if (temporary) await rm(dir, { recursive: true, force: true });
@@ -49,7 +52,8 @@ export async function prepareFolder(config: LocalnetConfig): Promise<LocalNetwor
     const state = (await readState(dir)) ?? (await newState(dir, config));
     checkShape(dir, state, config);
     const nodes: PlannedNode[] = [];
-    for (const slot of slotsOf(config)) nodes.push(await prepareNode(dir, slot, state, config));
+    for (const slot of slots)
+      nodes.push(await prepareNode(dir, { ...slot, fault: faults.get(slot.name) }, state, config));
     const networkFile = join(dir, NETWORK_FILE);
     await saveNetworkFile(networkFile, networkOf(nodes, config));
     return { dir, networkFile, nodes, release };
@@ -95,7 +99,7 @@ function checkShape(dir: string, { shape }: FolderState, config: LocalnetConfig)
 
 async function prepareNode(
   networkDir: string,
-  slot: NodeSlot,
+  slot: NodeSlot & Pick<PlannedNode, 'fault'>,
   state: FolderState,
   config: LocalnetConfig,
 ): Promise<PlannedNode> {

@@ -30,6 +30,8 @@ export interface PlannedNode extends NodeSlot {
   readonly ports: NodePorts;
   /** Undefined for the proxy, whose identity is fresh at every start. */
   readonly identity: IdentityHex | undefined;
+  /** How it harms packets, for experiments. */
+  readonly fault?: string | undefined;
   readonly argv: readonly string[];
 }
 
@@ -53,9 +55,10 @@ export function argvOf(role: RoleName, dir: string): string[] {
   return [process.execPath, fileURLToPath(new URL('../main.js', import.meta.url)), role, '--dir', dir];
 }
 
-/** The config file of a node, but for the proxy's ports: those may change from run to run. */
+/** The config file of a node. */
 export function configOf(node: Omit<PlannedNode, 'argv'>, config: LocalnetConfig, joinToken: string): object {
   const common = { name: node.name, logLevel: config.logLevel, crypto: config.crypto };
+  const fault = node.fault === undefined ? {} : { fault: node.fault };
   const listen = `${HOST}:${node.ports.listen}`;
   const metricsListen = `${HOST}:${node.ports.metrics}`;
   const networkFile = join('..', 'network.json');
@@ -63,9 +66,9 @@ export function configOf(node: Omit<PlannedNode, 'argv'>, config: LocalnetConfig
     case 'directory':
       return { ...common, networkFile, listen, metricsListen, joinToken, ...networkOf(config) };
     case 'mixnode':
-      return { ...common, networkFile, listen, metricsListen, joinToken, layer: node.layer };
+      return { ...common, networkFile, listen, metricsListen, joinToken, layer: node.layer, ...fault };
     case 'gateway':
-      return { ...common, networkFile, listen, metricsListen, joinToken };
+      return { ...common, networkFile, listen, metricsListen, joinToken, ...fault };
     case 'requester':
       return { ...common, networkFile, metricsListen, joinToken, allowPrivate: config.allowPrivate };
     case 'proxy': {

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { POOL_PACKETS } from '../mixing/index.ts';
+import { faultOption } from './fault.ts';
 
 export const nodeOptions = {
   dir: z.string().min(1).describe('folder of the identity, the Sphinx keys and the replay journals'),
@@ -29,6 +30,7 @@ export const nodeOptions = {
     .default(10_000)
     .describe('mean packets per second over the life of a key that the replay filter is sized for'),
   linkQueuePackets: z.number().int().min(16).max(1_000_000).default(1024).describe('packets queued per link'),
+  fault: faultOption,
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -1,12 +1,14 @@
 /**
  * The packet engine of mixes and gateways: packets in, unwrapped, held for their time, out. It owns the pool and one
- * timer and knows nothing of sockets; what a role does with next hops comes in as `EngineRole`.
+ * timer and knows nothing of sockets; what a role does with next hops comes in as `EngineRole`. Whatever leaves the node
+ * leaves through `leave`, also what has not been in the pool: there is one place for faults to strike.
  * @module
  */
 import { type AddressKey, addressKeyAt } from '../bytes.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { cappedDelayMs, type DelayQueue, type NodeDrop, type NodeLoops, type PacketPipeline } from '../mixing/index.ts';
 import type { Final, Forward } from '../sphinx/index.ts';
+import type { FaultInjector } from './fault.ts';
 import type { NodeMetrics } from './metrics.ts';
 
 /**
@@ -19,6 +21,8 @@ const EARLY_MS = 0.5;
 export interface PooledPacket {
   readonly next: AddressKey;
   readonly packet: Uint8Array;
+  /** It has been through the faults and only waits out their delay. */
+  readonly harmed: boolean;
 }
 
 export interface EngineRole {
@@ -40,6 +44,8 @@ export interface EngineOptions {
   readonly maxDelayMs: () => number;
   readonly role: EngineRole;
   readonly metrics: NodeMetrics;
+  /** For experiments: harms what leaves. */
+  readonly faults?: FaultInjector;
 }
 
 export class PacketEngine {
@@ -65,6 +71,15 @@ export class PacketEngine {
     if (reason !== undefined) metrics.drop(reason);
   }
 
+  /**
+   * Sends a packet that has no time to wait here: one that a client sent, or a loop of our own. The reason when it could
+   * not; takes ownership.
+   */
+  leave(next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
+    const { faults, role } = this.options;
+    return faults === undefined ? role.forward(next, packet) : this.#harm(faults, next, packet);
+  }
+
   /** Forgets the pool and stops the timer. */
   stop(): void {
     this.#stopped = true;
@@ -78,7 +93,7 @@ export class PacketEngine {
     const refused = role.refuses(next);
     if (refused !== undefined) return refused;
     const dueMs = nowMs + cappedDelayMs(result.delayNs, maxDelayMs());
-    if (!pool.push({ next, packet: result.packet }, dueMs)) return 'queue-full';
+    if (!pool.push({ next, packet: result.packet, harmed: false }, dueMs)) return 'queue-full';
     this.#schedule(nowMs);
     return undefined;
   }
@@ -116,8 +131,24 @@ export class PacketEngine {
   }
 
   /** A packet whose tag is not on disk must not leave: after a restart it could leave again. */
-  #release({ next, packet }: PooledPacket, written: boolean): void {
-    const reason = written ? this.options.role.forward(next, packet) : 'journal';
+  #release({ next, packet, harmed }: PooledPacket, written: boolean): void {
+    const reason = written ? this.#send(next, packet, harmed) : 'journal';
     if (reason !== undefined) this.options.metrics.drop(reason);
+  }
+
+  #send(next: AddressKey, packet: Uint8Array, harmed: boolean): NodeDrop | undefined {
+    return harmed ? this.options.role.forward(next, packet) : this.leave(next, packet);
+  }
+
+  #harm(faults: FaultInjector, next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
+    const { clock, pool, role } = this.options;
+    const nowMs = clock.nowMs();
+    let reason: NodeDrop | undefined;
+    for (const copy of faults.harm(packet)) {
+      if (faults.delayMs === 0) reason = role.forward(next, copy);
+      else if (!pool.push({ next, packet: copy, harmed: true }, nowMs + faults.delayMs)) reason = 'queue-full';
+    }
+    this.#schedule(nowMs);
+    return reason;
   }
 }

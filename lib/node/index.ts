@@ -5,6 +5,7 @@
 export { advertisedAddress } from './advertise.ts';
 export { type NodeOptions, nodeOptions } from './config.ts';
 export { type EngineOptions, type EngineRole, PacketEngine, type PooledPacket } from './engine.ts';
+export { FaultInjector, type FaultPlan, faultText, NO_FAULT, parseFault } from './fault.ts';
 export { LoopDriver, type LoopDriverOptions } from './loop-driver.ts';
 export { NodeMetrics } from './metrics.ts';
 export { type Neighbours, neighboursOf } from './neighbours.ts';

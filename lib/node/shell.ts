@@ -36,6 +36,7 @@ import { advertisedAddress } from './advertise.ts';
 import type { NodeOptions } from './config.ts';
 import { describeNode } from './descriptor.ts';
 import { type EngineRole, PacketEngine, type PooledPacket } from './engine.ts';
+import { FaultInjector, parseFault } from './fault.ts';
 import { showNodeGauges } from './gauges.ts';
 import { LoopDriver } from './loop-driver.ts';
 import { NodeMetrics } from './metrics.ts';
@@ -60,7 +61,9 @@ export interface NodeServices {
   readonly metrics: NodeMetrics;
   neighbours(): Neighbours;
   params(): NetworkParams;
-  /** Sends to a node of the next layer; the reason when it could not. Takes ownership. */
+  /** Sends a packet of a client on at once, by the role's `forward`; the reason when it could not. Takes ownership. */
+  relay(next: AddressKey, packet: Uint8Array): NodeDrop | undefined;
+  /** Puts a packet on the link to a node of the next layer; the reason when it could not. Takes ownership. */
   sendToNode(next: AddressKey, packet: Uint8Array): NodeDrop | undefined;
 }
 
@@ -160,6 +163,7 @@ class NodeShell implements RunningNode, NodeServices {
       maxDelayMs: () => this.params().maxDelayMs,
       role: this.#nodeRole,
       metrics: this.metrics,
+      ...this.#faults(),
     });
     showNodeGauges(components.metrics, this.#pool, this.#peers, this.#ring);
   }
@@ -213,6 +217,10 @@ class NodeShell implements RunningNode, NodeServices {
     return this.#surroundings.topology?.params ?? DEFAULT_PARAMS;
   }
 
+  relay(next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
+    return this.#engine.leave(next, packet);
+  }
+
   sendToNode(next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
     switch (this.#peers.send(next, packet)) {
       case 'sent':
@@ -250,6 +258,14 @@ class NodeShell implements RunningNode, NodeServices {
     });
   }
 
+  #faults(): { faults?: FaultInjector } {
+    const { fault } = this.spec.options;
+    if (fault === undefined) return {};
+    const { log, metrics, rng } = this.components;
+    log.warn({ fault }, 'FAULTS ON PURPOSE: this node harms what it sends, for experiments only');
+    return { faults: new FaultInjector(parseFault(fault), rng, metrics) };
+  }
+
   #makeLoops(sphinx: Sphinx): LoopDriver {
     const { clock, rng } = this.spec.components;
     return new LoopDriver({
@@ -260,7 +276,7 @@ class NodeShell implements RunningNode, NodeServices {
       origin: this.spec.place as LoopOrigin,
       topology: () => this.#directory.topology(),
       send: (firstHop, packet) => {
-        const reason = this.sendToNode(firstHop, packet);
+        const reason = this.#engine.leave(firstHop, packet);
         if (reason !== undefined) this.metrics.drop(reason);
       },
       metrics: this.metrics,

@@ -2,7 +2,8 @@ import t from 'tap';
 import { type AddressKey, addressKeyAt } from '../../lib/bytes.ts';
 import { Metrics } from '../../lib/metrics.ts';
 import { DelayQueue } from '../../lib/mixing/index.ts';
-import { NodeMetrics, PacketEngine, type PooledPacket } from '../../lib/node/index.ts';
+import { FaultInjector, NodeMetrics, PacketEngine, type PooledPacket, parseFault } from '../../lib/node/index.ts';
+import { seededRng } from '../support/seeded-rng.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** A packet whose first byte is its name, second its delay in ms, and the rest its next hop. */
@@ -10,7 +11,7 @@ function packet(name: number, delayMs: number, next = 7): Uint8Array {
   return Uint8Array.of(name, delayMs, ...new Uint8Array(32).fill(next));
 }
 
-function testEngine({ poolPackets = 100, maxDelayMs = 10_000 } = {}) {
+function testEngine({ poolPackets = 100, maxDelayMs = 10_000, fault = '' } = {}) {
   const clock = new VirtualClock();
   const sent: { name: number; atMs: number; flushes: number }[] = [];
   const state = { flushes: 0, diskWorks: true };
@@ -34,6 +35,7 @@ function testEngine({ poolPackets = 100, maxDelayMs = 10_000 } = {}) {
       state.flushes += 1;
       return state.diskWorks;
     },
+    ...(fault === '' ? {} : { faults: new FaultInjector(parseFault(fault), seededRng(1), new Metrics()) }),
     maxDelayMs: () => maxDelayMs,
     role: {
       refuses: (next: AddressKey) => (next === refused ? 'next-hop' : undefined),
@@ -134,5 +136,35 @@ t.test('one timer is armed however many packets wait', (t) => {
   const { clock, engine } = testEngine();
   for (let delayMs = 90; delayMs > 10; delayMs--) engine.receive(packet(1, delayMs));
   t.equal(clock.pending, 1);
+  t.end();
+});
+
+t.test('faults strike what leaves, whether it was in the pool or not, once', (t) => {
+  const twice = testEngine({ fault: 'duplicate=1,delay-ms=30' });
+  twice.engine.receive(packet(1, 10));
+  twice.engine.leave(addressKeyAt(new Uint8Array(32).fill(7), 0), packet(2, 0));
+  twice.clock.advance(29);
+  t.strictSame(twice.names(), [], 'all wait out the delay of the fault');
+  twice.clock.advance(15);
+  t.strictSame(twice.names(), [2, 2, 1, 1]);
+  for (const [i, dueMs] of [30, 30, 40, 40].entries()) {
+    t.ok(Math.abs((twice.sent[i]?.atMs ?? 0) - dueMs) <= 1, `due ${dueMs}`);
+  }
+  twice.clock.advance(1000);
+  t.equal(twice.sent.length, 4);
+
+  const gone = testEngine({ fault: 'drop=1' });
+  gone.engine.receive(packet(1, 10));
+  t.equal(gone.engine.leave(addressKeyAt(new Uint8Array(32).fill(7), 0), packet(2, 0)), undefined);
+  gone.clock.advance(100);
+  t.strictSame(gone.names(), []);
+  t.strictSame(gone.drops, [], 'counted as faults, not as drops');
+  t.end();
+});
+
+t.test('a pool that is full of delayed packets refuses more', (t) => {
+  const { engine } = testEngine({ poolPackets: 2, fault: 'delay-ms=1000' });
+  const send = () => engine.leave(addressKeyAt(new Uint8Array(32).fill(7), 0), packet(1, 0));
+  t.strictSame([send(), send(), send()], [undefined, undefined, 'queue-full']);
   t.end();
 });
