@@ -8,7 +8,15 @@ import { encodeHello } from '../../lib/link/hello.ts';
 import { createIdentity, type NodeIdentity } from '../../lib/link/index.ts';
 import { ALPN, secureOptionsOf, verifyPeer } from '../../lib/link/tls.ts';
 import { systemRng } from '../../lib/rng.ts';
-import { NETWORK_ID, PACKET_BYTES, targetOf, testListener, testPeerLinks, until } from '../support/link-fixtures.ts';
+import {
+  NETWORK_ID,
+  PACKET_BYTES,
+  recordingRelay,
+  targetOf,
+  testListener,
+  testPeerLinks,
+  until,
+} from '../support/link-fixtures.ts';
 
 const TERMS = { networkId: NETWORK_ID, packetBytes: PACKET_BYTES };
 const keysOf = (identity: NodeIdentity) => ({ key: identity.privateKeyPem, cert: identity.certificatePem });
@@ -170,33 +178,17 @@ t.test('what is slow or not TLS at all', async (t) => {
 
 t.test('nothing is written before the other end is known', async (t) => {
   const [expected, actual] = await Promise.all([createIdentity(systemRng), createIdentity(systemRng)]);
-  let received = 0;
-  let ended = 0;
-  const server = createServer({
-    ...secureOptionsOf(actual),
-    requestCert: true,
-    rejectUnauthorized: false,
-    ALPNProtocols: [ALPN],
-  });
-  server.on('secureConnection', (socket) => {
-    socket.on('error', () => {});
-    socket.on('data', (chunk: Buffer) => (received += chunk.byteLength));
-  });
-  server.on('connection', (socket) => socket.on('close', () => (ended += 1)));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const listener = await testListener({ identity: actual });
+  const relay = await recordingRelay(listener.port);
   const peers = await testPeerLinks();
-  t.teardown(async () => {
-    await peers.stop();
-    server.close();
-  });
-  const target = targetOf(expected.id, port);
+  t.teardown(() => Promise.all([peers.stop(), listener.close(), relay.close()]));
+  const target = targetOf(expected.id, relay.port);
   peers.setPeers([target]);
   for (let i = 0; i < 10; i++) peers.send(target.addressKey, new Uint8Array(PACKET_BYTES));
-  await until(() => ended > 0);
+  await listener.refused(1);
   t.equal(peers.status()[0]?.lastReason, 'foreign-key');
-  t.equal(received, 0);
+  // ClientHello, change of cipher, certificate, its proof, Finished: not a record more.
+  t.ok(relay.up.records.length <= 5, `${relay.up.records.length} records`);
 });
 
 t.test('a node that accepts and then says nothing, or the wrong thing, is given up', async (t) => {
