@@ -77,9 +77,14 @@ export class ProxyHub implements Running {
     if (this.#options.endpoint.linkState === 'down') throw new MixError('NO_GATEWAY', 'the gateway does not answer');
     const current = this.#current ?? this.#startSession();
     if (current === undefined) throw new MixError('NO_REQUESTER', 'no requester can be used');
-    const stream = current.session.open(target, handlers, this.#nowMs());
-    this.#feed();
-    return stream;
+    // What the caller writes in this turn is to ride in the packet that opens the stream.
+    this.#feeding = true;
+    try {
+      return current.session.open(target, handlers, this.#nowMs());
+    } finally {
+      this.#feeding = false;
+      queueMicrotask(() => this.#feed());
+    }
   }
 
   /** Whether a stream opened now would go out at once: the link is up and the requester has answered. */
