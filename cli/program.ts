@@ -5,12 +5,10 @@
 import { Command, CommanderError } from 'commander';
 import { MixError } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
-import { initRole } from './init.ts';
 import { LocalnetConfig } from './localnet/config.ts';
 import { addOptions, givenFlags, SOURCES_HELP } from './options.ts';
 import { exitCodesHelp, reportError } from './report.ts';
 import { ROLES, type Role } from './roles.ts';
-import { runRole } from './run-role.ts';
 import { DEFAULT_STATUS_URL, printStatus } from './status.ts';
 
 /** An action's result is the exit code. */
@@ -71,10 +69,14 @@ async function addRole(role: Role, run: Command, make: Command, done: Done): Pro
   const { schema } = await role.load();
   addOptions(run, schema);
   run.addHelpText('after', `${SOURCES_HELP}\n\nExample:\n  ${role.example}\n${exitCodesHelp()}`);
-  run.action(async () => done(await runRole(role, givenFlags(run), process.env)));
+  run.action(async () => {
+    const { runRole } = await import('./run-role.ts');
+    done(await runRole(role, givenFlags(run), process.env));
+  });
   addOptions(make, schema);
   make.addHelpText('after', `\nThe options given are written to DIR/config.json.\n\nExample:\n  ${initExample(role)}`);
   make.action(async () => {
+    const { initRole } = await import('./init.ts');
     await initRole(role, givenFlags(make), process.env);
     done(0);
   });
