@@ -6,7 +6,7 @@
 import type { Components } from '../lib/components.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { RelayOutcome } from '../lib/relay/stream-relay.ts';
-import type { AcceptedHandlers, AcceptedStream, StreamKind } from '../lib/session/index.ts';
+import type { AcceptedHandlers, AcceptHandler } from '../lib/session/index.ts';
 import { DEFAULT_EGRESS_LIMITS, type EgressLimits } from './config.ts';
 import { type EgressContext, EgressStream } from './egress-stream.ts';
 import { ExitPolicy } from './exit-policy.ts';
@@ -70,16 +70,9 @@ export class Egress {
   }
 
   /**
-   * Takes a new stream; an AcceptHandler of the session table. `session` groups streams for the limit per session and
-   * is used for nothing else.
+   * Takes a new stream. `session` groups streams for the limit per session and is used for nothing else.
    */
-  readonly accept = (
-    stream: AcceptedStream,
-    kind: StreamKind,
-    host: string,
-    port: number,
-    session = '',
-  ): AcceptedHandlers => {
+  readonly accept: AcceptHandler = (stream, kind, host, port, session) => {
     const { limits, clock } = this.#context;
     const ofSession = this.#perSession.get(session) ?? 0;
     const full = this.#streams.size >= limits.streams || ofSession >= limits.streamsPerSession;

@@ -46,7 +46,7 @@ export function statusOf(parts: ProxyParts): Status {
     epoch: topology?.epoch ?? null,
     crypto: components.crypto.backends,
     gateway: gatewayStatus(mixnet),
-    nodes: topology?.nodes.map((node) => nodeStatus(node, mixnet)) ?? [],
+    nodes: (topology?.nodes.map((node) => nodeStatus(node, mixnet)) ?? []).sort(byPlace),
     rates: ratesOf(parts),
     lateness: lateness === undefined ? null : { p50Ms: lateness.p50Ms, p99Ms: lateness.p99Ms, maxMs: lateness.maxMs },
     streams: front.streams(),
@@ -67,6 +67,12 @@ function nodeStatus(node: NodeEntry, { endpoint }: ProxyMixnet): NodeStatus {
   };
   const { name, role, layer = null } = node;
   return { name, role, layer, health, excluded: false, loopsSent, loopsReturned };
+}
+
+/** In the order of a packet's way: mixes by layer, gateways, requesters; by name within. */
+function byPlace(a: NodeStatus, b: NodeStatus): number {
+  const place = (node: NodeStatus) => node.layer ?? (node.role === 'gateway' ? 4 : 5);
+  return place(a) - place(b) || a.name.localeCompare(b.name);
 }
 
 function ratesOf({ mixnet, config, replies }: ProxyParts): Status['rates'] {

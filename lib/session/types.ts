@@ -69,8 +69,17 @@ export interface AcceptedStream extends SessionStream {
   refuse(code: ErrorCode, nowMs: number): void;
 }
 
-/** Called for each new stream at the requester; bytes and events go to the handlers it returns. */
-export type AcceptHandler = (stream: AcceptedStream, kind: StreamKind, host: string, port: number) => AcceptedHandlers;
+/**
+ * Called for each new stream at the requester; bytes and events go to the handlers it returns. `session` is the key of
+ * the stream's session: for limits per session, and nothing to be logged.
+ */
+export type AcceptHandler = (
+  stream: AcceptedStream,
+  kind: StreamKind,
+  host: string,
+  port: number,
+  session: string,
+) => AcceptedHandlers;
 
 /** The law of delays, from the consensus: three mixes each way with exponential delays of this mean. */
 export interface DelayLaw {

@@ -191,7 +191,7 @@ t.test('the time to connect is bounded as a whole', async (t) => {
     resolver: { resolve: () => new Promise(() => {}) },
   });
   const stream = new Accepted();
-  egress.accept(stream, 'tcp', 'slow.example', 80);
+  egress.accept(stream, 'tcp', 'slow.example', 80, 'one');
   clock.advance(30_000);
   t.equal(await stream.outcome, 'TIMEOUT');
   t.match(egress.counts(), { active: 0, refused: { TIMEOUT: 1 } });
@@ -229,7 +229,7 @@ t.test('other kinds of streams', async (t) => {
   const { egress } = world(t);
   for (const kind of ['udp', 'resolve'] as const) {
     const stream = new Accepted();
-    egress.accept(stream, kind, 'example.org', 53);
+    egress.accept(stream, kind, 'example.org', 53, 'one');
     t.equal(await stream.outcome, 'COMMAND', kind);
   }
 });

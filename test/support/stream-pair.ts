@@ -39,7 +39,7 @@ export class StreamPairs implements StreamOpener {
     near.handlers = handlers;
     this.opened.push({ near, far, target });
     near.post(() => {
-      far.handlers = this.accept(far, target.kind, target.host, target.port);
+      far.handlers = this.accept(far, target.kind, target.host, target.port, 'pair');
     });
     return near;
   }
