@@ -62,6 +62,10 @@ export class ClientLane implements Lane {
     return this.#push(this.#memory.idle, nextHop32, packet);
   }
 
+  dropIdle(count: number): void {
+    if (!this.#removed) this.#host.order({ order: 'drop-idle', lane: this.#host.number, count });
+  }
+
   setRate(perSecond: number): void {
     if (this.#removed || perSecond === this.#ratePerSecond) return;
     this.#ratePerSecond = checkedRate(perSecond);

@@ -106,6 +106,8 @@ export interface Lane {
   /** Copies a frame into the ring; false when it is full. */
   pushContent(nextHop32: Uint8Array, packet: Uint8Array): boolean;
   pushIdle(nextHop32: Uint8Array, packet: Uint8Array): boolean;
+  /** Has about `count` of the oldest idle frames forgotten, soon: their room shows that they are gone. */
+  dropIdle(count: number): void;
   setRate(perSecond: number): void;
   /** Stops the clock and forgets what is in the rings. */
   remove(): void;

@@ -3,6 +3,8 @@ import { Backoff } from '../../lib/link/backoff.ts';
 import { frameShape } from '../../lib/link/framing.ts';
 import { decodeHello, encodeHello, HELLO_BYTES } from '../../lib/link/hello.ts';
 import { LatenessHistogram } from '../../lib/link/thread/lateness.ts';
+import { Alarm } from '../../lib/link/thread/memory.ts';
+import { monotonicMs } from '../../lib/link/thread/monotonic.ts';
 import { clientFrameBytes, PAYLOAD_SIZES, packetBytes } from '../../lib/params.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
@@ -61,4 +63,22 @@ t.test('the lateness histogram', async (t) => {
   for (const extreme of [0, 1e-9, 99, 1e6]) histogram.record(extreme);
   t.equal(histogram.snapshot().count, 104);
   t.equal(histogram.snapshot().p99Ms <= 1e6, true);
+});
+
+t.test('the alarm rings once for each order, and not before its time', async (t) => {
+  const alarm = new Alarm(new SharedArrayBuffer(Alarm.BYTES), 0);
+  const early: number[] = [];
+  let deadlineMs = monotonicMs() + 5;
+  let rings = 0;
+  alarm.set(deadlineMs);
+  alarm.run(monotonicMs, () => {
+    early.push(deadlineMs - monotonicMs());
+    rings += 1;
+    // In the past, now, and later; then the end.
+    deadlineMs = monotonicMs() + (rings % 3) * 2 - 2;
+    if (rings === 9) alarm.stop();
+    else alarm.set(deadlineMs);
+  });
+  t.equal(rings, 9);
+  t.ok(Math.max(...early) < 0.01, `at most ${Math.max(...early)} ms early: the wait counts whole microseconds`);
 });

@@ -91,6 +91,14 @@ export class Departures {
     this.#clocked.get(lane)?.clock.setRate(ratePerSecond, nowMs);
   }
 
+  /** Forgets up to `count` of the oldest idle frames of a lane; returns how many. */
+  dropIdle(lane: number, count: number): number {
+    const idle = this.#clocked.get(lane)?.memory.idle;
+    let dropped = 0;
+    for (; dropped < count && idle?.peek() !== undefined; dropped++) idle.release();
+    return dropped;
+  }
+
   remove(lane: number): void {
     this.#clocked.delete(lane);
     this.#immediate.delete(lane);

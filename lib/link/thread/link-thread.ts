@@ -88,6 +88,9 @@ function obey(order: LinkOrder): void {
     case 'set-rate':
       departures.setRate(order.lane, order.ratePerSecond, monotonicMs());
       break;
+    case 'drop-idle':
+      if (departures.dropIdle(order.lane, order.count) > 0 && memory.roomFlag.raise()) tell(ROOM);
+      break;
     case 'remove-lane':
       departures.remove(order.lane);
       break;

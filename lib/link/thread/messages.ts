@@ -37,6 +37,7 @@ export type LinkOrder =
       readonly immediate: boolean;
     }
   | { readonly order: 'set-rate'; readonly lane: number; readonly ratePerSecond: number }
+  | { readonly order: 'drop-idle'; readonly lane: number; readonly count: number }
   | { readonly order: 'remove-lane'; readonly lane: number }
   | { readonly order: 'pushed' }
   | { readonly order: 'stop' };
