@@ -65,6 +65,7 @@ export class MixEndpoint implements Running {
   readonly #failed = new Set<IdentityHex>();
   readonly #feeders = new Set<() => void>();
   #onMoved: () => void = () => {};
+  #onTopology: () => void = () => {};
 
   constructor(options: EndpointOptions) {
     const { rng, crypto, metrics } = options.components;
@@ -130,6 +131,11 @@ export class MixEndpoint implements Running {
   /** Calls `feed` whenever rings may have room; it fills its own lanes. */
   addFeeder(feed: () => void): void {
     this.#feeders.add(feed);
+  }
+
+  /** Called for each consensus after the first. */
+  onTopology(callback: () => void): void {
+    this.#onTopology = callback;
   }
 
   /** Called when the gateway changed: reply blocks that lead to the old one are worthless. */
@@ -238,6 +244,7 @@ export class MixEndpoint implements Running {
     const gateway = this.#gateway && topology.byId(this.#gateway.id);
     if (gateway === undefined) this.#moveGateway('the consensus no longer lists it');
     else this.#gateway = gateway;
+    this.#onTopology();
     this.#feed();
   }
 

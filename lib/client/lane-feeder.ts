@@ -36,10 +36,29 @@ export function idleSlots(ratePerSecond: number): number {
 }
 
 export class LaneFeeder {
+  readonly #idleSlots: number;
+  /** Idle frames are numbered in the order in which they were pushed; they leave in it. */
+  #pushedIdle = 0;
+  /** Idle frames below this number are to be replaced … */
+  #staleBelow = 0;
+  /** … and this far the lane has been told to drop them. */
+  #dropOrdered = 0;
+
   constructor(
     readonly lane: Lane,
     readonly source: FrameSource,
-  ) {}
+  ) {
+    this.#idleSlots = lane.idleRoom();
+  }
+
+  /**
+   * Replaces the padding that stands ready, a few frames at a time so that no tick finds nothing. Padding gets old where
+   * content takes all slots: its keys are those of an epoch, and a dummy's reply block expires.
+   */
+  renewIdle(): void {
+    this.#staleBelow = this.#pushedIdle;
+    this.#dropStale();
+  }
 
   /** Fills what has room. True when padding is still missing: call again soon. */
   feed(): boolean {
@@ -50,7 +69,18 @@ export class LaneFeeder {
     for (let built = 0; built < IDLE_PER_FEED && this.lane.idleRoom() > 0; built++) {
       const frame = this.source.idle();
       if (frame === undefined || !this.lane.pushIdle(frame.firstHop, frame.packet)) return false;
+      this.#pushedIdle += 1;
     }
+    this.#dropStale();
     return this.lane.idleRoom() > 0;
+  }
+
+  /** Only from a full ring, and never all of it. */
+  #dropStale(): void {
+    const gone = this.#pushedIdle - this.#idleSlots;
+    if (this.lane.idleRoom() > 0 || gone >= this.#staleBelow || gone < this.#dropOrdered) return;
+    const count = Math.min(IDLE_PER_FEED, Math.ceil(this.#idleSlots / 2), this.#staleBelow - gone);
+    this.#dropOrdered = gone + count;
+    this.lane.dropIdle(count);
   }
 }

@@ -40,12 +40,14 @@ export const MAX_PROXY_SESSIONS = 8;
 const RESTART_DELAY_MS = 1_000;
 const IDLE_REFILL_MS = 2;
 const HOUSEKEEPING_MS = 1_000;
+/** Padding that stood ready this long is made anew. */
+const RENEW_PADDING_MS = 20_000;
 
 export class ProxyHub implements Running {
   readonly #options: ProxyHubOptions;
   readonly #feeder: LaneFeeder;
   readonly #lane: Lane;
-  readonly #housekeeping: Timer;
+  readonly #timers: readonly Timer[];
   #live: Live[] = [];
   #current: Live | undefined;
   #turn = 0;
@@ -68,7 +70,11 @@ export class ProxyHub implements Running {
     this.#feeder = new LaneFeeder(this.#lane, { content: () => this.#content(), idle: () => this.#idle() });
     endpoint.addFeeder(() => this.#feed());
     endpoint.onMoved(() => this.#restartAll());
-    this.#housekeeping = every(components.clock, HOUSEKEEPING_MS, () => this.#housekeep());
+    endpoint.onTopology(() => this.#feeder.renewIdle());
+    this.#timers = [
+      every(components.clock, HOUSEKEEPING_MS, () => this.#housekeep()),
+      every(components.clock, RENEW_PADDING_MS, () => this.#feeder.renewIdle()),
+    ];
     this.#housekeep();
   }
 
@@ -106,7 +112,7 @@ export class ProxyHub implements Running {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#housekeeping.cancel();
+    for (const timer of this.#timers) timer.cancel();
     this.#deadline?.timer.cancel();
     this.#refill?.cancel();
     for (const { session } of this.#live) session.abandon('shutdown', this.#nowMs());

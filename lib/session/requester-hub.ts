@@ -5,7 +5,7 @@
  */
 import type { MixEndpoint } from '../client/index.ts';
 import { contentSlots, type Frame, LaneFeeder } from '../client/index.ts';
-import type { Timer } from '../clock.ts';
+import { every, type Timer } from '../clock.ts';
 import type { Components, Running } from '../components.ts';
 import type { Lane } from '../link/index.ts';
 import type { RequesterSession } from './requester-session.ts';
@@ -32,6 +32,8 @@ const DUMMIES_AHEAD_MS = 60;
 const BURST_SLOTS = 16;
 const ANSWER_SLOTS = 16;
 const REFILL_MS = 2;
+/** Dummies that stood ready this long are made anew: less than the margin in the life of their reply blocks. */
+const RENEW_DUMMIES_MS = 20_000;
 /** The highest reply rate a proxy gets; asks for more are cut to it. */
 export const MAX_REPLY_RATE = 2_000;
 
@@ -40,6 +42,7 @@ export class RequesterHub implements Running {
   readonly #table: SessionTable;
   readonly #served = new Set<Served>();
   readonly #answers: LaneFeeder;
+  readonly #renewal: Timer;
   #deadline: { atMs: number; timer: Timer } | undefined;
   #refill: Timer | undefined;
   #feeding = false;
@@ -71,6 +74,8 @@ export class RequesterHub implements Running {
     });
     this.#table.onSession((session) => this.#serve(session));
     endpoint.addFeeder(() => this.#feed());
+    endpoint.onTopology(() => this.#renewDummies());
+    this.#renewal = every(components.clock, RENEW_DUMMIES_MS, () => this.#renewDummies());
   }
 
   /** Takes the plaintext of a packet that ended here. */
@@ -92,6 +97,7 @@ export class RequesterHub implements Running {
     this.#table.closeAll('shutdown', this.#nowMs());
     this.#feed();
     this.#stopped = true;
+    this.#renewal.cancel();
     this.#deadline?.timer.cancel();
     this.#refill?.cancel();
   }
@@ -143,6 +149,10 @@ export class RequesterHub implements Running {
 
   #seal(reply: Reply | undefined): Frame | undefined {
     return reply === undefined ? undefined : this.#options.endpoint.sealReply(reply.surb372, reply.plaintext);
+  }
+
+  #renewDummies(): void {
+    for (const { feeder } of this.#served) feeder.renewIdle();
   }
 
   #feed(): void {

@@ -37,8 +37,8 @@ class TestLane implements Lane {
     const { sentContent, sentIdle, discarded } = this;
     return { set: 1, measured: 1, sentContent, sentIdle, missed: 0, discarded };
   }
-  clearIdle(): void {
-    this.idle.length = 0;
+  dropIdle(count: number): void {
+    this.idle.splice(0, count);
   }
   depart(): Uint8Array | undefined {
     const packet = this.content.shift();
@@ -73,6 +73,28 @@ t.test(
     t.strictSame(waiting, []);
   },
 );
+
+t.test('padding that stands ready is made anew, a few frames at a time', async (t) => {
+  const lane = new TestLane(2, 10);
+  let made = 0;
+  const feeder = new LaneFeeder(lane, { content: () => undefined, idle: () => frame(++made) });
+  while (feeder.feed());
+  t.strictSame(
+    lane.idle.map(([byte]) => byte),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+  );
+  feeder.renewIdle();
+  t.ok(lane.idle.length >= 6, 'most of it stays until there is new padding');
+  lane.idle.shift(); // one leaves meanwhile
+  for (let left = 10; feeder.feed(); left--) {
+    t.ok(lane.idle.length >= 5, 'never all at once');
+    t.ok(left > 0, 'and it ends');
+  }
+  feeder.feed();
+  t.strictSame([lane.idle.length, lane.idle[0]?.[0]], [10, 11], 'all new');
+  feeder.feed();
+  t.equal(lane.idle[0]?.[0], 11, 'and then it stays');
+});
 
 t.test('rings are shallow in time for content and deep for padding', async (t) => {
   t.equal(contentSlots(50), 2);

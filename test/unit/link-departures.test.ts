@@ -189,3 +189,18 @@ t.test('the measured rate', async (t) => {
   seconds(100, 111);
   t.ok(Math.abs(memory.counters().measured - 200) < 20, 'only the last ten seconds count');
 });
+
+t.test('idle frames are forgotten from the oldest on, as far as there are any', async (t) => {
+  const departures = new Departures(seededRng(1), noLateness);
+  const memory = laneMemory(2, 4);
+  departures.add(7, memory, 10, 0);
+  for (const value of [1, 2, 3]) push(memory, 'idle', value);
+  push(memory, 'content', 9);
+  t.equal(departures.dropIdle(7, 2), 2);
+  t.equal(memory.idle.peek()?.[0], 3);
+  t.equal(departures.dropIdle(7, 2), 1);
+  t.equal(departures.dropIdle(7, 2), 0);
+  t.equal(departures.dropIdle(8, 2), 0, 'no such lane');
+  t.equal(memory.content.length(), 1);
+  t.equal(memory.counters().discarded, 0, 'nothing had its time');
+});
