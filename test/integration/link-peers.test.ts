@@ -146,6 +146,40 @@ t.test('a peer that stops reading fills the queue, and is given up when it stays
   t.equal(peers.status()[0]?.lastReason, 'stalled');
 });
 
+t.test('a link that closes sends what is queued, but does not wait for ever', async (t) => {
+  const clock = new VirtualClock();
+  const got: number[] = [];
+  const listener = await testListener({ onLink: collect(got) });
+  const relay = await recordingRelay(listener.port);
+  const [polite, stuck] = [await testPeerLinks({ clock }), await testPeerLinks({ clock, queueFrames: 4 })];
+  t.teardown(() => Promise.all([listener.close(), relay.close()]));
+  polite.setPeers([listener.target()]);
+  await until(() => polite.status()[0]?.state === 'up');
+  for (const i of upTo(500)) polite.send(listener.target().addressKey, packet(i % 256));
+  await polite.stop();
+  await until(() => got.length === 500);
+
+  const target = { ...listener.target(), port: relay.port };
+  stuck.setPeers([target]);
+  await until(() => stuck.status()[0]?.state === 'up');
+  relay.stopReading();
+  let fullPolls = 0; // in a row: full for good, not for the moment
+  await until(() => {
+    for (let i = 0; i < 4; i++) stuck.send(target.addressKey, packet(1));
+    fullPolls = stuck.send(target.addressKey, packet(1)) === 'queue-full' ? fullPolls + 1 : 0;
+    return fullPolls === 20;
+  });
+  let stopped = false;
+  const stopping = stuck.stop().then(() => {
+    stopped = true;
+  });
+  clock.advance(499);
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(stopped, false);
+  clock.advance(1);
+  await stopping;
+});
+
 t.test('the set of peers changes: who stays keeps its link', async (t) => {
   const [a, b, c] = await Promise.all([testListener(), testListener(), testListener()]);
   const peers = await testPeerLinks();
