@@ -36,23 +36,33 @@ export class ReceiveWindow {
   /**
    * Counts bytes that the application is done with. True when the sender should hear of new credit: it has less than
    * half a window left.
-   *
-   * The window doubles when it was too small for the path: when half of it went in less than two rounds (the rule of
-   * Google's QUIC), or when much of it is taken by bytes that wait for a lost one (`waitingBytes`), since then the
-   * sender runs out of credit while it repairs.
+   * If that took less than two rounds, the window was too small for the path, and doubles (the rule of Google's QUIC).
    */
-  consume(bytes: number, waitingBytes: number, roundMs: number, nowMs: number): boolean {
+  consume(bytes: number, roundMs: number, nowMs: number): boolean {
     this.#consumed += bytes;
     if (this.#limit - this.#consumed > this.#windowBytes / 2) return false;
     const fast = nowMs - this.#updateMs < 2 * roundMs;
-    if (fast || waitingBytes > this.#windowBytes / 4) this.widen(2 * this.#windowBytes);
+    if (fast) this.widen(2 * this.#windowBytes);
     this.#updateMs = nowMs;
     this.#limit = Math.max(this.#limit, this.#consumed + this.#windowBytes);
     return true;
   }
 
-  /** Lets the window grow to `windowBytes`, within its bound; takes effect with the next update. */
-  widen(windowBytes: number): void {
+  /** Lets the window grow to `windowBytes`, within its bound. True when that gives new credit at once. */
+  widen(windowBytes: number): boolean {
     this.#windowBytes = Math.max(this.#windowBytes, Math.min(windowBytes, this.maxBytes));
+    const limit = this.#consumed + this.#windowBytes;
+    if (limit <= this.#limit) return false;
+    this.#limit = limit;
+    return true;
+  }
+
+  /**
+   * The sender got as far as `highest` while bytes are missing: when it has nearly used its credit up, it will soon
+   * have nothing to do but to repair, so the window doubles. True when there is new credit.
+   */
+  onReached(highest: number): boolean {
+    if (this.#limit - highest > this.#windowBytes / 4) return false;
+    return this.widen(2 * this.#windowBytes);
   }
 }

@@ -2,10 +2,10 @@
  * Burst mode: how fast the requester sends replies.
  *
  * Mixes lose packets without being congested, so loss as such says nothing: halving on it would collapse (20 % loss
- * per mix is 49 % one way). The pace follows the rate at which replies are delivered, after BBR: a little above it
- * most of the time, well above for one round to look for more, below for one round. What is lost in those slow
- * rounds cannot be our own doing: it is the loss of the paths, and the pace makes up for it. Anything lost beyond
- * that lowers the delivery rate, and so the pace.
+ * per mix is 49 % one way). The pace follows the rate at which replies are delivered, after BBR: as fast most of the
+ * time, faster for one round to look for more, slower for one round. What is lost of the packets that left in slow
+ * rounds cannot be our own doing: it is the loss of the paths, and the pace makes up for it. Whatever is lost beyond
+ * that shows as a lower delivery rate, and so lowers the pace.
  * @module
  */
 
@@ -19,22 +19,32 @@ const START_PATIENCE = 3;
 const MEMORY_ROUNDS = 10;
 const MIN_PER_SECOND = 20;
 const MAX_EXPLAINED_LOSS = 0.75;
-const EXPLAINED_GAIN = 1 / 4;
-/** Times come rounded; a packet must not wait for a billionth of itself. */
-const ROUNDING = 1e-6;
+/** Packets of a slow round after which its loss counts half. */
+const HALF_WEIGHT_PACKETS = 40;
+/** Slow rounds whose packets are not all settled after so many rounds are forgotten. */
+const MAX_OPEN_ROUNDS = 64;
 /** Packets that may leave at once after a pause. */
 const BURST_PACKETS = 16;
+/** Times come rounded; a packet must not wait for a billionth of itself. */
+const ROUNDING = 1e-6;
+
+interface SlowRound {
+  sent: number;
+  acked: number;
+  lost: number;
+}
 
 export class Pacer {
   #perSecond: number;
   #phase = -1;
+  #round = 0;
   #startRounds = 0;
   #startBest = 0;
   #roundStartMs: number;
   #acked = 0;
-  #lost = 0;
   #limited = true;
   #rates: number[] = [];
+  readonly #slowRounds = new Map<number, SlowRound>();
   #explained = 0;
   #credit = BURST_PACKETS;
   #creditMs: number;
@@ -52,42 +62,55 @@ export class Pacer {
     return this.#perSecond;
   }
 
+  /** The share of packets that the paths lose, not we. */
+  get explainedLoss(): number {
+    return this.#explained;
+  }
+
   /** When the next packet may leave; in the past when it may now. */
   nextMs(nowMs: number): number {
     this.#refill(nowMs);
     return this.#credit >= 1 - ROUNDING ? nowMs : nowMs + ((1 - this.#credit) * 1000) / this.#perSecond;
   }
 
-  onSent(nowMs: number): void {
+  /** Counts a packet. Returns the round it belongs to, for `onAcked` or `onLost`. */
+  onSent(nowMs: number): number {
     this.#refill(nowMs);
     this.#credit--;
     // Still credit for the next one after a packet means that the pace was not what held us back.
     if (this.#credit < 1 - ROUNDING) this.#limited = false;
+    const slow = this.#slowRounds.get(this.#round);
+    if (slow !== undefined) slow.sent++;
+    return this.#round;
   }
 
-  onAcked(): void {
+  onAcked(round: number): void {
     this.#acked++;
+    const slow = this.#slowRounds.get(round);
+    if (slow === undefined) return;
+    slow.acked++;
+    this.#settle(round, slow);
   }
 
-  onLost(): void {
-    this.#lost++;
+  onLost(round: number): void {
+    const slow = this.#slowRounds.get(round);
+    if (slow === undefined) return;
+    slow.lost++;
+    this.#settle(round, slow);
   }
 
   /** Ends the round if it is over; `roundMs` is a round trip. */
   advance(roundMs: number, nowMs: number): void {
     const lengthMs = nowMs - this.#roundStartMs;
-    if (lengthMs < roundMs || this.#acked + this.#lost === 0) return;
-    const rate = (this.#acked * 1000) / lengthMs;
-    const lossRatio = this.#lost / (this.#acked + this.#lost);
-    this.#rates.push(rate);
+    if (lengthMs < roundMs || this.#acked === 0) return;
+    this.#rates.push((this.#acked * 1000) / lengthMs);
     if (this.#rates.length > MEMORY_ROUNDS) this.#rates.shift();
-    if (this.#phase < 0) this.#startRound(lossRatio);
-    else this.#cycleRound(lossRatio);
+    this.#nextPhase();
     // Rounds in which there was too little to send must not slow us down.
-    if (!this.#limited || this.#bestPace() > this.#perSecond) this.#perSecond = this.#bestPace();
+    const pace = this.#bestPace();
+    if (!this.#limited || pace > this.#perSecond) this.#perSecond = pace;
     this.#roundStartMs = nowMs;
     this.#acked = 0;
-    this.#lost = 0;
     this.#limited = true;
   }
 
@@ -98,7 +121,19 @@ export class Pacer {
     return Math.max(floor, (gain * best) / (1 - this.#explained));
   }
 
-  #startRound(lossRatio: number): void {
+  #nextPhase(): void {
+    if (this.#phase >= 0) this.#phase = (this.#phase + 1) % CYCLE.length;
+    else if (this.#startIsOver()) this.#phase = SLOW_PHASE;
+    this.#round++;
+    if (this.#phase !== SLOW_PHASE) return;
+    this.#slowRounds.set(this.#round, { sent: 0, acked: 0, lost: 0 });
+    for (const round of this.#slowRounds.keys()) {
+      if (round > this.#round - MAX_OPEN_ROUNDS) break;
+      this.#slowRounds.delete(round);
+    }
+  }
+
+  #startIsOver(): boolean {
     const best = Math.max(...this.#rates);
     if (best > 1.25 * this.#startBest) {
       this.#startBest = best;
@@ -106,16 +141,15 @@ export class Pacer {
     } else if (!this.#limited) {
       this.#startRounds++;
     }
-    if (this.#startRounds < START_PATIENCE) return;
-    this.#explained = Math.min(MAX_EXPLAINED_LOSS, lossRatio);
-    this.#phase = SLOW_PHASE;
+    return this.#startRounds >= START_PATIENCE;
   }
 
-  #cycleRound(lossRatio: number): void {
-    if (this.#phase === SLOW_PHASE) {
-      this.#explained += EXPLAINED_GAIN * (Math.min(MAX_EXPLAINED_LOSS, lossRatio) - this.#explained);
-    }
-    this.#phase = (this.#phase + 1) % CYCLE.length;
+  /** Learns from a slow round once the fate of all its packets is known. */
+  #settle(round: number, slow: SlowRound): void {
+    if (round === this.#round || slow.acked + slow.lost < slow.sent) return;
+    this.#slowRounds.delete(round);
+    const loss = Math.min(MAX_EXPLAINED_LOSS, slow.lost / slow.sent);
+    this.#explained += (slow.sent / (slow.sent + HALF_WEIGHT_PACKETS)) * (loss - this.#explained);
   }
 
   #refill(nowMs: number): void {

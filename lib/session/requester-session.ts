@@ -20,6 +20,7 @@ import type { FrameOwner } from './packet-builder.ts';
 import { beginDownlink, UNNUMBERED, type Uplink } from './payload.ts';
 import { RangeSet } from './ranges.ts';
 import { closeNumber, streamCodeOf, streamKind } from './reasons.ts';
+import type { SentPacket } from './sent-packets.ts';
 import type { Stream } from './stream.ts';
 import { SurbStock } from './surb-stock.ts';
 import type { SurbAccount } from './surb-supply.ts';
@@ -124,8 +125,8 @@ export class RequesterSession implements TransportEnd, FrameOwner {
     this.#transport.writeAck(builder, nowMs);
     this.#transport.writeControl(builder);
     if (withData) this.#transport.writeData(builder);
-    this.#transport.finish(builder, number, nowMs);
-    if (this.downlink === 'burst') this.#pacer.onSent(nowMs);
+    const paceRound = this.downlink === 'burst' ? this.#pacer.onSent(nowMs) : 0;
+    this.#transport.finish(builder, number, nowMs, paceRound);
     return { surb372, plaintext: builder.bytes };
   }
 
@@ -286,7 +287,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
     const kind = streamKind(frame.kind);
     if (kind === undefined) stream.refuse('COMMAND', nowMs);
     else if (this.#transport.streams.size > this.#maxStreams) stream.refuse('LIMIT', nowMs);
-    else stream.attach(this.#options.accept(stream, kind, frame.host, frame.port), nowMs);
+    else stream.attach(this.#options.accept(stream, kind, frame.host, frame.port, this.key), nowMs);
     return true;
   }
 
@@ -315,12 +316,12 @@ export class RequesterSession implements TransportEnd, FrameOwner {
 
   onStreamEnded(): void {}
 
-  onPacketAcked(): void {
-    if (this.downlink === 'burst') this.#pacer.onAcked();
+  onPacketAcked(packet: SentPacket): void {
+    if (this.downlink === 'burst') this.#pacer.onAcked(packet.paceRound);
   }
 
-  onPacketLost(): void {
-    if (this.downlink === 'burst') this.#pacer.onLost();
+  onPacketLost(packet: SentPacket): void {
+    if (this.downlink === 'burst') this.#pacer.onLost(packet.paceRound);
   }
 
   onSurbsSettled(): void {}

@@ -16,8 +16,10 @@ export interface SentPacket {
   /** Sum of the mix delays drawn for it, if known. */
   delayMs: number | undefined;
   fate: PacketFate;
-  /** Its frames were sent once more before its fate was known: giving it up sends nothing. */
-  repeated: boolean;
+  /** Which of its frames were handed back to be sent once more. */
+  sentAgain: 'none' | 'control' | 'all';
+  /** The pacer's round it left in. */
+  readonly paceRound: number;
   /** Blocks in it that still count as under way. */
   surbs: number;
 }

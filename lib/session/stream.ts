@@ -154,8 +154,7 @@ export class Stream implements AcceptedStream, FrameOwner {
     if (this.#consumedBytes === this.#receive.deliveredBytes) this.#piecesOut = 0;
     if (this.#receiveState === 'open') {
       this.#credit(this.#consumedBytes, nowMs);
-      const waitingBytes = this.#mayDeliver() ? this.#receive.highestBytes - this.#receive.deliveredBytes : 0;
-      if (this.#window.consume(counted, waitingBytes, this.#host.roundMs, nowMs)) this.#owe(OWES.MAX);
+      if (this.#window.consume(counted, this.#host.roundMs, nowMs)) this.#owe(OWES.MAX);
       this.#host.windowGrew(this.#window.windowBytes);
       this.#deliver(nowMs);
     } else if (this.#receiveState === 'ended') {
@@ -232,11 +231,21 @@ export class Stream implements AcceptedStream, FrameOwner {
   afterData(nowMs: number): void {
     if (this.#receiveState === 'open') {
       this.#deliver(nowMs);
+      this.#widenForHoles();
     } else if (this.#receiveState === 'discarding') {
       this.#forgiveRest(nowMs);
       if (this.#receive.complete) this.#receiveState = 'ended';
     }
     this.#endIfDone();
+  }
+
+  /** Bytes wait for lost ones, not for the application: the sender needs room to go on meanwhile. */
+  #widenForHoles(): void {
+    const { highestBytes, deliveredBytes, finalSize } = this.#receive;
+    if (this.#receiveState !== 'open' || highestBytes === deliveredBytes || finalSize !== undefined) return;
+    if (!this.#mayDeliver() || !this.#window.onReached(highestBytes)) return;
+    this.#owe(OWES.MAX);
+    this.#host.windowGrew(this.#window.windowBytes);
   }
 
   /** Takes a RESET frame. Returns by how much the session's count of received bytes grows, or a fault. */

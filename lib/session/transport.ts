@@ -74,6 +74,9 @@ export class Transport implements StreamHost, FrameOwner {
   #sampleSentFromMs = Number.NEGATIVE_INFINITY;
   #oldSampleTaken = true;
   #probeCount = 0;
+  /** Packets below these have been considered for early repetition. */
+  #repeatedBelow = 1;
+  #controlRepeatedBelow = 1;
   #pingWanted = false;
   #maxDataOwed = false;
   #peerSessionLimit = INITIAL_SESSION_WINDOW_BYTES;
@@ -181,6 +184,7 @@ export class Transport implements StreamHost, FrameOwner {
    */
   detectLosses(nowMs: number): void {
     this.#settleOverdueSurbs(nowMs);
+    this.#repeatControl(nowMs);
     let packet = this.#sent.oldestFlying();
     const least = this.clock.leastThresholdMs;
     while (packet !== undefined && packet.sentMs + least <= nowMs && packet.sentMs < this.#largestAckedSentMs) {
@@ -216,24 +220,50 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   /**
-   * A slot is free that leaves anyway: sends the frames of the oldest packet that is later than most are once more,
-   * without giving it up. On a path that loses packets this saves most of the wait for the threshold. True if there
-   * is something to send now.
+   * A slot is free that leaves anyway: sends the frames of a packet that is later than most are once more, without
+   * giving it up. On a path that loses packets this saves most of the wait for the threshold. True if there is
+   * something to send now.
    */
   repeatEarly(nowMs: number): boolean {
-    if (this.#lossRatio < WORTH_REPEATING_LOSS || this.#probeCount > 0) return false;
+    if (!this.#pathIsLossy) return false;
     const beforeMs = nowMs - this.clock.usualMs;
-    let packet = this.#sent.oldestFlying();
-    while (packet !== undefined && packet.sentMs <= beforeMs) {
-      if (!packet.repeated && packet.frames.some(isRepairable)) {
-        packet.repeated = true;
-        this.#counts.repeats++;
-        for (const frame of packet.frames) frame.owner.frameLost(frame, nowMs);
-        if (this.canSendData || this.owesControl(nowMs)) return true;
-      }
-      packet = this.#sent.oldestFlying(packet.number + 1);
+    for (;;) {
+      const packet = this.#sent.oldestFlying(this.#repeatedBelow);
+      if (packet === undefined || packet.sentMs > beforeMs) return false;
+      this.#repeatedBelow = packet.number + 1;
+      if (!packet.frames.some(isRepairable)) continue;
+      this.#counts.repeats++;
+      this.#sendAgain(packet, 'all', nowMs);
+      if (this.canSendData || this.owesControl(nowMs)) return true;
     }
-    return false;
+  }
+
+  /** The same for control frames, slot or not: they are small, and windows and openings hold everything else up. */
+  #repeatControl(nowMs: number): void {
+    if (!this.#pathIsLossy) return;
+    const beforeMs = nowMs - this.clock.usualMs;
+    for (;;) {
+      const packet = this.#sent.oldestFlying(this.#controlRepeatedBelow);
+      if (packet === undefined || packet.sentMs > beforeMs) return;
+      this.#controlRepeatedBelow = packet.number + 1;
+      this.#sendAgain(packet, 'control', nowMs);
+    }
+  }
+
+  /** Where packets get lost, and not only delayed; not while nothing comes through at all. */
+  get #pathIsLossy(): boolean {
+    return this.#lossRatio >= WORTH_REPEATING_LOSS && this.#probeCount === 0;
+  }
+
+  /** Hands the frames of a packet back to their owners, as far as that has not been done yet. */
+  #sendAgain(packet: SentPacket, what: 'control' | 'all', nowMs: number): void {
+    const before = packet.sentAgain;
+    if (before === 'all' || before === what) return;
+    packet.sentAgain = what;
+    for (const frame of packet.frames) {
+      const isData = frame.type === FRAME.DATA;
+      if (isData ? what === 'all' : before === 'none') frame.owner.frameLost(frame, nowMs);
+    }
   }
 
   #giveUp(packet: SentPacket, nowMs: number, byEvidence: boolean): void {
@@ -244,11 +274,10 @@ export class Transport implements StreamHost, FrameOwner {
       this.#lossRatio += LOSS_RATIO_GAIN * (1 - this.#lossRatio);
       this.#end.onPacketLost(packet);
     }
-    if (packet.repeated) return;
-    for (const frame of packet.frames) {
-      if (frame.type === FRAME.DATA) this.#counts.bytesRetransmitted += frame.length;
-      frame.owner.frameLost(frame, nowMs);
+    if (packet.sentAgain !== 'all') {
+      for (const frame of packet.frames) if (frame.type === FRAME.DATA) this.#counts.bytesRetransmitted += frame.length;
     }
+    this.#sendAgain(packet, 'all', nowMs);
   }
 
   // ---- receiving
@@ -377,6 +406,8 @@ export class Transport implements StreamHost, FrameOwner {
     const old = packet.sentMs < this.#sampleSentFromMs;
     if (old && this.#oldSampleTaken) return;
     this.#oldSampleTaken ||= old;
+    if (packet.fate === 'lost') this.clock.onHasty();
+    else this.clock.onTimely();
     this.clock.sample(nowMs - packet.sentMs);
   }
 
@@ -455,21 +486,14 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   /** Ends the making of a packet: it counts as sent now. */
-  finish(builder: PacketBuilder, number: number, nowMs: number): void {
+  finish(builder: PacketBuilder, number: number, nowMs: number, paceRound = 0): void {
     if (this.#pingWanted && (builder.eliciting || builder.ping(this))) this.#pingWanted = false;
     this.#counts.packetsSent++;
     const { frames, surbs, eliciting } = builder;
     if (eliciting) this.#counts.elicitingSent++;
     // A packet that asks for no acknowledgement is settled from the start; its number may be acknowledged all the same.
-    this.#sent.add({
-      number,
-      sentMs: nowMs,
-      frames,
-      surbs,
-      delayMs: undefined,
-      repeated: false,
-      fate: eliciting ? 'flying' : 'acked',
-    });
+    const fate = eliciting ? 'flying' : 'acked';
+    this.#sent.add({ number, sentMs: nowMs, frames, surbs, delayMs: undefined, sentAgain: 'none', fate, paceRound });
     this.#flushDrains();
   }
 
@@ -532,7 +556,7 @@ export class Transport implements StreamHost, FrameOwner {
 
   creditSession(bytes: number, nowMs: number): void {
     this.#counts.bytesDelivered += bytes;
-    if (this.#window.consume(bytes, 0, this.roundMs, nowMs)) this.#maxDataOwed = true;
+    if (this.#window.consume(bytes, this.roundMs, nowMs)) this.#maxDataOwed = true;
   }
 
   deferDrain(stream: Stream): void {
@@ -541,7 +565,8 @@ export class Transport implements StreamHost, FrameOwner {
 
   windowGrew(windowBytes: number): void {
     // Room for two streams at full speed, so that one that is not read does not stop the other.
-    if (2 * windowBytes > this.#window.windowBytes) this.#window.widen(2 * windowBytes);
+    if (2 * windowBytes <= this.#window.windowBytes) return;
+    if (this.#window.widen(2 * windowBytes)) this.#maxDataOwed = true;
   }
 
   ended(stream: Stream): void {

@@ -121,7 +121,7 @@ function check(sim: SessionSim, { plan, end }: Client, other: StreamEnd | undefi
 
 /** After everything: no stream, no queued byte is left on either side, and the accounts balance. */
 function settle(sim: SessionSim): void {
-  sim.run(60_000, () => sim.proxy.stats().streamsOpen === 0 && sim.served?.stats().streamsOpen === 0);
+  sim.run(100_000, () => sim.proxy.stats().streamsOpen === 0 && sim.served?.stats().streamsOpen === 0);
   sim.run(3_000);
   const proxy = sim.proxy.stats();
   const requester = sim.served?.stats();

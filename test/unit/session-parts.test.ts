@@ -1,0 +1,270 @@
+/** The smaller machines of the transport, one by one. */
+import t from 'tap';
+import { exponential } from '../../lib/rng.ts';
+import { AckTracker } from '../../lib/session/acks.ts';
+import { ReceiveWindow } from '../../lib/session/flow.ts';
+import { erlangQuantile, LossClock } from '../../lib/session/loss-clock.ts';
+import { Pacer } from '../../lib/session/pacer.ts';
+import { PacketBuilder } from '../../lib/session/packet-builder.ts';
+import { errorCode, errorNumber } from '../../lib/session/reasons.ts';
+import { SurbStock } from '../../lib/session/surb-stock.ts';
+import { SurbSupply } from '../../lib/session/surb-supply.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+
+t.test('quantiles of the delay law', async (t) => {
+  t.ok(Math.abs(erlangQuantile(1, 0.999) - Math.log(1000)) < 1e-6, 'one exponential');
+  // chi-squared with 12 degrees of freedom, halved: 32.909 / 2
+  t.ok(Math.abs(erlangQuantile(6, 0.999) - 16.4547) < 1e-3, 'six');
+  t.equal(erlangQuantile(0, 0.999), 0);
+});
+
+t.test('the loss threshold gives up few packets that still come', async (t) => {
+  for (const meanDelayMs of [5, 15, 100]) {
+    const rng = seededRng(meanDelayMs);
+    const clock = new LossClock({ delay: { meanDelayMs, mixHops: 3 }, slotGapMs: 20, ackDelayMs: 50 });
+    let late = 0;
+    for (let i = 0; i < 20_000; i++) {
+      let rttMs = 40 + exponential(rng, 20) + exponential(rng, 10) + 50 * rng.uniform();
+      for (let hop = 0; hop < 6; hop++) rttMs += exponential(rng, meanDelayMs);
+      if (i > 100 && rttMs > clock.thresholdMs) late++;
+      clock.sample(rttMs);
+    }
+    t.ok(late < 20, `${late} of 20000 at ${meanDelayMs} ms`);
+    t.ok(clock.thresholdMs < 6 * meanDelayMs * 6 + 500, `threshold ${clock.thresholdMs}`);
+  }
+});
+
+t.test('knowing its delays makes a packet lost sooner or later', async (t) => {
+  const clock = new LossClock({ delay: { meanDelayMs: 15, mixHops: 3 }, slotGapMs: 20, ackDelayMs: 50 });
+  for (let i = 0; i < 100; i++) clock.sample(150);
+  t.ok(clock.thresholdKnowingMs(20) < clock.thresholdMs);
+  t.ok(clock.thresholdKnowingMs(200) > clock.thresholdMs);
+  t.ok(clock.leastThresholdMs <= clock.thresholdKnowingMs(0));
+});
+
+t.test('when an ACK is due', async (t) => {
+  const acks = new AckTracker(50);
+  t.equal(acks.dueMs, Number.POSITIVE_INFINITY);
+  acks.onReceived(5, false, false, 500, 0);
+  t.equal(acks.dueMs, Number.POSITIVE_INFINITY, 'not for a packet that asks for none');
+  acks.onReceived(6, true, false, 500, 100);
+  acks.onReceived(7, true, false, 500, 120);
+  t.equal(acks.dueMs, 150, 'fifty milliseconds after the first');
+  for (let n = 8; n < 16; n++) acks.onReceived(n, true, false, 500, 121);
+  t.equal(acks.dueMs, Number.NEGATIVE_INFINITY, 'at once after ten');
+  acks.writeTo(new PacketBuilder(new Uint8Array(200), 0), 100, 122);
+  t.equal(acks.dueMs, Number.POSITIVE_INFINITY);
+  acks.onReceived(16, true, true, 500, 130);
+  t.equal(acks.dueMs, Number.NEGATIVE_INFINITY, 'at once on FIN');
+  acks.writeTo(new PacketBuilder(new Uint8Array(200), 0), 100, 131);
+  acks.onReceived(30, true, false, 500, 700);
+  acks.onReceived(31, true, false, 500, 1300);
+  acks.writeTo(new PacketBuilder(new Uint8Array(200), 0), 100, 1301);
+  acks.onReceived(17, true, false, 500, 1900);
+  t.equal(acks.dueMs, Number.NEGATIVE_INFINITY, 'at once for one that was surely given up');
+});
+
+t.test('duplicates, also of numbers that were forgotten', async (t) => {
+  const acks = new AckTracker(50);
+  for (let n = 0; n < 5000; n += 2) acks.onReceived(n, true, false, 500, n);
+  t.equal(acks.isDuplicate(4998), true);
+  t.equal(acks.isDuplicate(4999), false);
+  t.equal(acks.isDuplicate(1), true, 'too old to tell');
+});
+
+t.test('a dummy may repeat an ACK but settles nothing', async (t) => {
+  const acks = new AckTracker(50);
+  acks.onReceived(1, true, false, 500, 0);
+  const builder = new PacketBuilder(new Uint8Array(200), 0);
+  t.equal(acks.repeatTo(builder, 100), true);
+  t.equal(acks.dueMs, 50);
+});
+
+function blocks(count: number): Uint8Array[] {
+  return Array.from({ length: count }, () => new Uint8Array(372));
+}
+
+t.test('the stock keeps its account', async (t) => {
+  const stock = new SurbStock(20);
+  const balance = () => {
+    const { received, used, expired, evicted, held } = stock.stats();
+    t.equal(received, used + expired + evicted + held);
+  };
+  const first = blocks(5);
+  stock.add(0, 1000, first, 0);
+  t.equal(stock.take(0), first[0], 'oldest first');
+  balance();
+  stock.add(0, 1000, blocks(5), 500);
+  t.equal(stock.held(999), 9);
+  t.equal(stock.held(1000), 5, 'the first batch expired');
+  t.equal(stock.stats().expired, 4);
+  balance();
+  for (let i = 0; i < 5; i++) stock.add(0, 10_000, blocks(5), 600);
+  t.equal(stock.stats().held, 20, 'bounded');
+  t.equal(stock.stats().evicted, 10);
+  balance();
+  stock.add(2, 10_000, blocks(3), 700);
+  t.equal(stock.held(700), 3, 'a newer generation makes the older worthless');
+  stock.add(1, 10_000, blocks(3), 700);
+  t.equal(stock.held(700), 3, 'an older one comes too late');
+  balance();
+  for (let i = 0; i < 3; i++) t.ok(stock.take(700));
+  t.equal(stock.take(700), undefined);
+  balance();
+});
+
+function supplyOf(downlink: 'steady' | 'burst'): SurbSupply {
+  const supply = new SurbSupply(
+    {
+      downlink,
+      payloadBytes: 2048,
+      blocksPerPacket: 5,
+      mainRatePerSecond: 50,
+      replyRatePerSecond: 100,
+      surbLifeMs: 60_000,
+    },
+    0,
+  );
+  supply.aim(600, 0);
+  return supply;
+}
+
+const view = { arriveShare: 1, roundMs: 600, streamsOpen: true, uploading: false };
+
+t.test('supply fills up to its target and stops', async (t) => {
+  const supply = supplyOf('steady');
+  let packets = 0;
+  while (supply.wanted(view, 0).worthPacket) {
+    supply.onCreated(5, 0);
+    packets++;
+  }
+  t.equal(packets, Math.ceil((supply.target - 10) / 5), 'to the target, short of what is worth a packet');
+  t.ok(supply.target >= 160, 'rate times round trip and margin');
+});
+
+t.test('supply steers by absolute figures, whatever order they come in', async (t) => {
+  const supply = supplyOf('steady');
+  supply.onCreated(400, 0);
+  supply.onSettled(400);
+  const account = { expired: 0, evicted: 0, demandBytes: 0 };
+  supply.onAccount({ ...account, received: 350, used: 200 }, 10);
+  supply.onAccount({ ...account, received: 300, used: 100 }, 20);
+  t.equal(supply.position(1, 600, true, 20), 150);
+  t.equal(supply.lies({ ...account, received: 401, used: 0 }), true);
+  t.equal(supply.lies({ ...account, received: 10, used: 11 }), true);
+});
+
+t.test('supply does not trust silence, and does not flood', async (t) => {
+  const supply = supplyOf('steady');
+  supply.onCreated(170, 0);
+  supply.onSettled(170);
+  supply.onAccount({ received: 170, used: 0, expired: 0, evicted: 0, demandBytes: 0 }, 100);
+  t.equal(supply.wanted(view, 100).worthPacket, false, 'full');
+  let made = 0;
+  for (let nowMs = 100; nowMs < 30_100; nowMs += 20) {
+    const wanted = supply.wanted(view, nowMs);
+    if (!wanted.worthPacket) continue;
+    supply.onCreated(5, nowMs);
+    supply.onSettled(5); // never acknowledged
+    made += 5;
+  }
+  t.ok(made > 2500, `${made} in 30 s: the requester keeps its voice`);
+  t.ok(made < 3400, `${made} in 30 s: at most the reply rate and one target`);
+});
+
+t.test('blocks that must have expired do not count', async (t) => {
+  const supply = supplyOf('burst');
+  supply.onCreated(64, 0);
+  supply.onSettled(64);
+  supply.onAccount({ received: 64, used: 0, expired: 0, evicted: 0, demandBytes: 0 }, 100);
+  t.equal(supply.wanted({ ...view, streamsOpen: false }, 10_000).worthPacket, false);
+  t.equal(supply.position(1, 600, false, 58_000), 0);
+  t.equal(supply.wanted({ ...view, streamsOpen: false }, 58_000).worthPacket, true);
+});
+
+t.test('burst: demand raises the target', async (t) => {
+  const supply = supplyOf('burst');
+  t.equal(supply.target, 64);
+  supply.onCreated(64, 0);
+  supply.onAccount({ received: 64, used: 20, expired: 0, evicted: 0, demandBytes: 5000 }, 100);
+  supply.aim(600, 100);
+  t.ok(supply.target > 300);
+  supply.aim(600, 10_000);
+  t.equal(supply.target, 64);
+});
+
+t.test('a window grows while it is what holds the sender back', async (t) => {
+  const window = new ReceiveWindow(1000, 8000, 0);
+  t.equal(window.consume(400, 100, 10), false, 'less than half gone');
+  t.equal(window.consume(200, 100, 20), true);
+  t.equal(window.windowBytes, 2000, 'fast: doubled');
+  t.equal(window.limit, 2600);
+  t.equal(window.consume(1500, 100, 10_000), true);
+  t.equal(window.windowBytes, 2000, 'slow: not');
+  t.equal(window.limit, 4100);
+  for (let i = 0; i < 10; i++) window.consume(4000, 100, 20_000 + i);
+  t.equal(window.windowBytes, 8000, 'bounded');
+});
+
+t.test('a window grows when holes keep the sender from going on', async (t) => {
+  const window = new ReceiveWindow(1000, 8000, 0);
+  t.equal(window.onReached(700), false, 'still credit');
+  t.equal(window.onReached(800), true);
+  t.equal(window.limit, 2000);
+  t.equal(window.onReached(1900), true);
+  t.equal(window.onReached(3900), true);
+  t.equal(window.onReached(7900), false, 'bounded');
+  t.equal(window.limit, 8000);
+});
+
+t.test('a wider window gives credit at once', async (t) => {
+  const window = new ReceiveWindow(1000, 1_000_000, 0);
+  t.equal(window.widen(100_000), true);
+  t.equal(window.limit, 100_000);
+  t.equal(window.widen(50_000), false);
+});
+
+/** Runs a pacer over a path with capacity and loss; returns packets delivered per second in the second half. */
+function deliver(capacityPerSecond: number, loss: number): { sent: number; delivered: number } {
+  const rng = seededRng(3);
+  const pacer = new Pacer(100, 0);
+  const total = { sent: 0, delivered: 0 };
+  const news: { atMs: number; acked: boolean; round: number }[] = [];
+  let busyUntilMs = 0;
+  for (let nowMs = 0; nowMs < 40_000; nowMs += 1) {
+    while ((news[0]?.atMs ?? Number.POSITIVE_INFINITY) <= nowMs) {
+      const first = news.shift();
+      if (first?.acked === true) {
+        pacer.onAcked(first.round);
+        if (nowMs > 20_000) total.delivered++;
+      } else if (first !== undefined) {
+        pacer.onLost(first.round);
+      }
+    }
+    pacer.advance(200, nowMs);
+    while (pacer.nextMs(nowMs) <= nowMs) {
+      const round = pacer.onSent(nowMs);
+      if (nowMs > 20_000) total.sent++;
+      // A queue of 100 ms in front of the bottleneck.
+      const queued = busyUntilMs - nowMs > 100;
+      if (!queued) busyUntilMs = Math.max(busyUntilMs, nowMs) + 1000 / capacityPerSecond;
+      news.push({ atMs: nowMs + 200, acked: !queued && rng.uniform() >= loss, round });
+    }
+  }
+  return { sent: total.sent / 20, delivered: total.delivered / 20 };
+}
+
+t.test('the pace follows delivery, not loss', async (t) => {
+  for (const loss of [0, 0.14, 0.49]) {
+    const { sent, delivered } = deliver(400, loss);
+    t.ok(delivered > 0.8 * 400 * (1 - loss), `${delivered} per second delivered at loss ${loss}`);
+    t.ok(sent < 1.4 * 400, `${sent} per second sent into 400 at loss ${loss}`);
+  }
+});
+
+t.test('reasons travel as numbers', async (t) => {
+  for (const code of ['POLICY', 'REFUSED', 'NOT_FOUND', 'TIMEOUT', 'RESET', 'LIMIT', 'HOST_UNREACHABLE'] as const) {
+    t.equal(errorCode(errorNumber(code)), code);
+  }
+  t.equal(errorCode(999), 'INTERNAL', 'unknown ones have a general meaning');
+});
