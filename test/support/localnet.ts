@@ -8,13 +8,20 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Test } from 'tap';
 import type { ReadyFile, ReadyNode } from '../../cli/localnet/ready.ts';
 import type { Status } from '../../proxy/index.ts';
 
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const READY_TIMEOUT_MS = 90_000;
 const FLAGS = ['--socks-port', '0', '--status-port', '0', '--allow-private'];
+
+/** What a network lives in: a test of tap, or a benchmark. */
+export interface Scope {
+  /** Called at the end, the last first. */
+  teardown(undo: () => unknown): unknown;
+  /** A folder that goes away at the end. */
+  testdir(): string;
+}
 
 /** What a process wrote and how it ended. */
 export interface Finished {
@@ -73,7 +80,7 @@ export class TestNetwork {
   ) {}
 
   /** Starts `mixsocks localnet` with free ports and `flags`; stops it when `t` ends. */
-  static async start(t: Test, flags: readonly string[] = []): Promise<TestNetwork> {
+  static async start(t: Scope, flags: readonly string[] = []): Promise<TestNetwork> {
     const readyFile = join(t.testdir(), 'ready.json');
     const args = [MAIN, 'localnet', ...FLAGS, '--ready-file', readyFile, ...flags];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Test } from 'tap';
+import type { Scope } from './localnet.ts';
 
 const CHUNK_BYTES = 65_536;
 
@@ -43,7 +43,7 @@ export interface TestWeb {
  * `GET /` says hello, `GET /bytes/N?SEED` sends N bytes of the pattern, `POST /sha256` answers with the hash of what it
  * got. Ends with `t`.
  */
-export async function startWeb(t: Test): Promise<TestWeb> {
+export async function startWeb(t: Pick<Scope, 'teardown'>): Promise<TestWeb> {
   let requests = 0;
   const server = createServer((request, response) => {
     requests += 1;
