@@ -17,19 +17,22 @@ import { stopRequested } from './stop-signal.ts';
 /** From the request to stop until the process ends whatever is still open. */
 const STOP_TIMEOUT_MS = 4000;
 
+const ALIVE_PERIOD_MS = 60_000;
+
 /** What a child tells the `localnet` that started it, once it listens. */
 export const RUNNING_MESSAGE = 'running';
 
 /** Runs `role` until it is told to stop; resolves with the exit code. */
 export async function runRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<number> {
   const stop = stopRequested().then(() => undefined);
+  const alive = setInterval(() => {}, ALIVE_PERIOD_MS); // a role may wait on nothing but timers that do not count
   const { schema, start } = await role.load();
   const config = loadRoleConfig(role.name, schema, flags, env);
   const { logLevel, crypto, name } = config as unknown as CommonConfig;
   const log = createLog(logLevel, name);
   const defect = firstDefect(log);
   const running = await Promise.race([start(config, buildComponents(crypto, log)), stop, defect]);
-  if (running === undefined) return 0;
+  if (running === undefined) return 0; // told to stop before it ran
   process.stdout.write(`listening ${running.listening}\n`);
   process.send?.(RUNNING_MESSAGE, undefined, undefined, () => {
     // A parent that is gone shows by the closed channel.
@@ -41,6 +44,7 @@ export async function runRole(role: Role, flags: Readonly<Record<string, unknown
     return reportError(error, `mixsocks ${role.name}`);
   } finally {
     await stopInTime(running);
+    clearInterval(alive);
   }
 }
 

@@ -2,7 +2,7 @@
  * A local network for system tests: real processes from `dist/`, stopped and checked for orphans at teardown.
  * @module
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,9 +32,13 @@ export interface Finished {
 }
 
 /** Runs `mixsocks ARGS` to its end. */
-export async function mixsocks(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+export function mixsocks(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+  return finished(spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, stdio: 'pipe' }));
+}
+
+/** Waits for the end of `child` and collects what it writes. */
+export async function finished(child: ChildProcessWithoutNullStreams): Promise<Finished> {
   const startMs = performance.now();
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, stdio: 'pipe' });
   child.stdin.end();
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   const [code] = (await once(child, 'close')) as [number | null];

@@ -1,9 +1,20 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { mixsocks } from '../support/localnet.ts';
+import { type Finished, finished, mixsocks } from '../support/localnet.ts';
+
+const DEFECTIVE = fileURLToPath(new URL('../support/defective-role.ts', import.meta.url));
+
+/** Runs the misbehaving role; `stopWith` is sent once it listens. */
+async function defective(how: string, stopWith?: NodeJS.Signals): Promise<Finished> {
+  const child = spawn(process.execPath, ['--import', 'tsx', DEFECTIVE, how], { stdio: 'pipe' });
+  if (stopWith !== undefined) child.stdout.once('data', () => child.kill(stopWith));
+  return finished(child);
+}
 
 /** Runs the command and checks the code and the one line on standard error. */
 async function fails(t: Test, args: readonly string[], code: number, line: RegExp, env: NodeJS.ProcessEnv = {}) {
@@ -119,4 +130,26 @@ t.test('status of no proxy, of another server, and of nothing sensible', async (
   await new Promise((resolve) => server.close(resolve));
   await fails(t, ['status', '--url', `http://127.0.0.1:${port}`], 1, /no proxy at .*ECONNREFUSED/);
   await fails(t, ['status', '--url', 'http://['], 2, /is not a URL/);
+});
+
+t.test('a defect ends a role with one line and code 70; it stops in order and in time', async (t) => {
+  for (const [how, line] of [
+    ['start', 'broken at once'],
+    ['throw', 'broken in a timer'],
+    ['reject', 'broken promise'],
+  ] as const) {
+    const { code, stderr } = await defective(how);
+    t.equal(code, 70, how);
+    t.equal(stderr, `mixsocks mixnode: ${line} (this is a defect of mixsocks; please report it)\n`);
+  }
+  t.match(await defective('well', 'SIGTERM'), { code: 0, stderr: '', stdout: 'listening nowhere\n' });
+  t.match(await defective('well', 'SIGINT'), { code: 0, stderr: '' });
+  const hanging = await defective('hang', 'SIGTERM');
+  t.equal(hanging.code, 0, 'a role that does not stop is cut off');
+  t.ok(hanging.ms > 3500, 'but not before it had its time');
+});
+
+t.test('forced reference crypto is told loudly', async (t) => {
+  const { stderr } = await defective('noble', 'SIGTERM');
+  t.match(stderr, /"level":"warn".*"x25519":"noble".*REFERENCE CRYPTO/);
 });
