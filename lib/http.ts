@@ -26,6 +26,7 @@ export interface LocalHttpOptions {
   readonly listen: string;
   readonly routes: Routes;
   readonly log: Log;
+  readonly limits?: Partial<LocalHttpLimits>;
 }
 
 export interface LocalHttp {
@@ -36,30 +37,45 @@ export interface LocalHttp {
 }
 
 /** Requests carry no body and few headers, and a reader of metrics needs one connection. */
-export const LOCAL_HTTP_LIMITS = {
+export const LOCAL_HTTP_LIMITS: LocalHttpLimits = {
   headerBytes: 8192,
   headers: 50,
   connections: 32,
   headersTimeoutMs: 5000,
   requestTimeoutMs: 10_000,
   idleTimeoutMs: 5000,
-} as const;
+  checkPeriodMs: 1000,
+};
+
+export interface LocalHttpLimits {
+  readonly headerBytes: number;
+  /** Lines of a header; further ones are ignored. */
+  readonly headers: number;
+  readonly connections: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  /** Between two requests on a connection. */
+  readonly idleTimeoutMs: number;
+  /** How often connections are held against the two times. */
+  readonly checkPeriodMs: number;
+}
 
 /** Starts the server; rejects with LISTEN when the address cannot be had. */
 export async function serveLocalHttp(options: LocalHttpOptions): Promise<LocalHttp> {
   const { host, port } = parseListen(options.listen);
+  const limits = { ...LOCAL_HTTP_LIMITS, ...options.limits };
   const server = createServer(
     {
-      maxHeaderSize: LOCAL_HTTP_LIMITS.headerBytes,
-      headersTimeout: LOCAL_HTTP_LIMITS.headersTimeoutMs,
-      requestTimeout: LOCAL_HTTP_LIMITS.requestTimeoutMs,
-      keepAliveTimeout: LOCAL_HTTP_LIMITS.idleTimeoutMs,
-      connectionsCheckingInterval: 1000,
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.idleTimeoutMs,
+      connectionsCheckingInterval: limits.checkPeriodMs,
     },
     (request, response) => void handle(request, response, options),
   );
-  server.maxHeadersCount = LOCAL_HTTP_LIMITS.headers;
-  server.maxConnections = LOCAL_HTTP_LIMITS.connections;
+  server.maxHeadersCount = limits.headers;
+  server.maxConnections = limits.connections;
   await listening(server, host, port);
   const address = server.address();
   const bound = address !== null && typeof address === 'object' ? address.port : port;

@@ -74,6 +74,15 @@ t.test('headers beyond the bound are refused', async (t) => {
   t.match(await raw(port, big), /^HTTP\/1.1 431 /);
 });
 
+t.test('who takes too long is cut off', async (t) => {
+  const limits = { headersTimeoutMs: 60, requestTimeoutMs: 120, idleTimeoutMs: 60, checkPeriodMs: 20 };
+  const server = await serveLocalHttp({ listen: '127.0.0.1:0', routes, log: silentLog, limits });
+  t.teardown(() => server.close());
+  t.match(await raw(server.port, 'GET /metrics HTTP/1.1\r\nHost: loc'), /^HTTP\/1.1 408 /, 'an unfinished header');
+  const kept = await raw(server.port, 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  t.match(kept, /^HTTP\/1.1 200 [\s\S]*mixsocks_up 1\n$/, 'a connection kept without another request');
+});
+
 t.test('connections beyond the bound are closed', async (t) => {
   const { port } = await start(t);
   const sockets = Array.from({ length: LOCAL_HTTP_LIMITS.connections }, () => connect(port, '127.0.0.1'));
