@@ -1,7 +1,8 @@
 /**
- * Runs the tests and ends with one line for people and programs: `N passed, N failed` (and `, N skipped`), which counts
- * assertions. Unit, property and integration tests run two files at a time; system tests, each a network of a dozen
- * processes, one at a time. `node test/run.mjs PATH...` runs only those files.
+ * `npm test`: checks format, lint and types, builds, runs all tests, and ends with one line for people and programs:
+ * `N passed, N failed` (and `, N skipped`). It counts assertions; a step that fails as a whole counts as one. Unit,
+ * property and integration tests run two files at a time; system tests, each a network of a dozen processes, one at a
+ * time. `npm test -- PATH...` runs only those files, on the build that is there.
  * @module
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -88,10 +89,19 @@ function runTap(files, jobs) {
   });
 }
 
+/** Runs an npm script; false when it fails. */
+function script(name) {
+  process.stdout.write(`npm run ${name}\n`);
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  return spawnSync(npm, ['run', '--silent', name], { cwd: root, stdio: 'inherit' }).status === 0;
+}
+
 const wanted = process.argv.slice(2);
-const pick = (kinds) => kinds.flatMap(testFiles).filter((file) => wanted.length === 0 || wanted.includes(file));
+const all = wanted.length === 0;
+const pick = (kinds) => kinds.flatMap(testFiles).filter((file) => all || wanted.includes(file));
 const total = { pass: 0, fail: 0, skip: 0 };
-if (buildTapIfNew()) {
+if (all && !script('check')) total.fail += 1;
+if ((!all || script('build')) && buildTapIfNew()) {
   for (const [kinds, jobs] of [
     [['unit', 'property', 'integration'], 2],
     [['system'], 1],
@@ -99,6 +109,8 @@ if (buildTapIfNew()) {
     const counts = await runTap(pick(kinds), jobs);
     for (const kind of Object.keys(total)) total[kind] += counts[kind];
   }
+} else {
+  total.fail += 1;
 }
 const skipped = total.skip > 0 ? `, ${total.skip} skipped` : '';
 process.stdout.write(`\n${total.pass} passed, ${total.fail} failed${skipped}\n`);
