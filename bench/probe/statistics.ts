@@ -1,0 +1,49 @@
+/**
+ * The tests the probe applies to times between frames.
+ * @module
+ */
+
+/** Distance of a sample to the exponential law with `mean` (Kolmogorov-Smirnov). */
+export function distanceToExponential(sample: readonly number[], mean: number): number {
+  const sorted = [...sample].sort((a, b) => a - b);
+  let distance = 0;
+  sorted.forEach((value, i) => {
+    const expected = 1 - Math.exp(-value / mean);
+    distance = Math.max(distance, expected - i / sorted.length, (i + 1) / sorted.length - expected);
+  });
+  return distance;
+}
+
+/** Two-sample Kolmogorov-Smirnov: the distance and the probability of one at least as large by chance. */
+export function compareSamples(a: readonly number[], b: readonly number[]): { distance: number; p: number } {
+  const left = [...a].sort((x, y) => x - y);
+  const right = [...b].sort((x, y) => x - y);
+  let [i, j, distance] = [0, 0, 0];
+  while (i < left.length && j < right.length) {
+    const value = Math.min(left[i] as number, right[j] as number);
+    while (i < left.length && (left[i] as number) <= value) i += 1;
+    while (j < right.length && (right[j] as number) <= value) j += 1;
+    distance = Math.max(distance, Math.abs(i / left.length - j / right.length));
+  }
+  const effective = Math.sqrt((left.length * right.length) / (left.length + right.length));
+  return { distance, p: kolmogorov((effective + 0.12 + 0.11 / effective) * distance) };
+}
+
+/** Upper tail of the Kolmogorov distribution (Stephens' correction is in the argument). */
+function kolmogorov(lambda: number): number {
+  if (lambda < 0.2) return 1;
+  let sum = 0;
+  for (let k = 1; k <= 100; k++) sum += 2 * (-1) ** (k - 1) * Math.exp(-2 * k * k * lambda * lambda);
+  return Math.min(1, Math.max(0, sum));
+}
+
+/** Correlation of each value with the one before it. */
+export function lag1Correlation(sample: readonly number[]): number {
+  const mean = sample.reduce((sum, value) => sum + value, 0) / sample.length;
+  let [covariance, variance] = [0, 0];
+  sample.forEach((value, i) => {
+    variance += (value - mean) ** 2;
+    if (i > 0) covariance += (value - mean) * ((sample[i - 1] as number) - mean);
+  });
+  return covariance / variance;
+}
