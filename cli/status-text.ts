@@ -20,7 +20,17 @@ function head(status: Status): string[] {
     `packets  ${network.payloadBytes ?? '?'} bytes, mean delay ${network.meanDelayMs ?? '?'} ms at each mix`,
     `gateway  ${gateway === null ? 'none' : `${gateway.name}, link ${gateway.link}`}`,
     `crypto   ${crypto.join(', ')}`,
+    `mixing   ${mixing(status)}`,
   ];
+}
+
+/** The estimated pool of a mix; a network that mixes little says so. */
+function mixing({ mixing }: Status): string {
+  if (mixing === null) return 'unknown';
+  const { poolPackets, othersPackets, enough, proxiesWanted, delayWantedMs } = mixing;
+  const pool = `about ${number(poolPackets)} packets wait in a mix, ${number(othersPackets)} of them not yours`;
+  if (enough) return pool;
+  return `${pool}: FEW; ${proxiesWanted} more users or a mean delay of ${delayWantedMs} ms would do (other users are not counted)`;
 }
 
 function clocks({ rates, lateness }: Status): string[] {

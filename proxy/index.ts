@@ -46,7 +46,7 @@ export async function startProxy(config: ProxyConfig, components: Components): P
     const replies = new ReplyMeter(clock, () => mixnet.hub?.sessions() ?? []);
     const status = () => statusOf({ config, components, mixnet, front, replies, startedMs });
     parts.push({ stop: async () => replies.stop() });
-    const page = await startStatusServer({ listen: config.statusListen, status, metrics, log });
+    const page = await startStatusServer({ listen: config.statusListen, status, metrics, clock, log });
     parts.push({ stop: () => page.close() });
     log.info({ socks: front.listen, status: page.url }, 'proxy is running');
     return {

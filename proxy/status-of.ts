@@ -9,6 +9,7 @@ import type { ProxySession, SurbSupplyStats } from '../lib/session/index.ts';
 import { VERSION } from '../lib/version.ts';
 import type { ProxyConfig } from './config.ts';
 import type { Front } from './front.ts';
+import { mixingPool } from './mixing-pool.ts';
 import type { ProxyMixnet } from './mixnet.ts';
 import type { ReplyMeter } from './reply-meter.ts';
 import type { NodeStatus, RateStatus, SessionStatus, Status, SurbStatus } from './status.ts';
@@ -52,6 +53,7 @@ export function statusOf(parts: ProxyParts): Status {
     streams: front.streams(),
     sessions: sessions.map((session) => sessionStatus(session, mixnet)),
     surbs: surbStatus(sessions.map((session) => session.surbStats())),
+    mixing: (topology && mixingPool(topology, config.trafficClass, config.downlink)) ?? null,
   };
 }
 

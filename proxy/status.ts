@@ -3,10 +3,14 @@
  * The document names no destination, no session id and no identity of ours.
  * @module
  */
+import type { Clock } from '../lib/clock.ts';
 import { type LocalHttp, serveLocalHttp } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { StreamCounts } from './front-counters.ts';
+import type { MixingStatus } from './mixing-pool.ts';
+import { StatusHistory } from './page/history.ts';
+import { pageRoutes } from './page/index.ts';
 
 /** A Poisson clock: packets per second as set and as counted over about ten seconds. */
 export interface RateStatus {
@@ -73,6 +77,8 @@ export interface Status {
   readonly streams: StreamCounts;
   readonly sessions: readonly SessionStatus[];
   readonly surbs: SurbStatus;
+  /** How many packets wait in a mix, as far as can be known from here. */
+  readonly mixing: MixingStatus | null;
 }
 
 export interface StatusServerOptions {
@@ -80,19 +86,36 @@ export interface StatusServerOptions {
   readonly listen: string;
   readonly status: () => Status;
   readonly metrics: Metrics;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Serves `/status.json` and `/metrics` to this machine; rejects with LISTEN when the address cannot be had. */
-export function startStatusServer({ listen, status, metrics, log }: StatusServerOptions): Promise<LocalHttp> {
-  return serveLocalHttp({
+/**
+ * Serves the page, `/status.json`, `/metrics` and `/proxy.pac` to this machine; rejects with LISTEN when the address
+ * cannot be had.
+ */
+export async function startStatusServer(options: StatusServerOptions): Promise<LocalHttp> {
+  const { listen, status, metrics, clock, log } = options;
+  const history = new StatusHistory(clock, status);
+  const server = serveLocalHttp({
     listen,
     log,
     routes: {
+      ...pageRoutes({ status, history: () => history.series() }),
       '/status.json': () => ({ type: 'application/json', body: `${JSON.stringify(status(), roundNumbers, 2)}\n` }),
       '/metrics': async () => ({ type: metrics.registry.contentType, body: await metrics.text() }),
     },
   });
+  server.catch(() => history.stop());
+  const { url, port, close } = await server;
+  return {
+    url,
+    port,
+    close: () => {
+      history.stop();
+      return close();
+    },
+  };
 }
 
 /** Three decimals are more than any of these figures means. */

@@ -116,10 +116,20 @@ t.test('status as text', (t) => {
     streams: { connections: 2, open: 1, opened: 5, refused: { POLICY: 3 }, abandoned: 0 },
     sessions: [],
     surbs: { created: 1, used: 2, expired: 3, inFlight: 4, stock: 5.25, target: 6 },
+    mixing: {
+      arrivalsPerSecond: 111,
+      poolPackets: 1.67,
+      othersPackets: 0.5,
+      aloneShare: 0.07,
+      enough: false,
+      proxiesWanted: 8,
+      delayWantedMs: 91,
+    },
   };
   const text = formatStatus(status);
   t.match(text, /^mixsocks 1\.2\.3: SOCKS5 on 127\.0\.0\.1:1080, ready, up 5 min$/m);
   t.match(text, /^main {3}50 {5}50\.0$/m);
+  t.match(text, /^mixing {3}about 1\.7 packets .* 0\.5 of them not yours: FEW; 8 more users or a mean delay of 91 ms/m);
   t.match(text, /mix-1-2 .*90 %.*\nmix-1-10 .*20 %, excluded/);
   t.match(text, /^streams: connections 2, open 1, opened 5, refused \(POLICY 3\), abandoned 0$/m);
   t.match(formatStatus({ ...status, ready: false, gateway: null, epoch: null }), /NOT READY[\s\S]*gateway {2}none/);

@@ -29,12 +29,19 @@ const STATUS: Status = {
   streams: { connections: 0, open: 0, opened: 0, refused: { REFUSED: 2 }, abandoned: 0 },
   sessions: [],
   surbs: { created: 0, used: 0, expired: 0, inFlight: 0, stock: 0, target: 0 },
+  mixing: null,
 };
 
 t.test('the status server', async (t) => {
   const metrics = new Metrics();
   metrics.counter('test_total', 'A counter').inc();
-  const server = await startStatusServer({ listen: '127.0.0.1:0', status: () => STATUS, metrics, log: silentLog });
+  const server = await startStatusServer({
+    listen: '127.0.0.1:0',
+    status: () => STATUS,
+    metrics,
+    clock: new VirtualClock(),
+    log: silentLog,
+  });
   t.teardown(() => server.close());
   const status = await request(`${server.url}/status.json`);
   t.match(status.headers['content-type'], 'application/json');

@@ -1,0 +1,82 @@
+/**
+ * The last two minutes of the figures that the page draws, kept here and not in the browser: a page opened now has a
+ * past, also without scripts.
+ * @module
+ */
+import { type Clock, every, type Timer } from '../../lib/clock.ts';
+import type { Status } from '../status.ts';
+
+/** Samples by name, oldest first, all of one length. */
+export interface History {
+  readonly periodSeconds: number;
+  /** Samples kept at most. */
+  readonly room: number;
+  /** Packets per second of each clock. */
+  readonly main: readonly number[];
+  readonly loop: readonly number[];
+  readonly drop: readonly number[];
+  readonly reply: readonly number[];
+  /** Of the slowest session; 0 without a session. */
+  readonly roundTripMs: readonly number[];
+  /** Bytes of streams per second, cover not counted. */
+  readonly sentBytes: readonly number[];
+  readonly deliveredBytes: readonly number[];
+}
+
+type Series = Exclude<keyof History, 'periodSeconds' | 'room'>;
+type Sample = Readonly<Record<Series, number>>;
+
+const PERIOD_MS = 1_000;
+/** Samples kept. */
+export const HISTORY_SAMPLES = 120;
+
+export class StatusHistory {
+  readonly #status: () => Status;
+  readonly #timer: Timer;
+  #samples: Sample[] = [];
+  #sent = 0;
+  #delivered = 0;
+
+  constructor(clock: Clock, status: () => Status) {
+    this.#status = status;
+    this.#timer = every(clock, PERIOD_MS, () => this.#sample());
+  }
+
+  series(): History {
+    const of = (name: Series) => this.#samples.map((sample) => Math.round(sample[name] * 10) / 10);
+    return {
+      periodSeconds: PERIOD_MS / 1000,
+      room: HISTORY_SAMPLES,
+      main: of('main'),
+      loop: of('loop'),
+      drop: of('drop'),
+      reply: of('reply'),
+      roundTripMs: of('roundTripMs'),
+      sentBytes: of('sentBytes'),
+      deliveredBytes: of('deliveredBytes'),
+    };
+  }
+
+  stop(): void {
+    this.#timer.cancel();
+  }
+
+  #sample(): void {
+    const { rates, sessions } = this.#status();
+    const sent = sessions.reduce((sum, session) => sum + session.bytesSent, 0);
+    const delivered = sessions.reduce((sum, session) => sum + session.bytesDelivered, 0);
+    this.#samples.push({
+      main: rates.main.measured,
+      loop: rates.loop.measured,
+      drop: rates.drop.measured,
+      reply: rates.reply.measured,
+      roundTripMs: Math.max(0, ...sessions.map((session) => session.roundTripMs)),
+      // A session that ended takes its count with it; that is not a step back.
+      sentBytes: Math.max(0, sent - this.#sent),
+      deliveredBytes: Math.max(0, delivered - this.#delivered),
+    });
+    this.#sent = sent;
+    this.#delivered = delivered;
+    if (this.#samples.length > HISTORY_SAMPLES) this.#samples.shift();
+  }
+}
