@@ -12,6 +12,7 @@ import { ClientLink, type Lane, type LaneOptions, type LinkState, type NodeIdent
 import { packetBytes, surbLifeMs, type TrafficClass } from '../params.ts';
 import { expandSurb, Sphinx } from '../sphinx/index.ts';
 import { Cover } from './cover.ts';
+import { GatewayWatch } from './gateway-watch.ts';
 import type { Frame } from './lane-feeder.ts';
 import { LoopLedger, type NodeHealth } from './loop-ledger.ts';
 import { EndpointMetrics } from './metrics.ts';
@@ -42,8 +43,6 @@ export interface ReplyReceiver {
   receive(plaintext: Uint8Array, nowMs: number): void;
 }
 
-/** A gateway that does not answer for this long is left for another, where there is a choice. */
-const GATEWAY_PATIENCE_MS = 8_000;
 const SWEEP_PERIOD_MS = 1_000;
 const COVER_SLOTS = 4;
 
@@ -60,8 +59,7 @@ export class MixEndpoint implements Running {
   #coverLanes: { loop: Lane; drop: Lane } | undefined;
   #topology: Topology | undefined;
   #gateway: NodeEntry | undefined;
-  #linkState: LinkState = 'down';
-  #patience: Timer | undefined;
+  readonly #watch: GatewayWatch;
   readonly #failed = new Set<IdentityHex>();
   readonly #feeders = new Set<() => void>();
   #onMoved: () => void = () => {};
@@ -74,6 +72,7 @@ export class MixEndpoint implements Running {
     this.#sealer = new Sealer(this.#sphinx, new RouteDrawer(rng), rng, options.identity.publicKey);
     this.#metrics = new EndpointMetrics(metrics);
     this.#surbs = new ReturnTable(() => this.#metrics.surbs.inc({ event: 'expired' }));
+    this.#watch = new GatewayWatch(options.components.clock.nowMs());
   }
 
   /** Connects to a gateway of the current topology. Throws MixError NO_CONSENSUS, NO_GATEWAY or NO_ROUTE. */
@@ -91,7 +90,6 @@ export class MixEndpoint implements Running {
 
   async stop(): Promise<void> {
     for (const timer of this.#timers) timer.cancel();
-    this.#patience?.cancel();
     await this.#link?.stop();
   }
 
@@ -113,7 +111,12 @@ export class MixEndpoint implements Running {
   }
 
   get linkState(): LinkState {
-    return this.#linkState;
+    return this.#watch.state;
+  }
+
+  /** For how long the link has been down; 0 when it is up. */
+  get linkDownMs(): number {
+    return this.#watch.downMs(this.#options.components.clock.nowMs());
   }
 
   get trafficClass(): TrafficClass {
@@ -242,7 +245,7 @@ export class MixEndpoint implements Running {
     this.#coverLanes?.loop.setRate(rates.loopRate);
     this.#coverLanes?.drop.setRate(rates.dropRate);
     const gateway = this.#gateway && topology.byId(this.#gateway.id);
-    if (gateway === undefined) this.#moveGateway('the consensus no longer lists it');
+    if (gateway === undefined) this.#moveGateway();
     else this.#gateway = gateway;
     this.#onTopology();
     this.#feed();
@@ -250,29 +253,30 @@ export class MixEndpoint implements Running {
 
   #onLinkState(state: LinkState, reason: string): void {
     const { clock, log } = this.#options.components;
-    this.#patience?.cancel();
-    if (state !== this.#linkState) log.info({ state, reason }, 'gateway link');
-    this.#linkState = state;
-    if (state === 'up') {
-      this.#failed.clear();
-      return;
-    }
-    this.ledger.abandon();
-    this.#patience = clock.after(GATEWAY_PATIENCE_MS, () => this.#moveGateway('it does not answer'));
+    if (!this.#watch.onState(state, clock.nowMs())) return; // another attempt failed
+    log.info({ state, reason }, 'gateway link');
+    if (state === 'up') this.#failed.clear();
+    else this.ledger.abandon();
   }
 
-  #moveGateway(why: string): void {
-    const { clock, log } = this.#options.components;
+  #watchGateway(): void {
+    const loopsSent = this.#coverLanes?.loop.stats().sentContent ?? 0;
+    const advice = this.#watch.advise(loopsSent, this.#options.components.clock.nowMs());
+    if (advice === 'move') this.#moveGateway();
+    if (advice !== 'redial' || this.#gateway === undefined) return;
+    this.#options.components.log.info({}, 'nothing comes back: dialling the gateway anew');
+    this.#link?.setGateway(this.#gateway);
+  }
+
+  #moveGateway(): void {
     if (this.#gateway !== undefined) this.#failed.add(this.#gateway.id);
     let next = this.#options.chooseGateway(this.topology, this.#failed);
     if (next === undefined) {
       this.#failed.clear();
       next = this.#options.chooseGateway(this.topology, this.#failed);
     }
-    this.#patience?.cancel();
-    this.#patience = clock.after(GATEWAY_PATIENCE_MS, () => this.#moveGateway('it does not answer'));
     if (next === undefined || next.id === this.#gateway?.id) return;
-    log.warn({ why }, 'leaving the gateway for another');
+    this.#options.components.log.warn({}, 'leaving the gateway for another: it does not answer, or is not listed');
     this.#gateway = next;
     this.#link?.setGateway(next);
     this.#forgetReturns();
@@ -286,6 +290,7 @@ export class MixEndpoint implements Running {
   }
 
   #take(packet: Uint8Array): void {
+    this.#watch.heard();
     const nowMs = this.#options.components.clock.nowMs();
     const expected = this.#surbs.take(packet);
     if (expected !== undefined) {
@@ -307,6 +312,7 @@ export class MixEndpoint implements Running {
   }
 
   #sweep(): void {
+    this.#watchGateway();
     const nowMs = this.#options.components.clock.nowMs();
     this.#surbs.sweep(nowMs);
     const lost = this.#cover?.sweep() ?? 0;
