@@ -14,8 +14,9 @@ import { expandSurb, Sphinx } from '../sphinx/index.ts';
 import { Cover } from './cover.ts';
 import { GatewayWatch } from './gateway-watch.ts';
 import type { Frame } from './lane-feeder.ts';
-import { LoopLedger, type NodeHealth } from './loop-ledger.ts';
+import { LoopLedger } from './loop-ledger.ts';
 import { EndpointMetrics } from './metrics.ts';
+import type { HealthChange, NodeHealth } from './path-health.ts';
 import { ReturnTable } from './returns.ts';
 import { RouteDrawer } from './routes.ts';
 import { type Sealed, type SealedLoop, Sealer } from './sealer.ts';
@@ -44,6 +45,8 @@ export interface ReplyReceiver {
 }
 
 const SWEEP_PERIOD_MS = 1_000;
+/** How often loops are counted and path health judged: a fraction of the patience with a loop. */
+const HEALTH_PERIOD_MS = 250;
 const COVER_SLOTS = 4;
 
 export class MixEndpoint implements Running {
@@ -69,7 +72,7 @@ export class MixEndpoint implements Running {
     const { rng, crypto, metrics } = options.components;
     this.#options = options;
     this.#sphinx = new Sphinx(crypto, rng);
-    this.#sealer = new Sealer(this.#sphinx, new RouteDrawer(rng), rng, options.identity.publicKey);
+    this.#sealer = this.#makeSealer(options.identity);
     this.#metrics = new EndpointMetrics(metrics);
     this.#surbs = new ReturnTable(() => this.#metrics.surbs.inc({ event: 'expired' }));
     this.#watch = new GatewayWatch(options.components.clock.nowMs());
@@ -83,9 +86,12 @@ export class MixEndpoint implements Running {
     if (gateway === undefined) throw new MixError('NO_GATEWAY', 'the consensus lists no gateway to use');
     this.#topology = topology;
     this.#gateway = gateway;
+    this.ledger.health.adopt(topology);
     this.#openLink(topology, gateway);
     this.#options.directory.onTopology((next) => this.#adopt(next));
-    this.#timers.push(every(this.#options.components.clock, SWEEP_PERIOD_MS, () => this.#sweep()));
+    const { clock } = this.#options.components;
+    this.#timers.push(every(clock, SWEEP_PERIOD_MS, () => this.#surbs.sweep(clock.nowMs())));
+    this.#timers.push(every(clock, HEALTH_PERIOD_MS, () => this.#review()));
   }
 
   async stop(): Promise<void> {
@@ -95,8 +101,7 @@ export class MixEndpoint implements Running {
 
   /** Becomes another client at the same gateway: what was on its way to the old one is lost and sent again. */
   renewIdentity(identity: NodeIdentity): void {
-    const { rng } = this.#options.components;
-    this.#sealer = new Sealer(this.#sphinx, new RouteDrawer(rng), rng, identity.publicKey);
+    this.#sealer = this.#makeSealer(identity);
     if (this.#gateway !== undefined) this.#link?.setGateway(this.#gateway, identity);
     this.#forgetReturns();
   }
@@ -182,7 +187,7 @@ export class MixEndpoint implements Running {
   }
 
   health(id: IdentityHex): NodeHealth {
-    return this.ledger.health(id, this.#options.components.clock.nowMs());
+    return this.ledger.health.of(id, this.#options.components.clock.nowMs());
   }
 
   stats() {
@@ -217,11 +222,17 @@ export class MixEndpoint implements Running {
       ledger: this.ledger,
       loopLane: this.#coverLanes.loop,
       dropLane: this.#coverLanes.drop,
-      overdueMs: () => 2_000 + 20 * this.topology.params.meanDelayMs,
+      linkIsUp: () => this.#watch.state === 'up',
       makeLoop: () => this.#makeLoop(),
       makeDrop: () => this.sealDrop(),
     });
     this.#feed();
+  }
+
+  #makeSealer(identity: NodeIdentity): Sealer {
+    const { rng } = this.#options.components;
+    const drawer = new RouteDrawer(rng, (node, journey) => this.ledger.health.weight(node, journey));
+    return new Sealer(this.#sphinx, drawer, rng, identity.publicKey);
   }
 
   #firstMix(prefix: Uint8Array): NodeEntry | undefined {
@@ -241,6 +252,7 @@ export class MixEndpoint implements Running {
 
   #adopt(topology: Topology): void {
     this.#topology = topology;
+    this.ledger.health.adopt(topology);
     const rates = this.trafficClass;
     this.#coverLanes?.loop.setRate(rates.loopRate);
     this.#coverLanes?.drop.setRate(rates.dropRate);
@@ -253,6 +265,7 @@ export class MixEndpoint implements Running {
 
   #onLinkState(state: LinkState, reason: string): void {
     const { clock, log } = this.#options.components;
+    this.#cover?.bookDepartures();
     if (!this.#watch.onState(state, clock.nowMs())) return; // another attempt failed
     log.info({ state, reason }, 'gateway link');
     if (state === 'up') this.#failed.clear();
@@ -286,6 +299,7 @@ export class MixEndpoint implements Running {
   #forgetReturns(): void {
     this.#surbs.clear();
     this.ledger.abandon();
+    for (const change of this.ledger.health.startAfresh(this.#options.components.clock.nowMs())) this.#report(change);
     this.#onMoved();
   }
 
@@ -311,11 +325,19 @@ export class MixEndpoint implements Running {
     else this.#metrics.dropped.inc({ reason: 'unrecognised' });
   }
 
-  #sweep(): void {
+  #review(): void {
     this.#watchGateway();
     const nowMs = this.#options.components.clock.nowMs();
-    this.#surbs.sweep(nowMs);
     const lost = this.#cover?.sweep() ?? 0;
     if (lost > 0) this.#metrics.loopsLost.inc(lost);
+    for (const change of this.ledger.health.review(nowMs)) this.#report(change);
+  }
+
+  #report({ node, change }: HealthChange): void {
+    const { log } = this.#options.components;
+    const fields = { node: node.name };
+    if (change === 'excluded') log.warn(fields, 'own loops do not return over this node: routes avoid it');
+    else log.info(fields, 'routes use this node again');
+    this.#metrics.exclusion(node.name, change === 'excluded');
   }
 }
