@@ -1,20 +1,24 @@
 /**
  * What the protocols of the front have in common. A handshake is a pure reader: bytes of the client in, steps out. The
- * connection picks one by the first byte, carries its steps out, and asks it for the bytes of the final answer.
+ * connection picks one by the first byte (one, because a whole SOCKS5 greeting may have three), carries its steps out,
+ * and asks it for the bytes of the final answer.
  * @module
  */
 import type { ErrorCode } from '../lib/errors.ts';
-import { type Bound, HTTP_HELP, SOCKS4_REJECTED } from './replies.ts';
+import { HttpHandshake } from './http-connect.ts';
+import type { Bound } from './replies.ts';
+import { Socks4Handshake } from './socks4.ts';
 import { Socks5Handshake } from './socks5.ts';
+
+export type Protocol = 'socks4' | 'socks4a' | 'socks5' | 'http';
 
 /** What a client asks for, in terms that no longer depend on its protocol. */
 export interface ClientRequest {
+  readonly protocol: Protocol;
   readonly kind: 'tcp';
   /** As the client wrote it; not checked yet. */
   readonly host: string;
   readonly port: number;
-  /** Whether the client had resolved the name itself, as far as the protocol shows. */
-  readonly hostIsAddress: boolean;
   /** Credentials that only serve to keep streams apart; the bytes themselves, as latin-1. */
   readonly isolation?: string;
 }
@@ -25,7 +29,8 @@ export type HandshakeStep =
   /** Answer, close, and count under `reason`. */
   | { readonly kind: 'refuse'; readonly bytes: Uint8Array; readonly reason: RefusalReason };
 
-export type RefusalReason = ErrorCode | 'METHODS' | 'SOCKS4' | 'HTTP' | 'PROTOCOL';
+/** Besides the codes: no method in common, a program that takes the port for another kind of HTTP server, no protocol of ours. */
+export type RefusalReason = ErrorCode | 'METHODS' | 'HTTP' | 'PROTOCOL';
 
 export interface Handshake {
   /** Takes what the client sent; after a `request` or `refuse` step it is not called again. */
@@ -34,12 +39,17 @@ export interface Handshake {
   failureReply(code: ErrorCode): Uint8Array;
 }
 
+export interface HandshakeOptions {
+  /** SOCKS5 failures without a code in RFC 1928 get one of ours (0xf0 and above). */
+  readonly extendedErrors?: boolean;
+}
+
 /** The reader for a connection that starts with `firstByte`. */
-export function handshakeFor(firstByte: number): Handshake {
-  if (firstByte === 0x05) return new Socks5Handshake();
-  if (firstByte === 0x04) return refusal('SOCKS4', SOCKS4_REJECTED);
-  if (isLetter(firstByte)) return refusal('HTTP', HTTP_HELP);
-  return refusal('PROTOCOL', new Uint8Array(0));
+export function handshakeFor(firstByte: number, options: HandshakeOptions = {}): Handshake {
+  if (firstByte === 0x05) return new Socks5Handshake(options);
+  if (firstByte === 0x04) return new Socks4Handshake();
+  if (isLetter(firstByte)) return new HttpHandshake();
+  return NOTHING_OF_OURS;
 }
 
 function isLetter(byte: number): boolean {
@@ -47,11 +57,9 @@ function isLetter(byte: number): boolean {
   return lower >= 0x61 && lower <= 0x7a;
 }
 
-/** A protocol that is known well enough to be turned down in its own words. */
-function refusal(reason: RefusalReason, bytes: Uint8Array): Handshake {
-  return {
-    push: () => [{ kind: 'refuse', bytes, reason }],
-    openedReply: () => bytes,
-    failureReply: () => bytes,
-  };
-}
+/** TLS, a port scanner, noise: there are no words in which to answer. */
+const NOTHING_OF_OURS: Handshake = {
+  push: () => [{ kind: 'refuse', bytes: new Uint8Array(0), reason: 'PROTOCOL' }],
+  openedReply: () => new Uint8Array(0),
+  failureReply: () => new Uint8Array(0),
+};

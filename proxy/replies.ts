@@ -1,10 +1,10 @@
 /**
- * What the front answers. Replies always have their full length: clients read 8 or 10 bytes before they look at the
+ * What the front answers in SOCKS. Replies always have their full length: clients read 8 or 10 bytes before they look at the
  * code, and lose the reason otherwise. The code comes from the type of the error (lib/errors.ts), never from its text.
  * @module
  */
 import { parseAddress } from '../lib/address-policy.ts';
-import { ERRORS, type ErrorCode } from '../lib/errors.ts';
+import { type ErrorCode, factsOf, SOCKS4_FAILURE } from '../lib/errors.ts';
 import { ADDRESS_TYPE, SOCKS5_VERSION } from './socks5-wire.ts';
 
 export interface Bound {
@@ -33,26 +33,22 @@ export function socks5Reply(reply: number, bound: Bound = UNSPECIFIED): Uint8Arr
   return Uint8Array.of(SOCKS5_VERSION, reply, 0, type, ...bytes, bound.port >> 8, bound.port & 0xff);
 }
 
-export function socks5Failure(code: ErrorCode): Uint8Array {
-  return socks5Reply(ERRORS[code].socksReply);
+/** With `extended`, failures that RFC 1928 has no code for get one of ours. */
+export function socks5Failure(code: ErrorCode, extended = false): Uint8Array {
+  const { socksReply, extendedReply } = factsOf(code);
+  return socks5Reply(extended && extendedReply !== undefined ? extendedReply : socksReply);
 }
 
 /** SOCKS4's "rejected or failed": 8 bytes that start with a zero, not with the version. */
-export const SOCKS4_REJECTED: Uint8Array = Uint8Array.of(0, 0x5b, 0, 0, 0, 0, 0, 0);
+export const SOCKS4_REJECTED: Uint8Array = Uint8Array.of(0, SOCKS4_FAILURE, 0, 0, 0, 0, 0, 0);
 
-const HTTP_HELP_TEXT = `This is the SOCKS5 port of mixsocks; it does not speak HTTP.
-
-Set it up as a SOCKS proxy instead, with names resolved by the proxy:
-  curl      curl -x socks5h://HOST:PORT https://example.org/
-  Firefox   Settings, Network: manual, SOCKS Host, SOCKS v5, "Proxy DNS when using SOCKS v5"
-  Chromium  chromium --proxy-server=socks5://HOST:PORT
-`;
-
-/** The page for a program that takes the port for an HTTP proxy, which is the commonest mistake. */
-export const HTTP_HELP: Uint8Array = Buffer.from(
-  'HTTP/1.0 501 Not an HTTP proxy\r\nContent-Type: text/plain; charset=utf-8\r\n' +
-    `Content-Length: ${Buffer.byteLength(HTTP_HELP_TEXT)}\r\nConnection: close\r\n\r\n${HTTP_HELP_TEXT}`,
-);
+/** SOCKS4's "granted"; an address that is not IPv4 is written as 0.0.0.0. */
+export function socks4Granted(bound: Bound): Uint8Array {
+  const address = parseAddress(bound.host);
+  const bytes = address?.family === 4 ? ipv4Bytes(address.text) : [0, 0, 0, 0];
+  const port = address?.family === 4 ? bound.port : 0;
+  return Uint8Array.of(0, 0x5a, port >> 8, port & 0xff, ...bytes);
+}
 
 function ipv4Bytes(text: string): number[] {
   return text.split('.').map(Number);

@@ -4,12 +4,11 @@
  * wants that.
  * @module
  */
-import { isIP } from 'node:net';
 import type { ErrorCode } from '../lib/errors.ts';
-import type { ClientRequest, Handshake, HandshakeStep } from './handshake.ts';
+import type { ClientRequest, Handshake, HandshakeOptions, HandshakeStep } from './handshake.ts';
 import { PasswordReader } from './password-reader.ts';
 import { type Bound, methodReply, passwordReply, socks5Failure, socks5Reply } from './replies.ts';
-import { ADDRESS_TYPE, COMMAND, Socks5Wire, type WireEvent, type WireFault, type WireRequest } from './socks5-wire.ts';
+import { COMMAND, Socks5Wire, type WireEvent, type WireFault, type WireRequest } from './socks5-wire.ts';
 
 const NO_AUTH = 0x00;
 const PASSWORD = 0x02;
@@ -26,6 +25,11 @@ export class Socks5Handshake implements Handshake {
   #phase: 'greeting' | 'password' | 'request-start' | 'request' | 'done' = 'greeting';
   #password = new PasswordReader();
   #isolation: string | undefined;
+  readonly #extendedErrors: boolean;
+
+  constructor(options: HandshakeOptions = {}) {
+    this.#extendedErrors = options.extendedErrors ?? false;
+  }
 
   push(bytes: Uint8Array): HandshakeStep[] {
     const steps: HandshakeStep[] = [];
@@ -41,7 +45,7 @@ export class Socks5Handshake implements Handshake {
   }
 
   failureReply(code: ErrorCode): Uint8Array {
-    return socks5Failure(code);
+    return socks5Failure(code, this.#extendedErrors);
   }
 
   #readWire(bytes: Uint8Array, steps: HandshakeStep[]): Uint8Array {
@@ -105,7 +109,7 @@ export class Socks5Handshake implements Handshake {
 
   #refuse(code: ErrorCode): HandshakeStep {
     this.#phase = 'done';
-    return { kind: 'refuse', bytes: socks5Failure(code), reason: code };
+    return { kind: 'refuse', bytes: this.failureReply(code), reason: code };
   }
 
   #refuseMethods(): HandshakeStep {
@@ -114,13 +118,6 @@ export class Socks5Handshake implements Handshake {
   }
 }
 
-function clientRequest(wire: WireRequest, isolation: string | undefined): ClientRequest {
-  return {
-    kind: 'tcp',
-    host: wire.host,
-    port: wire.port,
-    // Chromium sends address literals as names.
-    hostIsAddress: wire.addressType !== ADDRESS_TYPE.name || isIP(wire.host) !== 0,
-    ...(isolation === undefined ? {} : { isolation }),
-  };
+function clientRequest({ host, port }: WireRequest, isolation: string | undefined): ClientRequest {
+  return { protocol: 'socks5', kind: 'tcp', host, port, ...(isolation === undefined ? {} : { isolation }) };
 }

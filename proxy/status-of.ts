@@ -62,13 +62,14 @@ function gatewayStatus({ endpoint }: ProxyMixnet): Status['gateway'] {
 }
 
 function nodeStatus(node: NodeEntry, { endpoint }: ProxyMixnet): NodeStatus {
-  const { health, loopsSent, loopsReturned } = endpoint?.health(node.id) ?? {
+  const { health, excluded, loopsSent, loopsReturned } = endpoint?.health(node.id) ?? {
     health: 1,
+    excluded: false,
     loopsSent: 0,
     loopsReturned: 0,
   };
   const { name, role, layer = null } = node;
-  return { name, role, layer, health, excluded: false, loopsSent, loopsReturned };
+  return { name, role, layer, health, excluded, loopsSent, loopsReturned };
 }
 
 /** In the order of a packet's way: mixes by layer, gateways, requesters; by name within. */

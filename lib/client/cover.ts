@@ -16,14 +16,16 @@ export interface CoverOptions {
   readonly ledger: LoopLedger;
   readonly loopLane: Lane;
   readonly dropLane: Lane;
-  /** When a loop that has not returned is lost. */
-  readonly overdueMs: () => number;
+  /** Whether frames reach the gateway now; the clocks go on without, but what they send then is no evidence. */
+  readonly linkIsUp: () => boolean;
   readonly makeLoop: () => SealedLoop | undefined;
   readonly makeDrop: () => Sealed | undefined;
 }
 
 interface PreparedLoop {
   readonly nodes: readonly NodeEntry[];
+  /** Sum of the delays drawn for it. */
+  readonly delayMs: number;
   /** Given by the ledger when the frame has left. */
   id: number | undefined;
 }
@@ -48,7 +50,7 @@ export class Cover {
 
   /** Refills both lanes and books the loops that left since the last call. */
   feed(): void {
-    this.#bookDepartures();
+    this.bookDepartures();
     this.#loops.feed();
     this.#drops.feed();
   }
@@ -57,7 +59,7 @@ export class Cover {
   take(packet: Uint8Array, recover: (expected: PreparedLoopReturn) => boolean): 'home' | 'damaged' | undefined {
     const expected = this.#returns.take(packet);
     if (expected === undefined) return undefined;
-    this.#bookDepartures();
+    this.bookDepartures();
     if (!recover(expected)) return 'damaged';
     if (expected.context.id !== undefined)
       this.#options.ledger.returned(expected.context.id, this.#options.clock.nowMs());
@@ -67,7 +69,7 @@ export class Cover {
   /** Counts overdue loops as lost and forgets those that will not be recognised any more. */
   sweep(): number {
     const nowMs = this.#options.clock.nowMs();
-    this.#bookDepartures();
+    this.bookDepartures();
     this.#returns.sweep(nowMs);
     return this.#options.ledger.sweep(nowMs);
   }
@@ -75,19 +77,23 @@ export class Cover {
   #nextLoop(): Frame | undefined {
     const loop = this.#options.makeLoop();
     if (loop === undefined) return undefined;
-    const prepared: PreparedLoop = { nodes: loop.nodes, id: undefined };
+    const prepared: PreparedLoop = { nodes: loop.nodes, delayMs: loop.delayMs, id: undefined };
     this.#prepared.push(prepared);
     this.#returns.add(loop.recovery, prepared, this.#options.clock.nowMs() + LOOP_RETURN_LIFE_MS);
     return loop;
   }
 
-  /** The lane sends in order, so the counter says which of the prepared loops have left. */
-  #bookDepartures(): void {
-    const stats = this.#options.loopLane.stats();
-    const nowMs = this.#options.clock.nowMs();
+  /**
+   * Books the loops that left since the last call: the lane sends in order, so the counter says which of the prepared
+   * ones they are. To be called before the link's state changes, too.
+   */
+  bookDepartures(): void {
+    const { loopLane, ledger, clock, linkIsUp } = this.#options;
+    const stats = loopLane.stats();
+    const nowMs = clock.nowMs();
     for (; this.#departed < stats.sentContent + stats.discarded; this.#departed++) {
       const loop = this.#prepared.shift();
-      if (loop !== undefined) loop.id = this.#options.ledger.sent(loop.nodes, nowMs, this.#options.overdueMs());
+      if (loop !== undefined && linkIsUp()) loop.id = ledger.sent(loop.nodes, nowMs, loop.delayMs);
     }
   }
 }

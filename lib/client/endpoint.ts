@@ -12,9 +12,11 @@ import { ClientLink, type Lane, type LaneOptions, type LinkState, type NodeIdent
 import { packetBytes, surbLifeMs, type TrafficClass } from '../params.ts';
 import { expandSurb, Sphinx } from '../sphinx/index.ts';
 import { Cover } from './cover.ts';
+import { GatewayWatch } from './gateway-watch.ts';
 import type { Frame } from './lane-feeder.ts';
-import { LoopLedger, type NodeHealth } from './loop-ledger.ts';
+import { LoopLedger } from './loop-ledger.ts';
 import { EndpointMetrics } from './metrics.ts';
+import type { HealthChange, NodeHealth } from './path-health.ts';
 import { ReturnTable } from './returns.ts';
 import { RouteDrawer } from './routes.ts';
 import { type Sealed, type SealedLoop, Sealer } from './sealer.ts';
@@ -42,9 +44,9 @@ export interface ReplyReceiver {
   receive(plaintext: Uint8Array, nowMs: number): void;
 }
 
-/** A gateway that does not answer for this long is left for another, where there is a choice. */
-const GATEWAY_PATIENCE_MS = 8_000;
 const SWEEP_PERIOD_MS = 1_000;
+/** How often loops are counted and path health judged: a fraction of the patience with a loop. */
+const HEALTH_PERIOD_MS = 250;
 const COVER_SLOTS = 4;
 
 export class MixEndpoint implements Running {
@@ -60,8 +62,7 @@ export class MixEndpoint implements Running {
   #coverLanes: { loop: Lane; drop: Lane } | undefined;
   #topology: Topology | undefined;
   #gateway: NodeEntry | undefined;
-  #linkState: LinkState = 'down';
-  #patience: Timer | undefined;
+  readonly #watch: GatewayWatch;
   readonly #failed = new Set<IdentityHex>();
   readonly #feeders = new Set<() => void>();
   #onMoved: () => void = () => {};
@@ -71,9 +72,10 @@ export class MixEndpoint implements Running {
     const { rng, crypto, metrics } = options.components;
     this.#options = options;
     this.#sphinx = new Sphinx(crypto, rng);
-    this.#sealer = new Sealer(this.#sphinx, new RouteDrawer(rng), rng, options.identity.publicKey);
+    this.#sealer = this.#makeSealer(options.identity);
     this.#metrics = new EndpointMetrics(metrics);
     this.#surbs = new ReturnTable(() => this.#metrics.surbs.inc({ event: 'expired' }));
+    this.#watch = new GatewayWatch(options.components.clock.nowMs());
   }
 
   /** Connects to a gateway of the current topology. Throws MixError NO_CONSENSUS, NO_GATEWAY or NO_ROUTE. */
@@ -84,21 +86,22 @@ export class MixEndpoint implements Running {
     if (gateway === undefined) throw new MixError('NO_GATEWAY', 'the consensus lists no gateway to use');
     this.#topology = topology;
     this.#gateway = gateway;
+    this.ledger.health.adopt(topology);
     this.#openLink(topology, gateway);
     this.#options.directory.onTopology((next) => this.#adopt(next));
-    this.#timers.push(every(this.#options.components.clock, SWEEP_PERIOD_MS, () => this.#sweep()));
+    const { clock } = this.#options.components;
+    this.#timers.push(every(clock, SWEEP_PERIOD_MS, () => this.#surbs.sweep(clock.nowMs())));
+    this.#timers.push(every(clock, HEALTH_PERIOD_MS, () => this.#review()));
   }
 
   async stop(): Promise<void> {
     for (const timer of this.#timers) timer.cancel();
-    this.#patience?.cancel();
     await this.#link?.stop();
   }
 
   /** Becomes another client at the same gateway: what was on its way to the old one is lost and sent again. */
   renewIdentity(identity: NodeIdentity): void {
-    const { rng } = this.#options.components;
-    this.#sealer = new Sealer(this.#sphinx, new RouteDrawer(rng), rng, identity.publicKey);
+    this.#sealer = this.#makeSealer(identity);
     if (this.#gateway !== undefined) this.#link?.setGateway(this.#gateway, identity);
     this.#forgetReturns();
   }
@@ -113,7 +116,12 @@ export class MixEndpoint implements Running {
   }
 
   get linkState(): LinkState {
-    return this.#linkState;
+    return this.#watch.state;
+  }
+
+  /** For how long the link has been down; 0 when it is up. */
+  get linkDownMs(): number {
+    return this.#watch.downMs(this.#options.components.clock.nowMs());
   }
 
   get trafficClass(): TrafficClass {
@@ -179,7 +187,7 @@ export class MixEndpoint implements Running {
   }
 
   health(id: IdentityHex): NodeHealth {
-    return this.ledger.health(id, this.#options.components.clock.nowMs());
+    return this.ledger.health.of(id, this.#options.components.clock.nowMs());
   }
 
   stats() {
@@ -214,11 +222,17 @@ export class MixEndpoint implements Running {
       ledger: this.ledger,
       loopLane: this.#coverLanes.loop,
       dropLane: this.#coverLanes.drop,
-      overdueMs: () => 2_000 + 20 * this.topology.params.meanDelayMs,
+      linkIsUp: () => this.#watch.state === 'up',
       makeLoop: () => this.#makeLoop(),
       makeDrop: () => this.sealDrop(),
     });
     this.#feed();
+  }
+
+  #makeSealer(identity: NodeIdentity): Sealer {
+    const { rng } = this.#options.components;
+    const drawer = new RouteDrawer(rng, (node, journey) => this.ledger.health.weight(node, journey));
+    return new Sealer(this.#sphinx, drawer, rng, identity.publicKey);
   }
 
   #firstMix(prefix: Uint8Array): NodeEntry | undefined {
@@ -238,11 +252,12 @@ export class MixEndpoint implements Running {
 
   #adopt(topology: Topology): void {
     this.#topology = topology;
+    this.ledger.health.adopt(topology);
     const rates = this.trafficClass;
     this.#coverLanes?.loop.setRate(rates.loopRate);
     this.#coverLanes?.drop.setRate(rates.dropRate);
     const gateway = this.#gateway && topology.byId(this.#gateway.id);
-    if (gateway === undefined) this.#moveGateway('the consensus no longer lists it');
+    if (gateway === undefined) this.#moveGateway();
     else this.#gateway = gateway;
     this.#onTopology();
     this.#feed();
@@ -250,29 +265,31 @@ export class MixEndpoint implements Running {
 
   #onLinkState(state: LinkState, reason: string): void {
     const { clock, log } = this.#options.components;
-    this.#patience?.cancel();
-    if (state !== this.#linkState) log.info({ state, reason }, 'gateway link');
-    this.#linkState = state;
-    if (state === 'up') {
-      this.#failed.clear();
-      return;
-    }
-    this.ledger.abandon();
-    this.#patience = clock.after(GATEWAY_PATIENCE_MS, () => this.#moveGateway('it does not answer'));
+    this.#cover?.bookDepartures();
+    if (!this.#watch.onState(state, clock.nowMs())) return; // another attempt failed
+    log.info({ state, reason }, 'gateway link');
+    if (state === 'up') this.#failed.clear();
+    else this.ledger.abandon();
   }
 
-  #moveGateway(why: string): void {
-    const { clock, log } = this.#options.components;
+  #watchGateway(): void {
+    const loopsSent = this.#coverLanes?.loop.stats().sentContent ?? 0;
+    const advice = this.#watch.advise(loopsSent, this.#options.components.clock.nowMs());
+    if (advice === 'move') this.#moveGateway();
+    if (advice !== 'redial' || this.#gateway === undefined) return;
+    this.#options.components.log.info({}, 'nothing comes back: dialling the gateway anew');
+    this.#link?.setGateway(this.#gateway);
+  }
+
+  #moveGateway(): void {
     if (this.#gateway !== undefined) this.#failed.add(this.#gateway.id);
     let next = this.#options.chooseGateway(this.topology, this.#failed);
     if (next === undefined) {
       this.#failed.clear();
       next = this.#options.chooseGateway(this.topology, this.#failed);
     }
-    this.#patience?.cancel();
-    this.#patience = clock.after(GATEWAY_PATIENCE_MS, () => this.#moveGateway('it does not answer'));
     if (next === undefined || next.id === this.#gateway?.id) return;
-    log.warn({ why }, 'leaving the gateway for another');
+    this.#options.components.log.warn({}, 'leaving the gateway for another: it does not answer, or is not listed');
     this.#gateway = next;
     this.#link?.setGateway(next);
     this.#forgetReturns();
@@ -282,10 +299,12 @@ export class MixEndpoint implements Running {
   #forgetReturns(): void {
     this.#surbs.clear();
     this.ledger.abandon();
+    for (const change of this.ledger.health.startAfresh(this.#options.components.clock.nowMs())) this.#report(change);
     this.#onMoved();
   }
 
   #take(packet: Uint8Array): void {
+    this.#watch.heard();
     const nowMs = this.#options.components.clock.nowMs();
     const expected = this.#surbs.take(packet);
     if (expected !== undefined) {
@@ -306,10 +325,19 @@ export class MixEndpoint implements Running {
     else this.#metrics.dropped.inc({ reason: 'unrecognised' });
   }
 
-  #sweep(): void {
+  #review(): void {
+    this.#watchGateway();
     const nowMs = this.#options.components.clock.nowMs();
-    this.#surbs.sweep(nowMs);
     const lost = this.#cover?.sweep() ?? 0;
     if (lost > 0) this.#metrics.loopsLost.inc(lost);
+    for (const change of this.ledger.health.review(nowMs)) this.#report(change);
+  }
+
+  #report({ node, change }: HealthChange): void {
+    const { log } = this.#options.components;
+    const fields = { node: node.name };
+    if (change === 'excluded') log.warn(fields, 'own loops do not return over this node: routes avoid it');
+    else log.info(fields, 'routes use this node again');
+    this.#metrics.exclusion(node.name, change === 'excluded');
   }
 }

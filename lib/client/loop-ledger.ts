@@ -1,75 +1,90 @@
 /**
- * What a client's loops say about the nodes they crossed. A loop that returns vouches for every node of its route, one
- * that is overdue counts against them all; with random routes the bad node stands out. Evidence fades, so that a node
- * that recovers is believed again. A pure state machine: time comes in as `nowMs`.
+ * A client's loops under way: which have left, which came home, which are given up. A loop is given up when it is late
+ * beyond what loops took lately, since its own delays are known: chosen by the client that made it. What the ledger
+ * decides goes to path health. A pure state machine: time comes in as `nowMs`.
  * @module
  */
-import type { IdentityHex } from '../bytes.ts';
 import type { NodeEntry } from '../directory/index.ts';
-
-interface Evidence {
-  sent: number;
-  returned: number;
-  /** Faded counts of returned and of lost loops, as of `atMs`. */
-  good: number;
-  bad: number;
-  atMs: number;
-}
+import type { LoopOutcome, PathNode } from './loop-evidence.ts';
+import { PathHealth } from './path-health.ts';
+import { APPEAL_MS } from './thresholds.ts';
 
 interface Flight {
-  readonly nodes: readonly NodeEntry[];
-  readonly dueMs: number;
+  readonly route: readonly PathNode[];
+  readonly sentMs: number;
+  readonly delayMs: number;
+  dueMs: number;
 }
 
-export interface NodeHealth {
-  /** Share of loops that returned lately, 0 to 1; 1 without evidence. */
-  readonly health: number;
-  readonly loopsSent: number;
-  readonly loopsReturned: number;
-}
-
-/** Evidence halves in this time. */
-const HALF_LIFE_MS = 60_000;
 /** Loops that may be under way at once; at the bound the oldest is forgotten without evidence. */
 export const MAX_LOOPS_IN_FLIGHT = 4096;
-/** Nodes remembered; beyond, those seen longest ago are forgotten. */
-export const MAX_LEDGER_NODES = 4096;
+/** Patience beyond a loop's own delays, until loops have shown how long they take. */
+export const FIRST_PATIENCE_MS = 2_000;
+/** Patience is the mean time beyond the delays plus eight mean deviations, within these bounds. */
+export const MIN_PATIENCE_MS = 700;
+export const MAX_PATIENCE_MS = 5_000;
+const DEVIATIONS = 8;
+const SMOOTHING = 1 / 16;
+/** The sweep comes this late at most; later, and it was this process that stood still, not the network. */
+const STANDSTILL_MS = 1_000;
 
 export class LoopLedger {
-  #flights = new Map<number, Flight>();
-  #evidence = new Map<IdentityHex, Evidence>();
+  readonly #flights = new Map<number, Flight>();
+  /** Loops given up lately. */
+  readonly #lost = new Map<number, LoopOutcome>();
   #nextId = 1;
+  #sweptMs: number | undefined;
+  #meanExcessMs: number | undefined;
+  #deviationMs = 0;
 
-  /** Notes a loop that left; `overdueMs` after `nowMs` it counts as lost. Returns its id. */
-  sent(nodes: readonly NodeEntry[], nowMs: number, overdueMs: number): number {
+  constructor(readonly health: PathHealth = new PathHealth()) {}
+
+  /** Time beyond its delays after which a loop is given up. */
+  get patienceMs(): number {
+    if (this.#meanExcessMs === undefined) return FIRST_PATIENCE_MS;
+    const patienceMs = this.#meanExcessMs + DEVIATIONS * this.#deviationMs;
+    return Math.min(MAX_PATIENCE_MS, Math.max(MIN_PATIENCE_MS, patienceMs));
+  }
+
+  /** Notes a loop that left, with delays of `delayMs` in all. Returns its id. */
+  sent(nodes: readonly NodeEntry[], nowMs: number, delayMs: number): number {
     const id = this.#nextId++;
-    this.#flights.set(id, { nodes, dueMs: nowMs + overdueMs });
-    for (const node of nodes) this.#of(node.id, nowMs).sent += 1;
+    const dueMs = nowMs + delayMs + this.patienceMs;
+    this.#flights.set(id, { route: this.health.sent(nodes), sentMs: nowMs, delayMs, dueMs });
     if (this.#flights.size > MAX_LOOPS_IN_FLIGHT) this.#flights.delete(this.#flights.keys().next().value as number);
     return id;
   }
 
-  /** A loop came home. False when it was given up before. */
+  /** A loop came home. False when it was given up before; for a while its loss is then taken back. */
   returned(id: number, nowMs: number): boolean {
     const flight = this.#flights.get(id);
-    if (flight === undefined) return false;
-    this.#flights.delete(id);
-    for (const node of flight.nodes) {
-      const evidence = this.#of(node.id, nowMs);
-      evidence.returned += 1;
-      evidence.good += 1;
+    if (flight === undefined) {
+      const lost = this.#lost.get(id);
+      if (lost !== undefined) this.health.cameLate(lost);
+      this.#lost.delete(id);
+      return false;
     }
+    this.#flights.delete(id);
+    this.#learn(Math.max(0, nowMs - flight.sentMs - flight.delayMs));
+    this.health.decided({ route: flight.route, sentMs: flight.sentMs, returned: true });
     return true;
   }
 
-  /** Counts what is overdue as lost; returns how many. Loops leave in order, so the oldest are overdue first. */
+  /** Gives up what is overdue; returns how many. To be called a few times a second. */
   sweep(nowMs: number): number {
+    const stoodStillMs = this.#sweptMs === undefined ? 0 : nowMs - this.#sweptMs;
+    this.#sweptMs = nowMs;
     let lost = 0;
     for (const [id, flight] of this.#flights) {
-      if (flight.dueMs > nowMs) break;
-      this.#flights.delete(id);
-      for (const node of flight.nodes) this.#of(node.id, nowMs).bad += 1;
+      // What arrived meanwhile is still to be read: it gets the time that was missed.
+      if (stoodStillMs > STANDSTILL_MS) flight.dueMs += stoodStillMs;
+      if (flight.dueMs > nowMs) continue;
+      this.#giveUp(id, flight);
       lost += 1;
+    }
+    for (const [id, { sentMs }] of this.#lost) {
+      if (nowMs - sentMs < APPEAL_MS + MAX_PATIENCE_MS) break;
+      this.#lost.delete(id);
     }
     return lost;
   }
@@ -77,28 +92,23 @@ export class LoopLedger {
   /** Forgets what is under way: the own link failed, and that is no evidence against anyone further out. */
   abandon(): void {
     this.#flights.clear();
+    this.#lost.clear();
   }
 
-  health(id: IdentityHex, nowMs: number): NodeHealth {
-    const known = this.#evidence.has(id);
-    if (!known) return { health: 1, loopsSent: 0, loopsReturned: 0 };
-    const { sent, returned, good, bad } = this.#of(id, nowMs);
-    const total = good + bad;
-    return { health: total < 0.5 ? 1 : good / total, loopsSent: sent, loopsReturned: returned };
+  #giveUp(id: number, { route, sentMs }: Flight): void {
+    this.#flights.delete(id);
+    const outcome = { route, sentMs, returned: false };
+    this.#lost.set(id, outcome);
+    this.health.decided(outcome);
   }
 
-  #of(id: IdentityHex, nowMs: number): Evidence {
-    let evidence = this.#evidence.get(id);
-    if (evidence === undefined) {
-      evidence = { sent: 0, returned: 0, good: 0, bad: 0, atMs: nowMs };
-      this.#evidence.set(id, evidence);
-      if (this.#evidence.size > MAX_LEDGER_NODES)
-        this.#evidence.delete(this.#evidence.keys().next().value as IdentityHex);
+  #learn(excessMs: number): void {
+    if (this.#meanExcessMs === undefined) {
+      this.#meanExcessMs = excessMs;
+      this.#deviationMs = excessMs / 2;
+      return;
     }
-    const fade = 0.5 ** (Math.max(0, nowMs - evidence.atMs) / HALF_LIFE_MS);
-    evidence.good *= fade;
-    evidence.bad *= fade;
-    evidence.atMs = nowMs;
-    return evidence;
+    this.#deviationMs += SMOOTHING * (Math.abs(excessMs - this.#meanExcessMs) - this.#deviationMs);
+    this.#meanExcessMs += SMOOTHING * (excessMs - this.#meanExcessMs);
   }
 }

@@ -9,11 +9,24 @@ export class EndpointMetrics {
   readonly dropped;
   readonly surbs;
   readonly loopsLost;
+  readonly #excluded;
+  readonly #exclusions;
 
   constructor(metrics: Metrics) {
     this.received = metrics.counter('client_packets_received_total', 'Packets from the gateway, by kind', ['kind']);
     this.dropped = metrics.counter('client_packets_dropped_total', 'Packets dropped, by reason', ['reason']);
     this.surbs = metrics.counter('client_surbs_total', 'Own reply blocks, by event', ['event']);
     this.loopsLost = metrics.counter('client_loops_lost_total', 'Own loops that did not return in time');
+    this.#excluded = metrics.gauge('client_node_excluded', '1 for a node that routes avoid', ['node']);
+    this.#exclusions = metrics.counter('client_exclusions_total', 'Times that a node was excluded');
+  }
+
+  exclusion(node: string, excluded: boolean): void {
+    if (excluded) {
+      this.#excluded.set({ node }, 1);
+      this.#exclusions.inc();
+    } else {
+      this.#excluded.remove({ node });
+    }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Route choice (DESIGN: one law for all kinds of packets): per packet, uniform over the usable nodes of each layer.
+ * Route choice (one law for all kinds of packets): per packet, uniform over the healthy nodes of each layer.
  * Nodes of one declared family are not used twice on a route where it can be avoided, so that no operator sees two
  * hops of it.
  * @module
@@ -7,6 +7,7 @@
 import type { NodeEntry, Topology } from '../directory/index.ts';
 import { exponential, pick, type Rng } from '../rng.ts';
 import type { SphinxHop } from '../sphinx/index.ts';
+import type { Journey } from './path-health.ts';
 
 /** A node and the delay drawn for it. */
 export interface RouteHop {
@@ -14,8 +15,8 @@ export interface RouteHop {
   readonly delayMs: number;
 }
 
-/** Whether routes may use a node; path health answers it. No evidence means yes. */
-export type Usable = (node: NodeEntry) => boolean;
+/** How often a route of this kind uses a node, where 1 is a fair share; path health answers it. */
+export type Weight = (node: NodeEntry, journey: Journey) => number;
 
 /** How often a route is drawn anew to avoid a family twice before the repetition is accepted. */
 const FAMILY_DRAWS = 8;
@@ -25,17 +26,17 @@ const NS_PER_MS = 1_000_000;
 export class RouteDrawer {
   constructor(
     readonly rng: Rng,
-    readonly usable: Usable = () => true,
+    readonly weight: Weight = () => 1,
   ) {}
 
   /**
    * Three mixes, then `tail` (a gateway, or a gateway and an endpoint). Mixes delay by the network's law, gateways and
    * endpoints not at all. Undefined when a layer is empty.
    */
-  draw(topology: Topology, tail: readonly NodeEntry[]): RouteHop[] | undefined {
+  draw(topology: Topology, tail: readonly NodeEntry[], journey: Journey): RouteHop[] | undefined {
     let nodes: NodeEntry[] | undefined;
     for (let attempt = 0; attempt < FAMILY_DRAWS; attempt++) {
-      nodes = this.#drawMixes(topology);
+      nodes = this.#drawMixes(topology, journey);
       if (nodes === undefined) return undefined;
       nodes.push(...tail);
       if (!repeatsFamily(nodes)) break;
@@ -46,16 +47,27 @@ export class RouteDrawer {
     }));
   }
 
-  #drawMixes(topology: Topology): NodeEntry[] | undefined {
+  #drawMixes(topology: Topology, journey: Journey): NodeEntry[] | undefined {
     const mixes: NodeEntry[] = [];
     for (const layer of topology.layers) {
-      const healthy = layer.filter(this.usable);
-      const node = pick(this.rng, healthy.length > 0 ? healthy : layer);
+      const node = pickWeighted(this.rng, layer, (mix) => this.weight(mix, journey));
       if (node === undefined) return undefined;
       mixes.push(node);
     }
     return mixes;
   }
+}
+
+/** An element drawn by weight; all weights are above zero. Undefined of an empty list. */
+function pickWeighted<T>(rng: Rng, list: readonly T[], weight: (element: T) => number): T | undefined {
+  const total = list.reduce((sum, element) => sum + weight(element), 0);
+  if (total === list.length) return pick(rng, list);
+  let left = rng.uniform() * total;
+  for (const element of list) {
+    left -= weight(element);
+    if (left < 0) return element;
+  }
+  return list.at(-1);
 }
 
 function repeatsFamily(nodes: readonly NodeEntry[]): boolean {

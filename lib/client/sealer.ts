@@ -6,6 +6,7 @@ import type { NodeEntry, Topology } from '../directory/index.ts';
 import { epochAt } from '../params.ts';
 import type { Rng } from '../rng.ts';
 import { compactSurb, type Recovery, type Sphinx, type SphinxHop } from '../sphinx/index.ts';
+import type { Journey } from './path-health.ts';
 import { drawnDelayMs, type RouteDrawer, type RouteHop, toSphinxHops } from './routes.ts';
 
 /** A packet that is ready to leave. */
@@ -59,7 +60,7 @@ export class Sealer {
 
   /** Loop cover: through `gateway` back to this client. */
   loop(topology: Topology, wallMs: number, gateway: NodeEntry): SealedLoop | undefined {
-    const drawn = this.#draw(topology, wallMs, [gateway]);
+    const drawn = this.#draw(topology, wallMs, [gateway], 'round');
     if (drawn === undefined) return undefined;
     const { packet, recovery } = this.sphinx.createLoop({
       route: drawn.hops,
@@ -72,14 +73,14 @@ export class Sealer {
 
   /** A reply block that leads through `gateway` to this client. */
   surb(topology: Topology, wallMs: number, gateway: NodeEntry): MintedSurb | undefined {
-    const drawn = this.#draw(topology, wallMs, [gateway]);
+    const drawn = this.#draw(topology, wallMs, [gateway], 'home');
     if (drawn === undefined) return undefined;
     const { surb, recovery } = this.sphinx.createSurb({ route: drawn.hops, self: { address: this.selfAddress } });
     return { surb: compactSurb(surb), recovery, delayMs: drawnDelayMs(drawn.route) };
   }
 
   #packet(topology: Topology, wallMs: number, tail: NodeEntry[], message: Uint8Array): Sealed | undefined {
-    const drawn = this.#draw(topology, wallMs, tail);
+    const drawn = this.#draw(topology, wallMs, tail, 'out');
     const last = tail.at(-1);
     if (drawn === undefined || last === undefined) return undefined;
     const packet = this.sphinx.createPacket({
@@ -92,8 +93,13 @@ export class Sealer {
     return sealed(drawn.route, packet);
   }
 
-  #draw(topology: Topology, wallMs: number, tail: NodeEntry[]): { route: RouteHop[]; hops: SphinxHop[] } | undefined {
-    const route = this.drawer.draw(topology, tail);
+  #draw(
+    topology: Topology,
+    wallMs: number,
+    tail: NodeEntry[],
+    journey: Journey,
+  ): { route: RouteHop[]; hops: SphinxHop[] } | undefined {
+    const route = this.drawer.draw(topology, tail, journey);
     if (route === undefined) return undefined;
     const hops = toSphinxHops(route, epochAt(wallMs, topology.params.epochMs));
     return hops === undefined ? undefined : { route, hops };

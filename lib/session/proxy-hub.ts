@@ -14,6 +14,7 @@ import type { NodeEntry } from '../directory/index.ts';
 import { MixError } from '../errors.ts';
 import type { Lane, LaneStats } from '../link/index.ts';
 import { pick } from '../rng.ts';
+import { HubStream } from './hub-stream.ts';
 import { ProxySession } from './proxy-session.ts';
 import type { CloseReason, Downlink, SessionStream, StreamHandlers, StreamTarget } from './types.ts';
 
@@ -38,6 +39,11 @@ export const SESSION_ROTATION_MS = 600_000;
 export const MAX_PROXY_SESSIONS = 8;
 /** A session that closed at once is not started anew before this time: a requester that refuses is not hammered. */
 const RESTART_DELAY_MS = 1_000;
+/** A link that was lost this long ago is about to be back, here or at another gateway: streams may wait for it. */
+const LINK_LOSS_MS = 15_000;
+/** How long a new stream waits for a session, and how many do. */
+export const SESSION_WAIT_MS = 15_000;
+export const MAX_WAITING_STREAMS = 256;
 const IDLE_REFILL_MS = 2;
 const HOUSEKEEPING_MS = 1_000;
 /** Padding that stood ready this long is made anew. */
@@ -49,6 +55,7 @@ export class ProxyHub implements Running {
   readonly #lane: Lane;
   readonly #timers: readonly Timer[];
   #live: Live[] = [];
+  #waiting: { readonly stream: HubStream; readonly untilMs: number }[] = [];
   #current: Live | undefined;
   #turn = 0;
   #deadline: { atMs: number; timer: Timer } | undefined;
@@ -78,15 +85,22 @@ export class ProxyHub implements Running {
     this.#housekeep();
   }
 
-  /** Opens a stream on the current session. Throws MixError NO_GATEWAY, NO_REQUESTER, LIMIT. */
+  /**
+   * Opens a stream on the current session, or on the next when there is none for the moment. Throws MixError NO_GATEWAY,
+   * NO_REQUESTER, LIMIT.
+   */
   open(target: StreamTarget, handlers: StreamHandlers): SessionStream {
-    if (this.#options.endpoint.linkState === 'down') throw new MixError('NO_GATEWAY', 'the gateway does not answer');
-    const current = this.#current ?? this.#startSession();
-    if (current === undefined) throw new MixError('NO_REQUESTER', 'no requester can be used');
+    const { endpoint, requesters } = this.#options;
+    if (endpoint.linkDownMs > LINK_LOSS_MS) throw new MixError('NO_GATEWAY', 'the gateway does not answer');
+    if (requesters().length === 0) throw new MixError('NO_REQUESTER', 'no requester can be used');
+    const stream = new HubStream(target, handlers, (lost) => this.#await(lost));
     // What the caller writes in this turn is to ride in the packet that opens the stream.
     this.#feeding = true;
     try {
-      return current.session.open(target, handlers, this.#nowMs());
+      const current = this.#current ?? this.#startSession();
+      if (current === undefined) this.#await(stream);
+      else stream.openOn(current.session, this.#nowMs());
+      return stream;
     } finally {
       this.#feeding = false;
       queueMicrotask(() => this.#feed());
@@ -115,7 +129,8 @@ export class ProxyHub implements Running {
     for (const timer of this.#timers) timer.cancel();
     this.#deadline?.timer.cancel();
     this.#refill?.cancel();
-    for (const { session } of this.#live) session.abandon('shutdown', this.#nowMs());
+    for (const { session } of [...this.#live]) session.abandon('shutdown', this.#nowMs());
+    for (const { stream } of this.#waiting.splice(0)) stream.fail('SESSION_CLOSED');
   }
 
   #nowMs(): number {
@@ -153,6 +168,24 @@ export class ProxyHub implements Running {
     return live;
   }
 
+  /** Has `stream` opened on the next session. */
+  #await(stream: HubStream): void {
+    if (this.#waiting.length >= MAX_WAITING_STREAMS) stream.fail('LIMIT');
+    else this.#waiting.push({ stream, untilMs: this.#nowMs() + SESSION_WAIT_MS });
+  }
+
+  /** Opens what waits on the current session, if there is one now; gives up what has waited too long. */
+  #openWaiting(): void {
+    const nowMs = this.#nowMs();
+    const session = this.#current?.session;
+    for (const { stream, untilMs } of this.#waiting.splice(0)) {
+      if (stream.ended) continue;
+      if (session !== undefined) stream.openOrFail(session, nowMs);
+      else if (untilMs <= nowMs) stream.fail('NO_REQUESTER');
+      else this.#waiting.push({ stream, untilMs });
+    }
+  }
+
   /** The requester of the running session while it is listed; else one drawn anew. */
   #pickRequester(): NodeEntry | undefined {
     const usable = this.#options.requesters();
@@ -175,6 +208,7 @@ export class ProxyHub implements Running {
     if (this.#current === live) this.#current = undefined;
     if (this.#stopped) return;
     if (this.#current === undefined) this.#startSession();
+    this.#openWaiting();
     this.#shareRates();
   }
 
@@ -199,6 +233,7 @@ export class ProxyHub implements Running {
         current.session.drain(this.#nowMs());
       }
     }
+    this.#openWaiting();
     this.#feed();
   }
 

@@ -166,17 +166,48 @@ t.test('private destinations when allowed; link-local never', async (t) => {
   }
 });
 
-t.test('other protocols are answered in their own words', async (t) => {
-  const { client } = await world(t);
-  const socks4 = await client();
-  socks4.socket.write(Buffer.from([4, 1, 0, 80, 127, 0, 0, 1, 0]));
-  t.equal((await socks4.rest()).toString('hex'), '005b000000000000');
-  const http = await client();
-  http.socket.write('GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n');
-  t.match((await http.rest()).toString(), /^HTTP\/1\.0 501 .*socks5h:\/\//s);
-  const tls = await client();
-  tls.socket.write(Buffer.from([0x16, 3, 1]));
-  t.equal((await tls.rest()).byteLength, 0);
+t.test('SOCKS4, SOCKS4a and HTTP CONNECT on the same port: success, early data, failure', async (t) => {
+  const { client, opener, front } = await world(t);
+  const table: [string, Buffer | string, string, string][] = [
+    ['SOCKS4', Buffer.from([4, 1, 0, 80, 93, 184, 216, 34, 0]), '005a000000000000', '005b000000000000'],
+    ['SOCKS4a', Buffer.from('\x04\x01\x00\x50\0\0\0\x01user\0example.org\0'), '005a000000000000', '005b000000000000'],
+    ['HTTP', 'CONNECT example.org:80 HTTP/1.1\r\nHost: example.org:80\r\n\r\n', '200 Connection established', '502 '],
+  ];
+  const text = (bytes: Buffer) => (bytes[0] === 0 ? bytes.toString('hex', 0, 8) : bytes.toString());
+  for (const [name, request, success, failed] of table) {
+    const index = opener.streams.length;
+    const raw = await client();
+    raw.socket.write(Buffer.concat([Buffer.from(request), Buffer.from('early')]));
+    const stream = await opener.stream(index);
+    t.equal(stream.written.toString(), 'early', `${name}: early data in the same turn`);
+    t.equal(stream.target.port, 80);
+    stream.handlers.onOpened(BOUND);
+    await raw.until(() => raw.received.byteLength >= 8);
+    t.match(text(raw.received), success, name);
+    stream.handlers.onReset('RESET');
+
+    opener.refusal = 'REFUSED';
+    const refused = await client();
+    refused.socket.write(request);
+    t.match(text(await refused.rest()), failed, name);
+    opener.refusal = undefined;
+  }
+  t.match(front.streams(), { opened: 3, refused: { REFUSED: 3 } });
+});
+
+t.test('an HTTP failure names its code; a browser gets a page; TLS gets nothing', async (t) => {
+  const { client, opener } = await world(t);
+  opener.error = new MixError('NO_CONSENSUS', 'none');
+  const ask = async (text: string) => {
+    const raw = await client();
+    raw.socket.write(text);
+    return (await raw.rest()).toString();
+  };
+  const failed = await ask('CONNECT example.org:443 HTTP/1.1\r\n\r\n');
+  t.match(failed, /^HTTP\/1\.1 503 .*\r\nMixsocks-Error: NO_CONSENSUS\r\n.*\r\n\r\nNO_CONSENSUS: /s);
+  t.match(await ask('CONNECT localhost:443 HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 403 .*Mixsocks-Error: POLICY/s);
+  t.match(await ask('GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n'), /^HTTP\/1\.1 501 .*socks5h:/s);
+  t.equal(await ask('\x16\x03\x01'), '');
 });
 
 t.test('time-outs', async (t) => {

@@ -24,9 +24,43 @@ const hello = fc.oneof(
 );
 const loose = fc.tuple(greeting, login, blob(30)).map((parts) => parts.flatMap((part) => [...part]));
 
-/** Whole conversations glued together: proper ones, with and without credentials, and ones that only start well. */
+const userId = fc.uint8Array({ maxLength: 300 }).map((bytes) => bytes.filter((one) => one !== 0));
+const socks4 = fc
+  .tuple(fc.constantFrom(1, 1, 1, 2), fc.constantFrom([0, 0, 0, 7], [192, 0, 2, 1], [0, 0, 0, 0]), userId, byte, byte)
+  .map(([cmd, ip, user, ...port]) => [4, cmd, ...port, ...ip, ...user, 0, ...(ip[3] === 7 ? [97, 46, 98, 0] : [])]);
+
+const httpTarget = fc.constantFrom(
+  'example.org:443',
+  '[2001:db8::1]:80',
+  'a:70000',
+  'example.org',
+  'http://a.example/',
+  '/',
+);
+const httpField = fc.constantFrom(
+  'Host: localhost',
+  'Host: evil.example',
+  'Proxy-Authorization: Basic YTpi',
+  'X: 1',
+  'bad',
+);
+const lineEnd = fc.constantFrom('\r\n', '\r\n', '\n');
+const http = fc
+  .tuple(fc.constantFrom('CONNECT', 'CONNECT', 'GET'), httpTarget, fc.array(httpField, { maxLength: 4 }), lineEnd)
+  .map(([method, target, fields, end]) => [`${method} ${target} HTTP/1.1`, ...fields, '', ''].join(end))
+  .map((text) => [...Buffer.from(text)]);
+
+/** Whole conversations of all protocols, early data glued to them: proper ones, and ones that only start well. */
 const conversation = fc
-  .tuple(fc.oneof({ weight: 4, arbitrary: fc.tuple(hello, request).map((parts) => parts.flat()) }, loose), blob(40))
+  .tuple(
+    fc.oneof(
+      { weight: 4, arbitrary: fc.tuple(hello, request).map((parts) => parts.flat()) },
+      loose,
+      { weight: 2, arbitrary: socks4 },
+      { weight: 2, arbitrary: http },
+    ),
+    blob(40),
+  )
   .map(([handshake, early]) => Uint8Array.from([...handshake, ...early]));
 
 /** The outcome with early data gathered: bytes that follow a request are early data however they arrive. */
@@ -69,15 +103,40 @@ t.test('any split of the bytes gives the same result', async (t) => {
   t.ok(seen.request > 30 && seen.refuse > 30, `both kinds were met: ${JSON.stringify(seen)}`);
 });
 
-t.test('no bytes make it throw, and it says at most one last word', async (t) => {
+t.test('no bytes make it throw, it says at most one last word, and holds no more than its bound', async (t) => {
+  const start = fc.constantFrom(
+    [5, 1, 0],
+    [5, 1, 2, 1],
+    [4, 1],
+    [4, 1, 0, 80, 0, 0, 0, 1],
+    [...Buffer.from('CONNECT ')],
+  );
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 10 }), (chunks) => {
-      const handshake = handshakeFor(5);
-      const steps = [Uint8Array.of(5, 1, 0), ...chunks].flatMap((chunk) => handshake.push(chunk));
-      const last = steps.findIndex((step) => step.kind !== 'send');
-      assert.ok(last === -1 || last === steps.length - 1);
-    }),
+    fc.property(
+      start,
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 10 }),
+      (first, chunks) => {
+        const handshake = handshakeFor(first[0] ?? 0);
+        const steps = [Uint8Array.from(first), ...chunks].flatMap((chunk) => handshake.push(chunk));
+        const last = steps.findIndex((step) => step.kind !== 'send');
+        assert.ok(last === -1 || last === steps.length - 1);
+      },
+    ),
     { numRuns: 500, seed: 11 },
   );
-  t.pass();
+  for (const [first, bound] of [
+    [[4, 1, 0, 80, 1, 2, 3, 4], 8 + 256],
+    [[4, 1, 0, 80, 0, 0, 0, 4, 0], 9 + 256],
+    [[...Buffer.from('CONNECT a:1 HTTP/1.1\r\n')], 8193],
+  ] as const) {
+    const handshake = handshakeFor(first[0] ?? 0);
+    handshake.push(Uint8Array.from(first));
+    let taken: number = first.length;
+    while (handshake.push(Uint8Array.of(97)).length === 0 && taken < 20_000) taken += 1;
+    t.equal(
+      taken + 1,
+      bound,
+      `the ${first[0] === 4 ? 'SOCKS4 field' : 'HTTP header'} is refused as soon as it is too long`,
+    );
+  }
 });

@@ -35,5 +35,7 @@ export function smallTopology(
     }),
   );
   const gateways = [nodeEntry(1, { role: 'gateway' }), nodeEntry(2, { role: 'gateway' })];
-  return { params: DEFAULT_PARAMS, epoch: 0, layers, gateways, requesters: [] } as unknown as Topology;
+  const nodes = [...layers.flat(), ...gateways];
+  const byId = (id: IdentityHex) => nodes.find((node) => node.id === id);
+  return { params: DEFAULT_PARAMS, epoch: 0, layers, gateways, requesters: [], nodes, byId } as unknown as Topology;
 }

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Cover } from '../../lib/client/cover.ts';
 import { contentSlots, type Frame, idleSlots, LaneFeeder } from '../../lib/client/lane-feeder.ts';
-import { LoopLedger } from '../../lib/client/loop-ledger.ts';
+import { FIRST_PATIENCE_MS, LoopLedger } from '../../lib/client/loop-ledger.ts';
 import type { Lane } from '../../lib/link/index.ts';
 import type { GammaKey } from '../../lib/sphinx/index.ts';
 import { nodeEntry } from '../support/nodes.ts';
@@ -114,7 +114,7 @@ t.test('a loop counts as sent when it left, as returned when it is known again',
     ledger,
     loopLane,
     dropLane: new TestLane(1, 1),
-    overdueMs: () => 1000,
+    linkIsUp: () => true,
     makeLoop: () => {
       const packet = new Uint8Array(400).fill(++made);
       const gamma = packet.slice(32, 48);
@@ -130,11 +130,11 @@ t.test('a loop counts as sent when it left, as returned when it is known again',
     makeDrop: () => undefined,
   });
   cover.feed();
-  t.equal(ledger.health(mix.id, 0).loopsSent, 0, 'made ahead, not sent');
+  t.equal(ledger.health.of(mix.id, 0).loopsSent, 0, 'made ahead, not sent');
   const first = loopLane.depart() as Uint8Array;
   const second = loopLane.depart() as Uint8Array;
   cover.feed();
-  t.equal(ledger.health(mix.id, 0).loopsSent, 2);
+  t.equal(ledger.health.of(mix.id, 0).loopsSent, 2);
   t.equal(
     cover.take(first, () => true),
     'home',
@@ -148,7 +148,7 @@ t.test('a loop counts as sent when it left, as returned when it is known again',
     cover.take(second, () => false),
     'damaged',
   );
-  t.equal(ledger.health(mix.id, 0).loopsReturned, 1, 'a loop with a damaged payload has not returned');
-  clock.advance(1000);
+  t.equal(ledger.health.of(mix.id, 0).loopsReturned, 1, 'a loop with a damaged payload has not returned');
+  clock.advance(FIRST_PATIENCE_MS);
   t.equal(cover.sweep(), 1, 'and is lost in time');
 });

@@ -10,7 +10,7 @@ t.test('a route takes one mix of each layer in order, then the tail', async (t) 
   const topology = smallTopology(4);
   const drawer = new RouteDrawer(seededRng(1));
   for (let i = 0; i < 50; i++) {
-    const route = drawer.draw(topology, tail) ?? [];
+    const route = drawer.draw(topology, tail, 'out') ?? [];
     t.strictSame(
       route.map(({ node }) => node.layer ?? node.role),
       [1, 2, 3, 'gateway', 'requester'],
@@ -29,7 +29,7 @@ t.test('mixes are drawn uniformly and their delays have the mean of the network'
   let totalMs = 0;
   const draws = 4000;
   for (let i = 0; i < draws; i++) {
-    const route = drawer.draw(topology, tail) ?? [];
+    const route = drawer.draw(topology, tail, 'out') ?? [];
     totalMs += drawnDelayMs(route);
     for (const { node } of route.slice(0, 3)) uses.set(node.id, (uses.get(node.id) ?? 0) + 1);
   }
@@ -43,34 +43,41 @@ t.test('a family stands on a route once where that can be avoided', async (t) =>
   const drawer = new RouteDrawer(seededRng(3));
   let twice = 0;
   for (let i = 0; i < 300; i++) {
-    const families = (drawer.draw(topology, tail) ?? []).filter(({ node }) => node.family !== undefined);
+    const families = (drawer.draw(topology, tail, 'out') ?? []).filter(({ node }) => node.family !== undefined);
     if (families.length > 1) twice += 1;
   }
   t.equal(twice, 0);
   const unavoidable = new RouteDrawer(seededRng(4)).draw(
     smallTopology(1, () => 'one-operator'),
     tail,
+    'out',
   );
   t.equal(unavoidable?.length, 5, 'a network of one operator still has routes');
 });
 
-t.test('an unusable node is left out while its layer has others', async (t) => {
-  const topology = smallTopology(2);
-  const bad = topology.layers[1]?.[0] as NodeEntry;
-  const drawer = new RouteDrawer(seededRng(5), (node) => node.id !== bad.id);
-  for (let i = 0; i < 100; i++) t.not(drawer.draw(topology, tail)?.[1]?.node.id, bad.id);
-  const alone = smallTopology(1);
-  const only = alone.layers[1]?.[0] as NodeEntry;
-  t.equal(new RouteDrawer(seededRng(6), (node) => node.id !== only.id).draw(alone, tail)?.[1]?.node.id, only.id);
+t.test('weights bend the draw', async (t) => {
+  const topology = smallTopology(3);
+  const rare = topology.layers[1]?.[0] as NodeEntry;
+  const asked = new Set<string>();
+  const drawer = new RouteDrawer(seededRng(5), (node, journey) => {
+    asked.add(journey);
+    return node.id === rare.id ? 0.02 : 1;
+  });
+  const draws = 20_000;
+  let uses = 0;
+  for (let i = 0; i < draws; i++) if (drawer.draw(topology, tail, 'home')?.[1]?.node.id === rare.id) uses += 1;
+  const expected = (draws * 0.02) / 2.02;
+  t.ok(Math.abs(uses - expected) < 5 * Math.sqrt(expected), `${uses} uses, ${expected} expected`);
+  t.strictSame([...asked], ['home'], 'the weight may depend on the kind of route');
 });
 
 t.test('no route through an empty layer, none over a node without a key for the epoch', async (t) => {
-  t.equal(new RouteDrawer(seededRng(7)).draw(smallTopology(0), tail), undefined);
+  t.equal(new RouteDrawer(seededRng(7)).draw(smallTopology(0), tail, 'out'), undefined);
   const keyless = nodeEntry(9, {
     role: 'gateway',
     sphinxKey: (epoch) => (epoch === 7 ? new Uint8Array(32) : undefined),
   });
-  const route = new RouteDrawer(seededRng(8)).draw(smallTopology(1), [keyless]) ?? [];
+  const route = new RouteDrawer(seededRng(8)).draw(smallTopology(1), [keyless], 'out') ?? [];
   t.equal(toSphinxHops(route, 8), undefined);
   t.equal(toSphinxHops(route, 7)?.length, 4);
 });

@@ -1,27 +1,11 @@
 import t from 'tap';
-import type { HandshakeStep } from '../../proxy/handshake.ts';
+import { ERRORS, type ErrorCode } from '../../lib/errors.ts';
 import { handshakeFor } from '../../proxy/handshake.ts';
 import { Socks5Handshake } from '../../proxy/socks5.ts';
 import { connectRequest, GREETING } from '../support/front-world.ts';
+import { converse, hex, lines } from '../support/handshake-lines.ts';
 
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-
-/** Steps in one line each. */
-function lines(steps: HandshakeStep[]): string[] {
-  return steps.map((step) => {
-    if (step.kind === 'send') return `send ${hex(step.bytes)}`;
-    if (step.kind === 'refuse') return `refuse ${step.reason} ${hex(step.bytes)}`;
-    const { host, port, hostIsAddress, isolation } = step.request;
-    const token = isolation === undefined ? '' : ` token ${hex(Buffer.from(isolation, 'latin1'))}`;
-    return `request ${host} ${port} ${hostIsAddress ? 'address' : 'name'}${token} early ${hex(step.early)}`;
-  });
-}
-
-/** What a fresh handshake makes of these messages, each pushed at once. */
-function run(...messages: (Buffer | number[])[]): string[] {
-  const handshake = new Socks5Handshake();
-  return lines(messages.flatMap((message) => handshake.push(Buffer.from(message))));
-}
+const run = (...messages: (Buffer | number[])[]) => converse(messages);
 
 const password = (user: string, secret: string) =>
   Buffer.concat([
@@ -40,23 +24,23 @@ t.test('method selection', async (t) => {
 });
 
 t.test('requests by address type', async (t) => {
-  t.same(run(GREETING, connectRequest('example.org', 443)).at(-1), 'request example.org 443 name early ');
-  t.same(run(GREETING, connectRequest([192, 0, 2, 1], 80)).at(-1), 'request 192.0.2.1 80 address early ');
+  t.same(run(GREETING, connectRequest('example.org', 443)).at(-1), 'socks5 example.org 443 early ');
+  t.same(run(GREETING, connectRequest([192, 0, 2, 1], 80)).at(-1), 'socks5 192.0.2.1 80 early ');
   const v6 = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x0a, 0x01];
   t.same(
     run(GREETING, connectRequest(v6, 65535)).at(-1),
-    'request 2001:0db8:0000:0001:0000:0000:0000:0a01 65535 address early ',
+    'socks5 2001:0db8:0000:0001:0000:0000:0000:0a01 65535 early ',
     'no leading zero is lost, as it is in the original of the package',
   );
-  t.same(run(GREETING, connectRequest('192.0.2.1', 80)).at(-1), 'request 192.0.2.1 80 address early ', 'Chromium does');
-  t.same(run(GREETING, connectRequest('', 80)).at(-1), 'request  80 name early ', 'left to the destination check');
+  t.same(run(GREETING, connectRequest('192.0.2.1', 80)).at(-1), 'socks5 192.0.2.1 80 early ', 'Chromium does');
+  t.same(run(GREETING, connectRequest('', 80)).at(-1), 'socks5  80 early ', 'left to the destination check');
   const longest = `${'a'.repeat(63)}.`.repeat(4).slice(0, 255);
-  t.same(run(GREETING, connectRequest(longest, 1)).at(-1), `request ${longest} 1 name early `);
+  t.same(run(GREETING, connectRequest(longest, 1)).at(-1), `socks5 ${longest} 1 early `);
 });
 
 t.test('what comes with the request is kept', async (t) => {
   const glued = Buffer.concat([GREETING, connectRequest('example.org', 80), Buffer.from('GET /')]);
-  t.same(run(glued), ['send 0500', `request example.org 80 name early ${hex(Buffer.from('GET /'))}`]);
+  t.same(run(glued), ['send 0500', `socks5 example.org 80 early ${hex(Buffer.from('GET /'))}`]);
 });
 
 t.test('failures have their full length', async (t) => {
@@ -81,13 +65,13 @@ t.test('user name and password', async (t) => {
   t.same(run([5, 1, 2], password('alice', 'pa'), connectRequest('example.org', 80)), [
     'send 0502',
     'send 0100',
-    `request example.org 80 name token ${token('alice', 'pa')} early `,
+    `socks5 example.org 80 token ${token('alice', 'pa')} early `,
   ]);
   t.same(run([5, 1, 2], password('u', '')).at(-1), 'send 0100', 'curl sends an empty password');
   t.same(run([5, 1, 2], password('', '')).at(-1), 'send 0100');
   t.same(
     run([5, 1, 2], password('\xff\x00', 'x'), connectRequest('h.example', 1)).at(-1),
-    `request h.example 1 name token ${token('\xff\x00', 'x')} early `,
+    `socks5 h.example 1 token ${token('\xff\x00', 'x')} early `,
     'bytes, not text',
   );
   t.same(run([5, 1, 2], [5, 1, 65, 1, 65]).at(-1), 'refuse MALFORMED 0101', 'wrong version');
@@ -98,7 +82,7 @@ t.test('credentials that nobody asked for are taken', async (t) => {
   t.same(run(GREETING, password('u', 'p'), connectRequest('h.example', 1)), [
     'send 0500',
     'send 0100',
-    `request h.example 1 name token ${hex(password('u', 'p').subarray(1))} early `,
+    `socks5 h.example 1 token ${hex(password('u', 'p').subarray(1))} early `,
   ]);
   t.match(run(GREETING, password('u', 'p'), password('u', 'p')).at(-1), /^refuse MALFORMED 0501/, 'once');
 });
@@ -133,10 +117,15 @@ t.test('replies', async (t) => {
   }
 });
 
-t.test('other protocols by the first byte', async (t) => {
-  t.same(lines(handshakeFor(4).push(Buffer.from([4, 1]))), ['refuse SOCKS4 005b000000000000'], 'eight bytes');
-  const [step] = handshakeFor(0x47).push(Buffer.from('GET / HTTP/1.1\r\n'));
-  t.match(step, { kind: 'refuse', reason: 'HTTP' });
-  t.match(step?.kind === 'refuse' && Buffer.from(step.bytes).toString(), /^HTTP\/1.0 501 .*\r\n\r\n/s);
-  t.same(lines(handshakeFor(0x16).push(Buffer.from([0x16]))), ['refuse PROTOCOL '], 'TLS: nothing to say');
+t.test('extended errors, where RFC 1928 has no code of its own', async (t) => {
+  const reply = (code: ErrorCode, extendedErrors: boolean) => handshakeFor(5, { extendedErrors }).failureReply(code)[1];
+  const codes = Object.keys(ERRORS) as ErrorCode[];
+  for (const code of codes) t.ok((reply(code, false) ?? 0) <= 8, `${code} by default`);
+  t.equal(reply('NO_CONSENSUS', true), 0xf0);
+  t.equal(reply('LIMIT', true), 0xf6);
+  t.equal(reply('REFUSED', true), 5);
+});
+
+t.test('what is no protocol of ours gets no words', async (t) => {
+  t.same(run([0x16, 3, 1]), ['refuse PROTOCOL ']);
 });

@@ -1,0 +1,190 @@
+/**
+ * Path health: which nodes a client's packets avoid, judged from its own loops. No evidence means healthy.
+ *
+ * An exclusion takes effect only where nobody but those who can cause it could see its effect; else a node could mark
+ * a client at one place and know it again at another:
+ *
+ * - A mix of layer 2 is left out of everything. Only most of its neighbours together, or itself, can bring that about; the
+ *   client's gateway cannot, since it does not know who comes second.
+ * - The own gateway can lose what goes to a mix of layer 1, and nobody can tell that from a mix that loses it. So it counts
+ *   against the edge between the two: packets that leave through this gateway avoid the mix. Reply blocks do not: their
+ *   first hop is known to whoever replies, and stays uniform over layer 1.
+ * - The same at the other end. Loops and replies, which come home through the own gateway, avoid a mix of layer 3; data and
+ *   drop packets, whose last mix is known to the other gateway, do not.
+ * @module
+ */
+import type { IdentityHex } from '../bytes.ts';
+import type { NodeEntry, Topology } from '../directory/index.ts';
+import { findCulprits, recentTally } from './blame.ts';
+import { Exclusions } from './exclusions.ts';
+import { LoopEvidence, type LoopOutcome, PathNode } from './loop-evidence.ts';
+import { LONGEST_WINDOW_MS, PATH_BAD_LOOPS, PATH_BAD_MS, PATH_BAD_SHARE, RETRY_WEIGHT } from './thresholds.ts';
+
+/** Which ends of a route touch the own gateway: it leaves there (data, drop), comes home there (reply), or both (loop). */
+export type Journey = 'out' | 'home' | 'round';
+
+export interface NodeHealth {
+  /** Share of loops that returned lately, 0 to 1; 1 without evidence. */
+  readonly health: number;
+  readonly excluded: boolean;
+  readonly loopsSent: number;
+  readonly loopsReturned: number;
+}
+
+/** What a review found. */
+export interface HealthChange {
+  readonly node: PathNode;
+  readonly change: 'excluded' | 'readmitted';
+}
+
+/** Nodes remembered; those that left the consensus are forgotten first. */
+export const MAX_PATH_NODES = 4096;
+
+/** `health` is the share of this time, while there were loops. */
+const HEALTH_MS = 60_000;
+const NOBODY: ReadonlySet<PathNode> = new Set();
+
+export class PathHealth {
+  readonly #evidence = new LoopEvidence();
+  readonly #exclusions = new Exclusions();
+  readonly #nodes = new Map<IdentityHex, PathNode>();
+  #topology: Topology | undefined;
+  #unreviewed = false;
+  #readmitted: PathNode[] = [];
+
+  /** Takes over the nodes of a new consensus. */
+  adopt(topology: Topology): void {
+    this.#topology = topology;
+    const stays = (node: PathNode) => topology.byId(node.id) !== undefined;
+    this.#readmitted.push(...this.#exclusions.fit(stays, (layer) => this.#layerSize(layer)));
+    for (const node of this.#nodes.values()) if (!stays(node)) this.#nodes.delete(node.id);
+  }
+
+  /** Notes a loop that left over `route`. */
+  sent(route: readonly NodeEntry[]): readonly PathNode[] {
+    const nodes = route.map((entry) => this.#nodeOf(entry));
+    for (const node of nodes) node.loopsSent += 1;
+    return nodes;
+  }
+
+  /** Notes what became of a loop. */
+  decided(outcome: LoopOutcome): void {
+    this.#evidence.add(outcome);
+    if (!outcome.returned) this.#unreviewed = true;
+    for (const node of outcome.route) {
+      if (outcome.returned) node.loopsReturned += 1;
+      if (this.#exclusions.tried(node, outcome.returned)) this.#readmitted.push(node);
+    }
+  }
+
+  /** A loop that was given up came home after all. */
+  cameLate(outcome: LoopOutcome): void {
+    if (outcome.returned) return;
+    outcome.returned = true;
+    this.#unreviewed = true;
+    for (const node of outcome.route) node.loopsReturned += 1;
+  }
+
+  /** Judges anew; says what changed. To be called a few times a second. */
+  review(nowMs: number): HealthChange[] {
+    this.#evidence.trim(nowMs);
+    const changes: HealthChange[] = [];
+    for (const node of [...this.#readmitted.splice(0), ...this.#exclusions.due(nowMs)]) {
+      this.#exclusions.lift(node, nowMs);
+      this.#evidence.forget(node);
+      changes.push({ node, change: 'readmitted' });
+    }
+    if (this.#unreviewed) {
+      this.#unreviewed = false;
+      changes.push(...this.#acquit(nowMs), ...this.#condemn(nowMs));
+    }
+    return changes;
+  }
+
+  /** How often routes of this kind use `node`, where 1 is a fair share. */
+  weight(node: NodeEntry, journey: Journey): number {
+    const known = this.#nodes.get(node.id);
+    if (known === undefined || !this.#exclusions.has(known)) return 1;
+    if (known.layer === 1 && journey === 'home') return 1;
+    if (known.layer === 3 && journey === 'out') return 1;
+    return RETRY_WEIGHT;
+  }
+
+  /** Whether most loops are lost although nobody in particular is to blame: the own gateway may be. */
+  pathIsBad(nowMs: number): boolean {
+    const { seen, lost } = recentTally(this.#evidence.outcomes, this.#exclusions.nodes, PATH_BAD_MS, nowMs);
+    return seen >= PATH_BAD_LOOPS && lost >= PATH_BAD_SHARE * seen;
+  }
+
+  of(id: IdentityHex, nowMs: number): NodeHealth {
+    const node = this.#nodes.get(id);
+    if (node === undefined) return { health: 1, excluded: false, loopsSent: 0, loopsReturned: 0 };
+    const { loopsSent, loopsReturned } = node;
+    return { health: this.#share(node, nowMs), excluded: this.#exclusions.has(node), loopsSent, loopsReturned };
+  }
+
+  /** Names of the excluded, for logs and metrics. */
+  get excluded(): readonly PathNode[] {
+    return [...this.#exclusions.nodes];
+  }
+
+  /** The own gateway changed: what was learnt through the old one says nothing about the new. */
+  startAfresh(nowMs: number): HealthChange[] {
+    this.#evidence.clear();
+    const freed = [...this.#exclusions.nodes].filter((node) => node.layer !== 2);
+    for (const node of freed) this.#exclusions.lift(node, nowMs, true);
+    return freed.map((node) => ({ node, change: 'readmitted' }));
+  }
+
+  /** Late loops may show that a fresh verdict was a mistake. */
+  #acquit(nowMs: number): HealthChange[] {
+    const mistaken = [...this.#exclusions.nodes].filter((node) => {
+      if (!this.#exclusions.mayAppeal(node, nowMs)) return false;
+      const others = new Set(this.#exclusions.nodes);
+      others.delete(node);
+      return !this.#culprits(others, nowMs).includes(node);
+    });
+    for (const node of mistaken) this.#exclusions.lift(node, nowMs, true);
+    return mistaken.map((node) => ({ node, change: 'readmitted' }));
+  }
+
+  #condemn(nowMs: number): HealthChange[] {
+    const culprits = this.#culprits(this.#exclusions.nodes, nowMs);
+    const excluded = culprits.filter((node) => this.#exclusions.add(node, this.#layerSize(node.layer), nowMs));
+    return excluded.map((node) => ({ node, change: 'excluded' }));
+  }
+
+  #culprits(known: ReadonlySet<PathNode>, nowMs: number): PathNode[] {
+    return findCulprits(this.#evidence.outcomes, known, (layer) => this.#layerSize(layer), nowMs);
+  }
+
+  /** Share of the loops over `node`, and over no other excluded node, that returned in the last minute, or five. */
+  #share(node: PathNode, nowMs: number): number {
+    const over = this.#evidence.outcomes.filter((loop) => loop.route.includes(node));
+    const others = new Set(this.#exclusions.nodes);
+    others.delete(node);
+    for (const [without, windowMs] of [
+      [others, HEALTH_MS],
+      [others, LONGEST_WINDOW_MS],
+      [NOBODY, LONGEST_WINDOW_MS],
+    ] as const) {
+      const { seen, lost } = recentTally(over, without, windowMs, nowMs);
+      if (seen > 0) return (seen - lost) / seen;
+    }
+    return 1;
+  }
+
+  #layerSize(layer: number): number {
+    return this.#topology?.layers[layer - 1]?.length ?? 0;
+  }
+
+  #nodeOf(entry: NodeEntry): PathNode {
+    let node = this.#nodes.get(entry.id);
+    if (node === undefined || node.layer !== (entry.layer ?? 0)) {
+      node = new PathNode(entry);
+      this.#nodes.set(entry.id, node);
+      if (this.#nodes.size > MAX_PATH_NODES) this.#nodes.delete(this.#nodes.keys().next().value as IdentityHex);
+    }
+    return node;
+  }
+}

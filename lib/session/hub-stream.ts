@@ -1,0 +1,145 @@
+/**
+ * A stream as the front sees it. It is opened on the hub's current session; when that session turns out to be forgotten
+ * by its requester (a restart) before anything came of the stream, it is opened again on the next one, and the application
+ * notices nothing but the time. Once it is open, or bytes were written, it ends with its session: to say them again could
+ * have them said twice.
+ * @module
+ */
+import { asMixError, type ErrorCode } from '../errors.ts';
+import type { ProxySession } from './proxy-session.ts';
+import type { BoundAddress, SessionStream, StreamHandlers, StreamTarget } from './types.ts';
+
+/** Sessions that a stream is tried on at most. */
+export const MAX_OPEN_ATTEMPTS = 3;
+/** Refusals with another code are the requester's word, not the end of a session. */
+const SESSION_LOST: ErrorCode = 'SESSION_CLOSED';
+
+export class HubStream implements SessionStream, StreamHandlers {
+  readonly #target: StreamTarget;
+  readonly #handlers: StreamHandlers;
+  readonly #openAgain: (stream: HubStream) => void;
+  #session: ProxySession | undefined;
+  #inner: SessionStream | undefined;
+  #attempts = 0;
+  #settled = false;
+  #ended = false;
+  /** Bytes and the end that came before there was a session. */
+  #early: Uint8Array[] = [];
+  #earlyEnd = false;
+
+  /** `openAgain` is called when the stream needs another session. */
+  constructor(target: StreamTarget, handlers: StreamHandlers, openAgain: (stream: HubStream) => void) {
+    this.#target = target;
+    this.#handlers = handlers;
+    this.#openAgain = openAgain;
+  }
+
+  get id(): number {
+    return this.#inner?.id ?? -1;
+  }
+
+  /** Given up by the application or by `fail`: nobody waits for it. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Opens it on `session`, or tells the application why that failed. */
+  openOrFail(session: ProxySession, nowMs: number): void {
+    try {
+      this.openOn(session, nowMs);
+    } catch (error) {
+      this.fail(asMixError(error).code);
+    }
+  }
+
+  /** Opens it on `session`. Throws MixError as `ProxySession.open` does. */
+  openOn(session: ProxySession, nowMs: number): void {
+    this.#session = session;
+    this.#attempts += 1;
+    this.#inner = session.open(this.#target, this, nowMs);
+    const early = this.#early;
+    this.#early = [];
+    let room = true;
+    for (const bytes of early) room = this.write(bytes, nowMs);
+    if (this.#earlyEnd) this.end(nowMs);
+    else if (early.length > 0 && room) this.#handlers.onDrain();
+  }
+
+  /** No session could be had. */
+  fail(code: ErrorCode): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#handlers.onRefused(code);
+  }
+
+  write(bytes: Uint8Array, nowMs: number): boolean {
+    if (this.#ended) return true;
+    if (this.#inner === undefined) {
+      this.#early.push(bytes.slice());
+      return false;
+    }
+    this.#settled = true;
+    return this.#inner.write(bytes, nowMs);
+  }
+
+  end(nowMs: number): void {
+    if (this.#inner === undefined) {
+      this.#earlyEnd = true;
+      return;
+    }
+    this.#settled = true;
+    this.#inner.end(nowMs);
+  }
+
+  reset(code: ErrorCode, nowMs: number): void {
+    this.#ended = true;
+    this.#early = [];
+    this.#inner?.reset(code, nowMs);
+  }
+
+  stop(code: ErrorCode, nowMs: number): void {
+    if (this.#inner === undefined) this.reset(code, nowMs);
+    else this.#inner.stop(code, nowMs);
+  }
+
+  consume(bytes: number, nowMs: number): void {
+    this.#inner?.consume(bytes, nowMs);
+  }
+
+  onOpened(bound: BoundAddress): void {
+    this.#settled = true;
+    this.#handlers.onOpened(bound);
+  }
+
+  onRefused(code: ErrorCode): void {
+    if (this.#triesAgain(code)) return;
+    this.#ended = true;
+    this.#handlers.onRefused(code);
+  }
+
+  onReset(code: ErrorCode): void {
+    if (this.#triesAgain(code)) return;
+    this.#ended = true;
+    this.#handlers.onReset(code);
+  }
+
+  onData(bytes: Uint8Array): void {
+    this.#handlers.onData(bytes);
+  }
+
+  onFin(): void {
+    this.#handlers.onFin();
+  }
+
+  onDrain(): void {
+    this.#handlers.onDrain();
+  }
+
+  #triesAgain(code: ErrorCode): boolean {
+    const lost = code === SESSION_LOST && this.#session?.state === 'closed';
+    if (this.#settled || this.#ended || !lost || this.#attempts >= MAX_OPEN_ATTEMPTS) return false;
+    this.#inner = undefined;
+    this.#openAgain(this);
+    return true;
+  }
+}

@@ -1,0 +1,194 @@
+import t from 'tap';
+import { Exclusions } from '../../lib/client/exclusions.ts';
+import { PathNode } from '../../lib/client/loop-evidence.ts';
+import {
+  BASELINE_FLOOR,
+  BLAME_EVIDENCE,
+  expectedShare,
+  FIRST_TERM_MS,
+  lossEvidence,
+  lowerShare,
+  MAX_TERM_MS,
+  maxExcluded,
+  minority,
+  RETURNS_TO_LIFT,
+} from '../../lib/client/thresholds.ts';
+import type { NodeEntry } from '../../lib/directory/index.ts';
+import { LoopWorld, type Loses } from '../support/loop-world.ts';
+import { nodeEntry, smallTopology } from '../support/nodes.ts';
+
+const mix = (seed: number, layer: 1 | 2 | 3) => new PathNode(nodeEntry(seed, { role: 'mixnode', layer }));
+
+/** The exact upper tail of the binomial law. */
+function tail(lost: number, seen: number, share: number): number {
+  let sum = 0;
+  for (let k = lost; k <= seen; k++) {
+    let log = k * Math.log(share) + (seen - k) * Math.log(1 - share);
+    for (let i = 1; i <= k; i++) log += Math.log((seen - k + i) / i);
+    sum += Math.exp(log);
+  }
+  return sum;
+}
+
+t.test('evidence bounds the tail of the binomial law from above', async (t) => {
+  for (const seen of [5, 20, 100, 400]) {
+    for (const share of [0.02, 0.05, 0.3]) {
+      for (let lost = Math.ceil(seen * share) + 1; lost <= seen; lost += Math.ceil(seen / 10)) {
+        const bound = Math.exp(-lossEvidence(lost, seen, share));
+        const exact = tail(lost, seen, share);
+        t.ok(exact <= bound * 1.000001, `${lost} of ${seen} at ${share}: ${exact} <= ${bound}`);
+      }
+    }
+  }
+  t.equal(lossEvidence(2, 100, 0.02), 0, 'the baseline itself is no evidence');
+  t.equal(lossEvidence(0, 0, 0.02), 0);
+});
+
+t.test('the thresholds are what the comments say', async (t) => {
+  t.ok(lossEvidence(6, 6, BASELINE_FLOOR) >= BLAME_EVIDENCE, 'six of six');
+  t.ok(lossEvidence(5, 5, BASELINE_FLOOR) < BLAME_EVIDENCE, 'not five of five');
+  t.strictSame([0, 1, 2, 3, 4, 5, 10].map(maxExcluded), [0, 0, 1, 1, 1, 2, 4], 'never the last, a minority at most');
+  t.strictSame([0, 1, 2, 3, 4, 5, 10].map(minority), [0, 0, 0, 1, 1, 2, 4]);
+  t.equal(expectedShare(0, 1000), BASELINE_FLOOR);
+  t.equal(expectedShare(0, 0), 0.5, 'without loops to compare with, anything may be chance');
+  t.ok(lowerShare(1, 1) < 0.2 && lowerShare(100, 100) > 0.9, 'one lost loop proves little');
+});
+
+t.test('a layer keeps its last usable mix', async (t) => {
+  const exclusions = new Exclusions();
+  t.notOk(exclusions.add(mix(1, 2), 1, 0), 'the only one stays');
+  t.ok(exclusions.add(mix(2, 2), 2, 0), 'one of two goes');
+  t.notOk(exclusions.add(mix(3, 2), 2, 0));
+  t.ok(exclusions.add(mix(4, 3), 2, 0), 'layers count for themselves');
+});
+
+t.test('an exclusion ends with its term, the next lasts twice as long', async (t) => {
+  const exclusions = new Exclusions();
+  const node = mix(1, 2);
+  let nowMs = 0;
+  for (const termMs of [1, 2, 4, 8, 12, 12].map((factor) => Math.min(factor * FIRST_TERM_MS, MAX_TERM_MS))) {
+    exclusions.add(node, 3, nowMs);
+    t.strictSame(exclusions.due(nowMs + termMs - 1), [], `still out before ${termMs} ms`);
+    nowMs += termMs;
+    t.strictSame(exclusions.due(nowMs), [node]);
+    exclusions.lift(node, nowMs);
+    t.notOk(exclusions.has(node));
+  }
+  nowMs += 2 * MAX_TERM_MS + 1;
+  exclusions.due(nowMs);
+  exclusions.add(node, 3, nowMs);
+  t.strictSame(exclusions.due(nowMs + FIRST_TERM_MS), [node], 'old sins are forgotten');
+});
+
+t.test('returns in a row lift it earlier; one loss starts the count anew', async (t) => {
+  const exclusions = new Exclusions();
+  const node = mix(1, 2);
+  t.notOk(exclusions.tried(node, true), 'who is not excluded has nothing to prove');
+  exclusions.add(node, 3, 0);
+  for (let i = 1; i < RETURNS_TO_LIFT; i++) t.notOk(exclusions.tried(node, true));
+  t.notOk(exclusions.tried(node, false));
+  for (let i = 1; i < RETURNS_TO_LIFT; i++) t.notOk(exclusions.tried(node, true));
+  t.ok(exclusions.tried(node, true));
+});
+
+t.test('a consensus with fewer mixes lets the excluded in where they are needed', async (t) => {
+  const exclusions = new Exclusions();
+  const [first, second] = [mix(1, 2), mix(2, 2)];
+  exclusions.add(first, 5, 0);
+  exclusions.add(second, 5, 0);
+  t.strictSame(
+    exclusions.fit(
+      () => true,
+      () => 3,
+    ),
+    [first],
+  );
+  t.strictSame(
+    exclusions.fit(
+      () => false,
+      () => 3,
+    ),
+    [],
+    'one that left is simply gone',
+  );
+  t.equal(exclusions.nodes.size, 0);
+});
+
+const inLayer = (world: { layers: readonly (readonly NodeEntry[])[] }, layer: number, index = 0): NodeEntry =>
+  world.layers[layer - 1]?.[index] as NodeEntry;
+
+/** Loses everything over `node` from `fromMs` on. */
+const dead =
+  (node: NodeEntry, fromMs = 0, untilMs = Number.POSITIVE_INFINITY): Loses =>
+  (route, nowMs) =>
+    nowMs >= fromMs && nowMs < untilMs && route.includes(node);
+
+t.test('a mix excluded at one end of the route is avoided only by what touches the own gateway there', async (t) => {
+  for (const [layer, shunning] of [
+    [1, ['out', 'round']],
+    [2, ['out', 'home', 'round']],
+    [3, ['home', 'round']],
+  ] as const) {
+    const topology = smallTopology(3);
+    const bad = inLayer(topology, layer);
+    const world = new LoopWorld({ topology, seed: layer, loses: dead(bad) });
+    world.run(60_000);
+    t.strictSame(world.excluded(), [bad.id]);
+    for (const journey of ['out', 'home', 'round'] as const) {
+      const uses = world.routes(journey, 3000).filter((route) => route.includes(bad)).length / 3000;
+      if ((shunning as readonly string[]).includes(journey)) t.ok(uses < 0.02, `layer ${layer} ${journey}: ${uses}`);
+      else t.ok(Math.abs(uses - 1 / 3) < 0.05, `layer ${layer} ${journey}: ${uses}`);
+    }
+  }
+});
+
+t.test('a mix that works again is taken back, one that does not comes back with its term and goes again', async (t) => {
+  const topology = smallTopology(3);
+  const bad = inLayer(topology, 2);
+  const restarted = new LoopWorld({ topology, seed: 1, loses: dead(bad, 0, 60_000) });
+  restarted.run(60_000);
+  t.strictSame(restarted.excluded(), [bad.id]);
+  restarted.run(FIRST_TERM_MS + 60_000, () => restarted.excluded().length === 0);
+  t.strictSame(restarted.excluded(), []);
+  t.ok(restarted.nowMs < FIRST_TERM_MS + 60_000);
+  restarted.run(restarted.nowMs + 600_000);
+  t.equal(restarted.changes.length, 2, 'its past is not held against it');
+
+  const gone = new LoopWorld({ topology, seed: 2, loses: dead(bad) });
+  gone.run(FIRST_TERM_MS + 60_000);
+  t.strictSame(
+    gone.changes.map(({ node, change }) => [node.id, change]),
+    [
+      [bad.id, 'excluded'],
+      [bad.id, 'readmitted'],
+      [bad.id, 'excluded'],
+    ],
+  );
+});
+
+t.test('when the own gateway loses packets, no mix is blamed; the path is called bad', async (t) => {
+  for (const share of [0.6, 1]) {
+    const world = new LoopWorld({
+      topology: smallTopology(3),
+      seed: 7,
+      loses: (_route, nowMs, rng) => nowMs > 30_000 && rng.uniform() < share,
+    });
+    world.run(30_000);
+    t.notOk(world.health.pathIsBad(world.nowMs));
+    world.run(60_000);
+    t.strictSame(world.changes, [], `${share}`);
+    t.ok(world.health.pathIsBad(world.nowMs));
+  }
+});
+
+t.test('a new gateway starts with a clean record of what only the old one could tell', async (t) => {
+  const topology = smallTopology(3);
+  for (const layer of [1, 2, 3]) {
+    const bad = inLayer(topology, layer);
+    const world = new LoopWorld({ topology, seed: 1, loses: dead(bad) });
+    world.run(60_000);
+    t.strictSame(world.excluded(), [bad.id]);
+    world.health.startAfresh(world.nowMs);
+    t.strictSame(world.excluded(), layer === 2 ? [bad.id] : []);
+  }
+});
