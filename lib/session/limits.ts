@@ -23,6 +23,8 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
 export const SESSION_ID_BYTES = 16;
 /** A compact reply block: header 348, prefix of the first hop's identity 8, payload key seed 16. */
 export const SURB_BYTES = 372;
+/** Blocks in one packet, whatever its size: each costs the proxy a header. */
+export const MAX_BLOCKS_PER_PACKET = 16;
 /** The only version of the frames that there is. */
 export const PROTOCOL_VERSION = 1;
 export const MAX_TOKEN_BYTES = 255;

@@ -11,6 +11,7 @@ import { MixError } from '../errors.ts';
 import { FRAME, type Frame } from './frames.ts';
 import {
   DEFAULT_SESSION_LIMITS,
+  MAX_BLOCKS_PER_PACKET,
   MAX_HOST_BYTES,
   MAX_TOKEN_BYTES,
   PROTOCOL_VERSION,
@@ -94,7 +95,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
       {
         downlink: options.downlink,
         payloadBytes: options.payloadBytes,
-        blocksPerPacket: Math.floor((options.payloadBytes - 64) / SURB_BYTES),
+        blocksPerPacket: Math.min(MAX_BLOCKS_PER_PACKET, Math.floor((options.payloadBytes - 64) / SURB_BYTES)),
         mainRatePerSecond: options.mainRatePerSecond,
         replyRatePerSecond: options.replyRatePerSecond,
         surbLifeMs: options.surbLifeMs,

@@ -47,8 +47,8 @@ export interface TransportOptions {
 const SKIP_EVERY = 32;
 /** … of up to this many unused numbers. */
 const MAX_SKIP = 3;
-/** A probe's wait doubles this often at most. */
-const MAX_PROBE_DOUBLINGS = 2;
+/** A probe's wait doubles up to this: a path that comes back is noticed soon, whatever it loses. */
+const MAX_PROBE_WAIT_MS = 2000;
 const LOSS_RATIO_GAIN = 1 / 128;
 /** Below this loss, repeating early is not worth the work. */
 const WORTH_REPEATING_LOSS = 0.01;
@@ -69,10 +69,6 @@ export class Transport implements StreamHost, FrameOwner {
   /** Packets below it have had their blocks settled. */
   #surbsSettledBelow = 1;
   #progressMs = 0;
-  /** When the last ACK came, and from when on packets count for the round trip. */
-  #ackMs = Number.NEGATIVE_INFINITY;
-  #sampleSentFromMs = Number.NEGATIVE_INFINITY;
-  #oldSampleTaken = true;
   #probeCount = 0;
   /** Packets below these have been considered for early repetition. */
   #repeatedBelow = 1;
@@ -174,8 +170,12 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   #probeDeadlineMs(oldest: SentPacket): number {
-    const doublings = Math.min(this.#probeCount, MAX_PROBE_DOUBLINGS);
-    return Math.max(oldest.sentMs, this.#progressMs) + this.clock.thresholdMs * 2 ** doublings;
+    const { thresholdMs } = this.clock;
+    const waitMs = Math.min(
+      thresholdMs * 2 ** Math.min(this.#probeCount, 16),
+      Math.max(thresholdMs, MAX_PROBE_WAIT_MS),
+    );
+    return Math.max(oldest.sentMs, this.#progressMs) + waitMs;
   }
 
   /**
@@ -371,16 +371,15 @@ export class Transport implements StreamHost, FrameOwner {
 
   #onAck(ranges: readonly number[], nowMs: number): boolean {
     let progress = false;
-    if (nowMs - this.#ackMs > this.clock.thresholdMs) this.#pathRevived(nowMs);
-    this.#ackMs = nowMs;
     for (let i = 0; i < ranges.length; i += 2) {
       const lastInRange = ranges[i + 1] as number;
       if (lastInRange >= this.#nextNumber) return false;
       const [first, last] = this.#sent.clip(ranges[i] as number, lastInRange);
-      for (let number = first; number <= last; number++) {
+      for (let number = last; number >= first; number--) {
         const packet = this.#sent.get(number);
         if (packet === null) return false; // never sent: the peer guesses
         if (packet === undefined || packet.fate === 'acked') continue;
+        this.#sample(packet, !progress, nowMs);
         this.#onPacketAcked(packet, nowMs);
         progress = true;
       }
@@ -394,21 +393,15 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   /**
-   * An ACK after a silence. The path may have been dead: then the age of packets from before tells of the outage, and
-   * not of the path. Or it has become slower than we are patient: so one such packet counts.
+   * Every newly acknowledged packet tells the round trip, unless it is older than the threshold: then it has most
+   * likely waited for an ACK that was lost, or for a path that was dead. Of such packets only the highest of an ACK
+   * counts, so that a path that became slower is still noticed.
    */
-  #pathRevived(nowMs: number): void {
-    this.#sampleSentFromMs = nowMs - this.clock.thresholdMs;
-    this.#oldSampleTaken = false;
-  }
-
-  #sample(packet: SentPacket, nowMs: number): void {
-    const old = packet.sentMs < this.#sampleSentFromMs;
-    if (old && this.#oldSampleTaken) return;
-    this.#oldSampleTaken ||= old;
-    if (packet.fate === 'lost') this.clock.onHasty();
-    else this.clock.onTimely();
-    this.clock.sample(nowMs - packet.sentMs);
+  #sample(packet: SentPacket, highest: boolean, nowMs: number): void {
+    const ageMs = nowMs - packet.sentMs;
+    if (packet.fate === 'flying') this.clock.onTimely();
+    else if (ageMs < 2 * this.clock.thresholdMs) this.clock.onHasty();
+    if (highest || ageMs <= this.clock.thresholdMs) this.clock.sample(ageMs);
   }
 
   #onPacketAcked(packet: SentPacket, nowMs: number): void {
@@ -418,7 +411,6 @@ export class Transport implements StreamHost, FrameOwner {
       this.#lossRatio -= LOSS_RATIO_GAIN * this.#lossRatio;
       this.#end.onPacketAcked(packet);
     }
-    this.#sample(packet, nowMs);
     this.#sent.settle(packet, 'acked');
     this.#settleSurbs(packet);
     if (packet.sentMs > this.#largestAckedSentMs) this.#largestAckedSentMs = packet.sentMs;
