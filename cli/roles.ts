@@ -13,6 +13,8 @@ export type RoleName = (typeof ROLE_NAMES)[number];
 export interface RunningRole extends Running {
   /** What the line `listening …` says behind that word. */
   readonly listening: string;
+  /** Reads again what can change while the role runs; what SIGHUP means to it. */
+  reload?(): void;
 }
 
 /** The keys of a role's config that the command line itself uses. */
@@ -95,7 +97,8 @@ export const ROLES: readonly Role[] = [
       const { RequesterConfig, startRequester } = await import('../network-requester/index.ts');
       return loaded(RequesterConfig, async (config, components) => {
         const running = await startRequester(config, components);
-        return { listening: `nowhere but for metrics: ${running.metricsUrl}`, stop: () => running.stop() };
+        const listening = `nowhere but for metrics: ${running.metricsUrl}`;
+        return { listening, reload: () => running.reload(), stop: () => running.stop() };
       });
     },
   },

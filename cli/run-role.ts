@@ -33,6 +33,8 @@ export async function runRole(role: Role, flags: Readonly<Record<string, unknown
   const defect = firstDefect(log);
   const running = await Promise.race([start(config, buildComponents(crypto, log)), stop, defect]);
   if (running === undefined) return 0; // told to stop before it ran
+  // A role that has nothing to read again keeps the signal's usual meaning: its terminal is gone.
+  if (running.reload !== undefined) process.on('SIGHUP', () => running.reload?.());
   process.stdout.write(`listening ${running.listening}\n`);
   process.send?.(RUNNING_MESSAGE, undefined, undefined, () => {
     // A parent that is gone shows by the closed channel.

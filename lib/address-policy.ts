@@ -61,6 +61,11 @@ export function parseAddress(text: string): ParsedAddress | undefined {
   return describeIpv6(ipaddr.IPv6.parse(hex));
 }
 
+/** The IPv4 addresses that `address` carries inside for a translator or tunnel, in canonical form; mostly none. */
+export function embeddedAddresses({ text, family }: ParsedAddress): ParsedAddress[] {
+  return family === 4 ? [] : embeddedIpv4(ipaddr.IPv6.parse(text)).map(describeIpv4);
+}
+
 /** Whether an address of this scope may be connected to. */
 export function isPermitted(scope: AddressScope, allowPrivate: boolean): boolean {
   return scope === 'public' || (scope === 'private' && allowPrivate);

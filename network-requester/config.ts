@@ -11,10 +11,16 @@ export interface EgressLimits extends RelayLimits {
   readonly streams: number;
   /** The same of one session. */
   readonly streamsPerSession: number;
+  /** New streams of all sessions, in the mean. */
+  readonly streamsPerSecond: number;
+  /** The same of one session. */
+  readonly streamsPerSecondPerSession: number;
+  /** However busy a stream is, it ends after this time. */
+  readonly openMs: number;
   /** Name resolution and all connection attempts of one stream together. */
   readonly connectMs: number;
-  /** One address, while there are others to try. */
-  readonly connectPerAddressMs: number;
+  /** How long one address is waited for before the next is tried beside it (RFC 8305 section 5). */
+  readonly connectStaggerMs: number;
   /** Addresses of one name that are tried. */
   readonly addressesTried: number;
   readonly keepAliveMs: number;
@@ -23,8 +29,11 @@ export interface EgressLimits extends RelayLimits {
 export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
   streams: 1024,
   streamsPerSession: 256,
+  streamsPerSecond: 200,
+  streamsPerSecondPerSession: 50,
+  openMs: 24 * 3_600_000,
   connectMs: 30_000,
-  connectPerAddressMs: 5_000,
+  connectStaggerMs: 250,
   addressesTried: 6,
   keepAliveMs: 60_000,
   idleMs: 3_600_000,
@@ -36,11 +45,13 @@ export interface ResolverLimits {
   readonly timeoutMs: number;
   /** Names being resolved at a time; further ones fail at once. */
   readonly pending: number;
+  /** Names whose answer is remembered. */
+  readonly cached: number;
 }
 
-export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pending: 256 };
+export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pending: 256, cached: 4096 };
 
-const timeoutMs = (defaultMs: number) => z.int().min(100).max(86_400_000).default(defaultMs);
+const timeoutMs = (defaultMs: number, mostMs = 86_400_000) => z.int().min(100).max(mostMs).default(defaultMs);
 
 export const RequesterConfig = z.strictObject({
   dir: z.string().describe('folder of the requester: identity, Sphinx keys, its copy of the consensus'),
@@ -62,6 +73,11 @@ export const RequesterConfig = z.strictObject({
   trafficClass: z.string().default('standard').describe('traffic class of its cover traffic'),
   allowPrivate: z.boolean().default(false).describe('connect to private and loopback addresses as well'),
   accessToken: z.string().min(1).max(255).optional().describe('serve only sessions that bring this token'),
+  exitPolicyFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of accept and reject lines as in torrc, before the default policy; SIGHUP reads it again'),
   maxStreams: z
     .int()
     .min(1)
@@ -74,6 +90,19 @@ export const RequesterConfig = z.strictObject({
     .max(65_536)
     .default(DEFAULT_EGRESS_LIMITS.streamsPerSession)
     .describe('connections to sites at a time for one session'),
+  maxStreamsPerSecond: z
+    .number()
+    .min(0.1)
+    .max(100_000)
+    .default(DEFAULT_EGRESS_LIMITS.streamsPerSecond)
+    .describe('new connections per second; five times as many at once after a pause'),
+  maxStreamsPerSecondPerSession: z
+    .number()
+    .min(0.1)
+    .max(100_000)
+    .default(DEFAULT_EGRESS_LIMITS.streamsPerSecondPerSession)
+    .describe('the same for one session'),
+  maxOpenMs: timeoutMs(DEFAULT_EGRESS_LIMITS.openMs, 30 * 86_400_000).describe('a stream is ended after this time'),
   connectTimeoutMs: timeoutMs(DEFAULT_EGRESS_LIMITS.connectMs).describe('time to resolve a name and connect'),
   dnsTimeoutMs: timeoutMs(DEFAULT_RESOLVER_LIMITS.timeoutMs).describe('time to resolve a name'),
   idleTimeoutMs: timeoutMs(DEFAULT_EGRESS_LIMITS.idleMs).describe('a stream without a byte for this long is ended'),
@@ -87,6 +116,9 @@ export function egressLimits(config: RequesterConfig): EgressLimits {
     ...DEFAULT_EGRESS_LIMITS,
     streams: config.maxStreams,
     streamsPerSession: config.maxStreamsPerSession,
+    streamsPerSecond: config.maxStreamsPerSecond,
+    streamsPerSecondPerSession: config.maxStreamsPerSecondPerSession,
+    openMs: config.maxOpenMs,
     connectMs: config.connectTimeoutMs,
     idleMs: config.idleTimeoutMs,
     halfClosedIdleMs: Math.min(DEFAULT_EGRESS_LIMITS.halfClosedIdleMs, config.idleTimeoutMs),

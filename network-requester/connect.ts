@@ -1,11 +1,14 @@
 /**
- * TCP connections to checked addresses. The socket gets the address that the policy passed, and a lookup function that
- * throws: no name reaches it, so nothing can resolve differently the second time (DNS rebinding).
+ * TCP connections to checked addresses, by "Happy Eyeballs" (RFC 8305): attempts begin one after the other, a little
+ * apart, and the first that succeeds wins, so that a dead address or family costs a moment and not a time-out.
+ *
+ * The socket gets the address that the policy passed, and a lookup function that throws: no name reaches it, so nothing
+ * can resolve differently the second time (DNS rebinding).
  * @module
  */
 import { Socket } from 'node:net';
 import type { ParsedAddress } from '../lib/address-policy.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { type ErrorCode, MixError, systemCode } from '../lib/errors.ts';
 import type { EgressLimits } from './config.ts';
 
@@ -40,65 +43,99 @@ const BY_TELLING: readonly ErrorCode[] = [
 
 export interface ConnectOptions {
   readonly clock: Clock;
-  readonly limits: Pick<EgressLimits, 'connectPerAddressMs' | 'addressesTried'>;
+  readonly limits: Pick<EgressLimits, 'connectStaggerMs' | 'addressesTried'>;
   /** Ends all attempts; the promise then rejects with TIMEOUT. */
   readonly signal: AbortSignal;
   /** For tests: sockets that do not reach out. */
   readonly newSocket?: () => Socket;
 }
 
-/** Connects to the first of `addresses` that answers, trying them in turn. Rejects with a MixError. */
-export async function connectToAny(
+/** Connects to whichever of `addresses` answers first. Rejects with a MixError. */
+export function connectToAny(
   addresses: readonly ParsedAddress[],
   port: number,
   options: ConnectOptions,
 ): Promise<Socket> {
-  const failures: ErrorCode[] = [];
-  const tried = addresses.slice(0, options.limits.addressesTried);
-  for (const [index, address] of tried.entries()) {
-    const last = index === tried.length - 1;
-    const attempt = await connectOnce(
-      address,
-      port,
-      options,
-      last ? Number.POSITIVE_INFINITY : options.limits.connectPerAddressMs,
-    );
-    if (attempt instanceof Socket) return attempt;
-    failures.push(attempt);
-    if (options.signal.aborted) break;
-  }
-  const code = BY_TELLING.find((candidate) => failures.includes(candidate)) ?? failures[0] ?? 'INTERNAL';
-  throw new MixError(code, 'no address could be connected to');
+  return new Promise((resolve, reject) => new Race(addresses, port, options, resolve, reject).start());
 }
 
-/** One attempt: the connected socket, or why not. */
-function connectOnce(
-  address: ParsedAddress,
-  port: number,
-  { clock, signal, newSocket }: ConnectOptions,
-  limitMs: number,
-): Promise<Socket | ErrorCode> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve('TIMEOUT');
+class Race {
+  readonly #waiting: ParsedAddress[];
+  readonly #running = new Set<Socket>();
+  readonly #failures: ErrorCode[] = [];
+  #stagger: Timer | undefined;
+  #over = false;
+
+  constructor(
+    addresses: readonly ParsedAddress[],
+    readonly port: number,
+    readonly options: ConnectOptions,
+    readonly resolve: (socket: Socket) => void,
+    readonly reject: (error: MixError) => void,
+  ) {
+    this.#waiting = addresses.slice(0, options.limits.addressesTried);
+  }
+
+  start(): void {
+    const { signal } = this.options;
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort);
+    this.#next();
+  }
+
+  readonly #onAbort = (): void => {
+    this.#failures.push('TIMEOUT');
+    this.#waiting.length = 0;
+    this.#fail();
+  };
+
+  /** Begins the next attempt; without one left and none running the race is lost. */
+  #next(): void {
+    if (this.#over) return;
+    this.#stagger?.cancel();
+    const address = this.#waiting.shift();
+    if (address === undefined) {
+      if (this.#running.size === 0) this.#fail();
       return;
     }
-    const socket = newSocket?.() ?? new Socket({ allowHalfOpen: true });
-    const finish = (result: Socket | ErrorCode) => {
-      timer?.cancel();
-      signal.removeEventListener('abort', onAbort);
-      socket.off('connect', onConnect);
-      if (!(result instanceof Socket)) socket.destroy();
-      resolve(result);
-    };
-    const onConnect = () => finish(socket);
-    const onAbort = () => finish('TIMEOUT');
-    const timer = Number.isFinite(limitMs) ? clock.after(limitMs, onAbort) : undefined;
-    signal.addEventListener('abort', onAbort);
-    socket.on('connect', onConnect);
-    socket.on('error', (error) => finish(CODE_OF_SYSTEM_ERROR[systemCode(error) ?? ''] ?? 'HOST_UNREACHABLE'));
-    socket.connect({ host: address.text, port, family: address.family, lookup: refuseLookup });
-  });
+    this.#attempt(address);
+    const { clock, limits } = this.options;
+    if (this.#waiting.length > 0) this.#stagger = clock.after(limits.connectStaggerMs, () => this.#next());
+  }
+
+  #attempt(address: ParsedAddress): void {
+    const socket = this.options.newSocket?.() ?? new Socket({ allowHalfOpen: true });
+    this.#running.add(socket);
+    socket.once('connect', () => this.#win(socket));
+    socket.on('error', (error) => {
+      if (!this.#running.delete(socket)) return;
+      socket.destroy();
+      this.#failures.push(CODE_OF_SYSTEM_ERROR[systemCode(error) ?? ''] ?? 'HOST_UNREACHABLE');
+      this.#next();
+    });
+    socket.connect({ host: address.text, port: this.port, family: address.family, lookup: refuseLookup });
+  }
+
+  #win(socket: Socket): void {
+    if (!this.#running.delete(socket)) return;
+    this.#end();
+    this.resolve(socket);
+  }
+
+  #fail(): void {
+    this.#end();
+    const code = BY_TELLING.find((candidate) => this.#failures.includes(candidate)) ?? this.#failures[0] ?? 'INTERNAL';
+    this.reject(new MixError(code, 'no address could be connected to'));
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#stagger?.cancel();
+    this.options.signal.removeEventListener('abort', this.#onAbort);
+    const losers = [...this.#running];
+    this.#running.clear();
+    for (const socket of losers) socket.destroy();
+  }
 }
 
 function refuseLookup(): never {

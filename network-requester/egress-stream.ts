@@ -4,7 +4,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { checkDestination, type Destination } from '../lib/destination.ts';
 import { asMixError, type ErrorCode, MixError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
@@ -35,6 +35,7 @@ export class EgressStream implements AcceptedHandlers {
   readonly #relay: StreamRelay;
   readonly #abort = new AbortController();
   #phase: 'connecting' | 'open' | 'gone' = 'connecting';
+  #expiry: Timer | undefined;
 
   /** `onGone` is called once, when the stream needs nothing of us any more. */
   constructor(stream: AcceptedStream, context: EgressContext, onGone: () => void) {
@@ -94,7 +95,7 @@ export class EgressStream implements AcceptedHandlers {
     const verdict = checkDestination(host, allowPrivate);
     if (!verdict.ok) throw new MixError(verdict.code, 'the destination is not allowed');
     if (port < 1 || port > 65_535) throw new MixError('REFUSED', 'there is no such port');
-    const addresses = policy.permitted(await this.#addressesOf(verdict.destination));
+    const addresses = policy.permitted(await this.#addressesOf(verdict.destination), port);
     if (addresses.length === 0) throw new MixError('POLICY', 'no address of the destination is allowed');
     return connectToAny(addresses, port, { clock, limits, signal: this.#abort.signal });
   }
@@ -116,6 +117,7 @@ export class EgressStream implements AcceptedHandlers {
     onOpened(nowMs - startedMs);
     // The exit's own address is nobody's business; the client gets the unspecified one of the family in use.
     this.#stream.opened({ host: socket.remoteFamily === 'IPv6' ? '::' : '0.0.0.0', port: 0 }, nowMs);
+    this.#expiry = clock.after(limits.openMs, () => this.#relay.stop('TIMEOUT', 'expired'));
     this.#relay.join(socket, this.#stream);
     this.#relay.startWriting();
   }
@@ -138,6 +140,7 @@ export class EgressStream implements AcceptedHandlers {
 
   #onRelayEnded(outcome: RelayOutcome): void {
     this.#phase = 'gone';
+    this.#expiry?.cancel();
     this.#context.onEnded(outcome);
     this.#onGone();
   }

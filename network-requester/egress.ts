@@ -6,7 +6,8 @@
 import type { Components } from '../lib/components.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { RelayOutcome } from '../lib/relay/stream-relay.ts';
-import type { AcceptedHandlers, AcceptHandler } from '../lib/session/index.ts';
+import type { AcceptedHandlers, AcceptedStream, AcceptHandler } from '../lib/session/index.ts';
+import { Admission } from './admission.ts';
 import { DEFAULT_EGRESS_LIMITS, type EgressLimits } from './config.ts';
 import { type EgressContext, EgressStream } from './egress-stream.ts';
 import { ExitPolicy } from './exit-policy.ts';
@@ -34,8 +35,8 @@ const CONNECT_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2,
 
 export class Egress {
   readonly #context: EgressContext;
+  readonly #admission: Admission;
   readonly #streams = new Set<EgressStream>();
-  readonly #perSession = new Map<string, number>();
   readonly #refused: Partial<Record<ErrorCode, number>> = {};
   readonly #requests;
   #opened = 0;
@@ -51,13 +52,15 @@ export class Egress {
     const ended = metrics.counter('requester_streams_ended_total', 'How open streams ended.', ['outcome']);
     const seconds = metrics.histogram('requester_connect_seconds', 'Name resolution and connect.', CONNECT_BUCKETS_S);
     metrics.gaugeOf('requester_streams_active', 'Streams connecting or open.', () => this.#streams.size);
+    const limits = { ...DEFAULT_EGRESS_LIMITS, ...options.limits };
+    this.#admission = new Admission(limits, clock.nowMs());
     this.#context = {
       clock,
       log: log.child({ part: 'egress' }),
-      limits: { ...DEFAULT_EGRESS_LIMITS, ...options.limits },
+      limits,
       allowPrivate: options.allowPrivate,
       resolver: options.resolver ?? new SystemResolver({ clock }),
-      policy: options.policy ?? new ExitPolicy(clock, options.allowPrivate),
+      policy: options.policy ?? new ExitPolicy({ clock, allowPrivate: options.allowPrivate }),
       onBytes: (direction, count) => bytes.inc({ direction }, count),
       onOpened: (afterMs) => {
         this.#opened += 1;
@@ -73,18 +76,12 @@ export class Egress {
    * Takes a new stream. `session` groups streams for the limit per session and is used for nothing else.
    */
   readonly accept: AcceptHandler = (stream, kind, host, port, session) => {
-    const { limits, clock } = this.#context;
-    const ofSession = this.#perSession.get(session) ?? 0;
-    const full = this.#streams.size >= limits.streams || ofSession >= limits.streamsPerSession;
-    const code: ErrorCode | undefined = kind !== 'tcp' ? 'COMMAND' : full ? 'LIMIT' : undefined;
-    if (code !== undefined) {
-      this.#countRefused(code);
-      stream.refuse(code, clock.nowMs());
-      return IGNORE;
-    }
-    const egressStream = new EgressStream(stream, this.#context, () => this.#forget(egressStream, session));
+    if (kind !== 'tcp') return this.#turnDown(stream, 'COMMAND');
+    if (!this.#admission.admit(session, this.#context.clock.nowMs())) return this.#turnDown(stream, 'LIMIT');
+    const egressStream = new EgressStream(stream, this.#context, () => {
+      if (this.#streams.delete(egressStream)) this.#admission.release(session);
+    });
     this.#streams.add(egressStream);
-    this.#perSession.set(session, ofSession + 1);
     egressStream.start(host, port);
     return egressStream;
   };
@@ -98,11 +95,10 @@ export class Egress {
     for (const stream of this.#streams) stream.stop();
   }
 
-  #forget(stream: EgressStream, session: string): void {
-    if (!this.#streams.delete(stream)) return;
-    const left = (this.#perSession.get(session) ?? 1) - 1;
-    if (left > 0) this.#perSession.set(session, left);
-    else this.#perSession.delete(session);
+  #turnDown(stream: AcceptedStream, code: ErrorCode): AcceptedHandlers {
+    this.#countRefused(code);
+    stream.refuse(code, this.#context.clock.nowMs());
+    return IGNORE;
   }
 
   #countRefused(code: ErrorCode): void {

@@ -1,31 +1,62 @@
 /**
  * Which of a destination's addresses this requester connects to. Decides on addresses only, after resolution, and hands
  * out the canonical text of the very address that was checked.
+ *
+ * Three gates, all of which must be open: what is never reachable or private (lib/address-policy.ts), this machine's own
+ * addresses, and the operator's rules (exit-rules.ts), which can be replaced while the requester runs.
  * @module
  */
 import { networkInterfaces } from 'node:os';
 import { isPermitted, type ParsedAddress, parseAddress } from '../lib/address-policy.ts';
 import type { Clock } from '../lib/clock.ts';
+import { type ExitRule, rulesAllow, summaryOf } from './exit-rules.ts';
 
 /** The machine's own addresses are read again after this long. */
 const OWN_ADDRESSES_MS = 10_000;
 
+export interface ExitPolicyOptions {
+  readonly clock: Clock;
+  readonly allowPrivate: boolean;
+  /** The operator's rules; the default ones follow them. */
+  readonly rules?: readonly ExitRule[];
+  readonly ownAddresses?: () => readonly string[];
+}
+
 export class ExitPolicy {
+  readonly #options: ExitPolicyOptions;
+  #rules: readonly ExitRule[];
+  #summary: string;
   #own: ReadonlySet<string> = new Set();
   #ownReadMs = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    readonly clock: Clock,
-    readonly allowPrivate: boolean,
-    readonly ownAddresses: () => readonly string[] = systemAddresses,
-  ) {}
+  constructor(options: ExitPolicyOptions) {
+    this.#options = options;
+    this.#rules = options.rules ?? [];
+    this.#summary = summaryOf(this.#rules);
+  }
 
-  /** The permitted ones among `addresses`, in their order, each once. */
-  permitted(addresses: readonly string[]): ParsedAddress[] {
+  /** Replaces the operator's rules; what is open already stays open. */
+  setRules(rules: readonly ExitRule[]): void {
+    this.#rules = rules;
+    this.#summary = summaryOf(rules);
+  }
+
+  /** The ports that are let through, as a descriptor says it. */
+  get summary(): string {
+    return this.#summary;
+  }
+
+  /** The ones among `addresses` that may be connected to at `port`, in their order, each once. */
+  permitted(addresses: readonly string[], port: number): ParsedAddress[] {
+    return this.speakable(addresses).filter((address) => rulesAllow(this.#rules, address, port));
+  }
+
+  /** The ones among `addresses` that a client may be told of, whatever the port. */
+  speakable(addresses: readonly string[]): ParsedAddress[] {
     const found = new Map<string, ParsedAddress>();
     for (const text of addresses) {
       const address = parseAddress(text);
-      if (address !== undefined && this.#allows(address)) found.set(address.text, address);
+      if (address !== undefined && this.#isReachable(address)) found.set(address.text, address);
     }
     return [...found.values()];
   }
@@ -34,15 +65,16 @@ export class ExitPolicy {
    * A public address of this machine itself is as private as loopback: what listens there may trust local
    * connections, and firewalls do not see them.
    */
-  #allows(address: ParsedAddress): boolean {
-    if (!isPermitted(address.scope, this.allowPrivate)) return false;
-    return this.allowPrivate || !this.#isOwn(address.text);
+  #isReachable(address: ParsedAddress): boolean {
+    const { allowPrivate } = this.#options;
+    return isPermitted(address.scope, allowPrivate) && (allowPrivate || !this.#isOwn(address.text));
   }
 
   #isOwn(text: string): boolean {
-    const nowMs = this.clock.nowMs();
+    const { clock, ownAddresses = systemAddresses } = this.#options;
+    const nowMs = clock.nowMs();
     if (nowMs - this.#ownReadMs > OWN_ADDRESSES_MS) {
-      this.#own = new Set(this.ownAddresses().map((address) => parseAddress(address)?.text ?? ''));
+      this.#own = new Set(ownAddresses().map((address) => parseAddress(address)?.text ?? ''));
       this.#ownReadMs = nowMs;
     }
     return this.#own.has(text);

@@ -5,6 +5,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseAddress } from '../lib/address-policy.ts';
 
 const WINDOWS_ROOT = process.env.SystemRoot ?? 'C:\\Windows';
 const SYSTEM_HOSTS_FILE =
@@ -23,6 +24,13 @@ export class HostsFile {
   lookup(name: string): readonly string[] {
     this.#refresh();
     return this.#entries.get(name) ?? [];
+  }
+
+  /** The names of an address in canonical form, in the order of the file; empty when it has none. */
+  namesOf(address: string): readonly string[] {
+    this.#refresh();
+    const isSame = (text: string) => parseAddress(text)?.text === address;
+    return [...this.#entries].filter(([, addresses]) => addresses.some(isSame)).map(([name]) => name);
   }
 
   /** Reads again when the file is another one. A missing or unreadable file has no entries. */

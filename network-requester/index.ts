@@ -7,7 +7,9 @@ import { asMixError } from '../lib/errors.ts';
 import { serveLocalHttp } from '../lib/http.ts';
 import { egressLimits, type RequesterConfig } from './config.ts';
 import { Egress } from './egress.ts';
+import { ExitPolicy } from './exit-policy.ts';
 import { RequesterMixnet } from './mixnet.ts';
+import { loadRules, reloadRules } from './policy-file.ts';
 import { SystemResolver } from './resolver.ts';
 
 export { RequesterConfig } from './config.ts';
@@ -17,6 +19,8 @@ export interface RunningRequester extends Running {
   readonly metricsUrl: string;
   /** Whether sessions can come. */
   readonly ready: () => boolean;
+  /** Reads the exit policy again, and announces it. */
+  readonly reload: () => void;
 }
 
 /**
@@ -25,10 +29,14 @@ export interface RunningRequester extends Running {
  */
 export async function startRequester(config: RequesterConfig, components: Components): Promise<RunningRequester> {
   const { clock, log, metrics } = components;
-  const mixnet = await RequesterMixnet.start(config, components);
+  const { allowPrivate, exitPolicyFile } = config;
+  const rules = exitPolicyFile === undefined ? [] : loadRules(exitPolicyFile);
+  const policy = new ExitPolicy({ clock, allowPrivate, rules });
+  const mixnet = await RequesterMixnet.start(config, components, () => policy.summary);
   const egress = new Egress({
     components,
-    allowPrivate: config.allowPrivate,
+    allowPrivate,
+    policy,
     limits: egressLimits(config),
     resolver: new SystemResolver({ clock, limits: { timeoutMs: config.dnsTimeoutMs } }),
   });
@@ -44,11 +52,14 @@ export async function startRequester(config: RequesterConfig, components: Compon
     () => log.info({}, 'requester is connected'),
     (error: unknown) => log.error({ reason: asMixError(error).message }, 'the requester cannot join the network'),
   );
-  if (config.allowPrivate) log.warn({}, 'private and loopback addresses are let through');
+  if (allowPrivate) log.warn({}, 'private and loopback addresses are let through');
   return {
     identity: mixnet.identity,
     metricsUrl: `${page.url}/metrics`,
     ready: () => mixnet.ready,
+    reload: () => {
+      if (exitPolicyFile !== undefined && reloadRules(exitPolicyFile, policy, log)) mixnet.announceNow();
+    },
     stop: async () => {
       egress.stop();
       await mixnet.stop();

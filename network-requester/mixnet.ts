@@ -46,7 +46,13 @@ export class RequesterMixnet implements Running {
   #gateway: IdentityHex | undefined;
   #stopped = false;
 
-  private constructor(config: RequesterConfig, components: Components, identity: NodeIdentity, network: NetworkFile) {
+  private constructor(
+    config: RequesterConfig,
+    components: Components,
+    identity: NodeIdentity,
+    network: NetworkFile,
+    readonly exitPolicy: () => string,
+  ) {
     const { crypto, rng, log, clock } = components;
     this.#config = config;
     this.#components = components;
@@ -60,11 +66,18 @@ export class RequesterMixnet implements Running {
     this.directory = new DirectoryClient({ network, components, cacheFile: join(config.dir, 'consensus.json') });
   }
 
-  /** Loads identity and keys and begins to announce; `serve` goes on from there. Throws MixError CONFIG or IDENTITY. */
-  static async start(config: RequesterConfig, components: Components): Promise<RequesterMixnet> {
+  /**
+   * Loads identity and keys; `serve` goes on from there. `exitPolicy` gives the summary to announce. Throws MixError
+   * CONFIG or IDENTITY.
+   */
+  static async start(
+    config: RequesterConfig,
+    components: Components,
+    exitPolicy: () => string,
+  ): Promise<RequesterMixnet> {
     const identity = await loadIdentity(config.dir);
     const network = await loadNetworkFile(config.networkFile ?? join(config.dir, 'network.json'));
-    const mixnet = new RequesterMixnet(config, components, identity, network);
+    const mixnet = new RequesterMixnet(config, components, identity, network, exitPolicy);
     await mixnet.directory.start();
     return mixnet;
   }
@@ -84,6 +97,11 @@ export class RequesterMixnet implements Running {
     this.directory.announce((epochs) => this.#descriptor(epochs), this.#identity.seed, this.#config.joinToken);
     await this.#waitForListing();
     if (!this.#stopped) this.#connect(accept);
+  }
+
+  /** The exit policy has changed: the directory hears of it, and clients with the next consensus. */
+  announceNow(): void {
+    this.directory.announceNow();
   }
 
   async stop(): Promise<void> {
@@ -122,6 +140,7 @@ export class RequesterMixnet implements Running {
       role: 'requester',
       name,
       gateway: this.#gateway as IdentityHex,
+      exitPolicy: this.exitPolicy(),
       sphinxKeys: epochs.flatMap((epoch) => {
         const key = this.#keys.publicKey(epoch, wallMs);
         return key === undefined ? [] : [{ epoch, key: Buffer.from(key).toString('hex') }];

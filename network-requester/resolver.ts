@@ -1,6 +1,6 @@
 /**
- * Names to addresses: `localhost`, the hosts file, then DNS for both families at once. One failed family does not
- * matter while the other has an answer.
+ * Names to addresses and back: `localhost`, the hosts file, what is remembered, then DNS. Who asks for a name that is
+ * being asked for already waits for the same answer.
  *
  * A name that does not exist is NOT_FOUND. A resolver that does not answer or answers with a failure says nothing
  * about the name, so that is HOST_UNREACHABLE; a SOCKS client gets reply 4 for either.
@@ -8,120 +8,79 @@
  */
 import { Resolver as DnsResolver } from 'node:dns/promises';
 import type { Clock } from '../lib/clock.ts';
-import { MixError, systemCode } from '../lib/errors.ts';
+import { MixError } from '../lib/errors.ts';
 import { DEFAULT_RESOLVER_LIMITS, type ResolverLimits } from './config.ts';
+import { DnsCache } from './dns-cache.ts';
+import { askForAddresses, askForNames, type DnsAnswer, type DnsQueries } from './dns-queries.ts';
 import { HostsFile } from './hosts-file.ts';
 
 export interface NameResolver {
   /** At least one address, in the order to try them. Rejects with a MixError. */
   resolve(name: string): Promise<readonly string[]>;
-}
-
-/** The answers of a DNS server, one query at a time; rejects with Node's DNS error codes. */
-export interface DnsQueries {
-  resolve4(name: string): Promise<string[]>;
-  resolve6(name: string): Promise<string[]>;
-  /** Ends what is under way. */
-  cancel(): void;
+  /** At least one name of an address in canonical form. Rejects with a MixError. */
+  reverse(address: string): Promise<readonly string[]>;
 }
 
 export interface SystemResolverOptions {
   readonly clock: Clock;
   readonly limits?: Partial<ResolverLimits>;
-  readonly hosts?: Pick<HostsFile, 'lookup'>;
+  readonly hosts?: Pick<HostsFile, 'lookup' | 'namesOf'>;
   /** Makes the queries of one name; each has its own, so that it can be cancelled and sees the present resolv.conf. */
   readonly dns?: (attemptMs: number) => DnsQueries;
 }
 
-/** The name exists without such records, or does not exist. */
-const ABSENT: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA']);
-
 /** Attempts at each name server within the time-out. */
 const DNS_ATTEMPTS = 3;
 
-/** How long an answer of one family waits for the other (RFC 8305 section 3: 50 ms). */
-const OTHER_FAMILY_MS = 50;
-
 const LOOPBACK = ['127.0.0.1', '::1'];
-
-type FamilyAnswer = { readonly addresses: readonly string[]; readonly failed: boolean };
-const PENDING: FamilyAnswer = { addresses: [], failed: true };
 
 export class SystemResolver implements NameResolver {
   readonly #clock: Clock;
   readonly #limits: ResolverLimits;
-  readonly #hosts: Pick<HostsFile, 'lookup'>;
+  readonly #hosts: Pick<HostsFile, 'lookup' | 'namesOf'>;
   readonly #dns: (attemptMs: number) => DnsQueries;
-  #pending = 0;
+  /** Names, and addresses for `reverse`: no text is both. */
+  readonly #cache: DnsCache<DnsAnswer>;
+  readonly #pending = new Map<string, Promise<DnsAnswer>>();
 
   constructor(options: SystemResolverOptions) {
     this.#clock = options.clock;
     this.#limits = { ...DEFAULT_RESOLVER_LIMITS, ...options.limits };
     this.#hosts = options.hosts ?? new HostsFile();
     this.#dns = options.dns ?? ((attemptMs) => new DnsResolver({ timeout: attemptMs, tries: DNS_ATTEMPTS }));
+    this.#cache = new DnsCache(this.#limits.cached);
   }
 
   async resolve(name: string): Promise<readonly string[]> {
     // RFC 6761 section 6.3: never a matter of DNS.
     if (name === 'localhost' || name.endsWith('.localhost')) return LOOPBACK;
     const local = this.#hosts.lookup(name);
-    if (local.length > 0) return local;
-    if (this.#pending >= this.#limits.pending) throw new MixError('LIMIT', 'too many names are being resolved');
-    this.#pending += 1;
+    return local.length > 0 ? local : this.#remembered(name, askForAddresses);
+  }
+
+  async reverse(address: string): Promise<readonly string[]> {
+    const local = this.#hosts.namesOf(address);
+    return local.length > 0 ? local : this.#remembered(address, askForNames);
+  }
+
+  async #remembered(key: string, ask: typeof askForAddresses): Promise<readonly string[]> {
+    const known = this.#cache.get(key, this.#clock.nowMs());
+    const { found, failure } = known ?? (await (this.#pending.get(key) ?? this.#ask(key, ask)));
+    if (failure !== undefined) throw failure;
+    return found;
+  }
+
+  async #ask(key: string, ask: typeof askForAddresses): Promise<DnsAnswer> {
+    const { pending, timeoutMs } = this.#limits;
+    if (this.#pending.size >= pending) throw new MixError('LIMIT', 'too many names are being resolved');
+    const question = ask(this.#dns(Math.ceil(timeoutMs / DNS_ATTEMPTS)), key, timeoutMs, this.#clock);
+    this.#pending.set(key, question);
     try {
-      return await this.#ask(name);
+      const answer = await question;
+      this.#cache.put(key, answer, answer.ttlMs, this.#clock.nowMs());
+      return answer;
     } finally {
-      this.#pending -= 1;
+      this.#pending.delete(key);
     }
   }
-
-  async #ask(name: string): Promise<readonly string[]> {
-    const dns = this.#dns(Math.ceil(this.#limits.timeoutMs / DNS_ATTEMPTS));
-    const answers: [FamilyAnswer, FamilyAnswer] = [PENDING, PENDING];
-    const both = [dns.resolve4(name), dns.resolve6(name)].map(async (query, family) => {
-      answers[family] = await settle(query);
-      return answers[family];
-    });
-    await this.#settled(both);
-    dns.cancel();
-    const addresses = interleave(answers[0].addresses, answers[1].addresses);
-    if (addresses.length > 0) return addresses;
-    if (answers.some((answer) => answer.failed))
-      throw new MixError('HOST_UNREACHABLE', 'the name servers gave no answer');
-    throw new MixError('NOT_FOUND', 'the name does not exist');
-  }
-
-  /** Waits for both answers, for the time-out, or a moment longer than the first answer with an address. */
-  #settled(answers: readonly Promise<FamilyAnswer>[]): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.after(this.#limits.timeoutMs, resolve);
-      const done = () => {
-        timer.cancel();
-        resolve();
-      };
-      void Promise.all(answers).then(done);
-      for (const answer of answers) {
-        void answer.then(({ addresses }) => {
-          if (addresses.length > 0) this.#clock.after(OTHER_FAMILY_MS, done);
-        });
-      }
-    });
-  }
-}
-
-async function settle(query: Promise<string[]>): Promise<FamilyAnswer> {
-  try {
-    return { addresses: await query, failed: false };
-  } catch (error) {
-    return { addresses: [], failed: !ABSENT.has(systemCode(error) ?? '') };
-  }
-}
-
-/** IPv4 first: many exits have no working IPv6, and attempts go in turn. */
-function interleave(ipv4: readonly string[], ipv6: readonly string[]): string[] {
-  const mixed: string[] = [];
-  for (let i = 0; i < Math.max(ipv4.length, ipv6.length); i++) {
-    for (const address of [ipv4[i], ipv6[i]]) if (address !== undefined) mixed.push(address);
-  }
-  return mixed;
 }

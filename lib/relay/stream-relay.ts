@@ -12,8 +12,11 @@ import type { Clock, Timer } from '../clock.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { SessionStream, StreamHandlers } from '../session/index.ts';
 
-/** How a relay ended: both directions finished, one of the ends broke off, nothing moved for too long, or we stopped it. */
-export type RelayOutcome = 'finished' | 'socket-reset' | 'stream-reset' | 'idle' | 'stopped';
+/**
+ * How a relay ended: both directions finished, one of the ends broke off, nothing moved for too long, it was open for
+ * too long, or we stopped it.
+ */
+export type RelayOutcome = 'finished' | 'socket-reset' | 'stream-reset' | 'idle' | 'expired' | 'stopped';
 
 export interface RelayLimits {
   /** No byte either way for this long ends the stream. */

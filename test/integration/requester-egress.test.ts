@@ -6,9 +6,12 @@ import type { ErrorCode } from '../../lib/errors.ts';
 import { silentLog } from '../../lib/log.ts';
 import { Metrics } from '../../lib/metrics.ts';
 import type { AcceptedStream, BoundAddress } from '../../lib/session/index.ts';
+import { Admission } from '../../network-requester/admission.ts';
+import { DEFAULT_EGRESS_LIMITS } from '../../network-requester/config.ts';
 import { connectToAny } from '../../network-requester/connect.ts';
 import { Egress, type EgressOptions } from '../../network-requester/egress.ts';
 import { ExitPolicy } from '../../network-requester/exit-policy.ts';
+import { parseRules } from '../../network-requester/exit-rules.ts';
 import type { NameResolver } from '../../network-requester/resolver.ts';
 import { serve } from '../support/front-world.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -48,6 +51,7 @@ class ScriptedResolver implements NameResolver {
   async resolve(): Promise<readonly string[]> {
     return this.answers[Math.min(this.calls++, this.answers.length - 1)] ?? [];
   }
+  reverse = () => this.resolve();
 }
 
 function world(t: Test, options: Partial<EgressOptions> = {}) {
@@ -144,7 +148,7 @@ t.test('kernel errors by name', async (t) => {
   const attempt = (code: string) =>
     connectToAny([address], 80, {
       clock: systemClock,
-      limits: { connectPerAddressMs: 1000, addressesTried: 3 },
+      limits: { connectStaggerMs: 250, addressesTried: 3 },
       signal: new AbortController().signal,
       newSocket: fail(code),
     });
@@ -160,26 +164,52 @@ t.test('kernel errors by name', async (t) => {
   for (const [code, expected] of Object.entries(table)) await t.rejects(attempt(code), { code: expected }, code);
 });
 
-t.test('an address that does not answer gives way to the next', async (t) => {
+const silent = () => {
+  const socket = new Socket();
+  socket.connect = () => socket;
+  return socket;
+};
+
+t.test('beside an address that does not answer the next one is tried', async (t) => {
   const clock = new VirtualClock();
   const { port } = await site(t);
-  const silent = () => {
-    const socket = new Socket();
-    socket.connect = () => socket;
-    return socket;
-  };
-  const sockets = [silent(), new Socket()];
+  const [first, second] = [silent(), new Socket()];
+  const sockets = [first, second];
   const addresses = ['192.0.2.1', '127.0.0.1'].flatMap((text) => parseAddress(text) ?? []);
   const connected = connectToAny(addresses, port, {
     clock,
-    limits: { connectPerAddressMs: 1000, addressesTried: 3 },
+    limits: { connectStaggerMs: 250, addressesTried: 3 },
     signal: new AbortController().signal,
     newSocket: () => sockets.shift() as Socket,
   });
-  clock.advance(1000);
+  clock.advance(249);
+  t.equal(sockets.length, 1, 'not yet');
+  clock.advance(1);
+  t.equal(first.destroyed, false, 'the first may still win');
   const socket = await connected;
+  t.equal(socket, second);
   t.equal(socket.remoteAddress, '127.0.0.1');
+  t.equal(first.destroyed, true, 'the loser is closed');
   socket.destroy();
+  t.equal(clock.pending, 0);
+});
+
+t.test('the first address wins although the second was begun', async (t) => {
+  const clock = new VirtualClock();
+  const [first, second] = [silent(), silent()];
+  const sockets = [first, second];
+  const addresses = ['192.0.2.1', '192.0.2.2'].flatMap((text) => parseAddress(text) ?? []);
+  const connected = connectToAny(addresses, 80, {
+    clock,
+    limits: { connectStaggerMs: 250, addressesTried: 3 },
+    signal: new AbortController().signal,
+    newSocket: () => sockets.shift() as Socket,
+  });
+  clock.advance(250);
+  t.equal(sockets.length, 0);
+  first.emit('connect');
+  t.equal(await connected, first);
+  t.equal(second.destroyed, true);
   t.equal(clock.pending, 0);
 });
 
@@ -188,7 +218,7 @@ t.test('the time to connect is bounded as a whole', async (t) => {
   const egress = new Egress({
     components: { clock, log: silentLog, metrics: new Metrics() },
     allowPrivate: false,
-    resolver: { resolve: () => new Promise(() => {}) },
+    resolver: { resolve: () => new Promise(() => {}), reverse: () => new Promise(() => {}) },
   });
   const stream = new Accepted();
   egress.accept(stream, 'tcp', 'slow.example', 80, 'one');
@@ -200,7 +230,8 @@ t.test('the time to connect is bounded as a whole', async (t) => {
 t.test('a stream that is reset while it connects', async (t) => {
   const { port, connected } = await site(t);
   let answer: (addresses: string[]) => void = () => {};
-  const resolver = { resolve: () => new Promise<string[]>((resolve) => (answer = resolve)) };
+  const resolve = () => new Promise<string[]>((resolve) => (answer = resolve));
+  const resolver = { resolve, reverse: resolve };
   const { ask, egress } = world(t, { resolver });
   const { handlers } = ask('late.example', port);
   t.equal(egress.counts().active, 1);
@@ -249,12 +280,83 @@ t.test('stop refuses what connects and resets what is open', async (t) => {
 t.test("the machine's own public addresses", async (t) => {
   const clock = new VirtualClock();
   let own = ['8.8.4.4', '2606:4700:0:0::53'];
-  const policy = new ExitPolicy(clock, false, () => own);
-  const texts = () => policy.permitted(['8.8.4.4', '8.8.8.8', '2606:4700::53']).map(({ text }) => text);
+  const policy = new ExitPolicy({ clock, allowPrivate: false, ownAddresses: () => own });
+  const texts = () => policy.permitted(['8.8.4.4', '8.8.8.8', '2606:4700::53'], 80).map(({ text }) => text);
   t.same(texts(), ['8.8.8.8']);
   own = [];
   t.same(texts(), ['8.8.8.8'], 'read again now and then only');
   clock.advance(10_001);
   t.same(texts(), ['8.8.4.4', '8.8.8.8', '2606:4700::53']);
-  t.equal(new ExitPolicy(clock, true, () => ['8.8.4.4']).permitted(['8.8.4.4']).length, 1, 'unless private is allowed');
+  const open = new ExitPolicy({ clock, allowPrivate: true, ownAddresses: () => ['8.8.4.4'] });
+  t.equal(open.permitted(['8.8.4.4'], 80).length, 1, 'unless private is allowed');
+});
+
+t.test("the operator's rules", async (t) => {
+  const { port, connected } = await site(t);
+  const other = await site(t);
+  const rules = parseRules(`reject 127.0.0.1:${port}\naccept *:*`);
+  const policy = new ExitPolicy({ clock: systemClock, allowPrivate: true, rules });
+  const { ask } = world(t, { policy });
+  t.equal(await ask('127.0.0.1', port).outcome, 'POLICY');
+  t.equal(await ask('localhost', port).outcome, 'REFUSED', 'the other address of the name is tried');
+  t.same(await ask('127.0.0.1', other.port).outcome, OPENED_IPV4);
+  policy.setRules([]);
+  t.same(await ask('127.0.0.1', port).outcome, OPENED_IPV4, 'new rules hold at once');
+  t.equal(await ask('127.0.0.1', 25).outcome, 'POLICY', 'the default rules');
+  t.equal(connected.length, 1);
+});
+
+t.test('new streams per second, in total and per session', async (t) => {
+  const clock = new VirtualClock();
+  const limits = { ...DEFAULT_EGRESS_LIMITS, streamsPerSecond: 2, streamsPerSecondPerSession: 1 };
+  const admission = new Admission(limits, clock.nowMs());
+  const opens = (session: string, attempts: number) => {
+    let admitted = 0;
+    for (let i = 0; i < attempts; i++) {
+      if (!admission.admit(session, clock.nowMs())) continue;
+      admission.release(session);
+      admitted += 1;
+    }
+    return admitted;
+  };
+  t.equal(opens('one', 20), 5, 'five seconds at once');
+  t.equal(opens('two', 20), 5);
+  t.equal(opens('three', 20), 0, 'the total is used up');
+  clock.advance(1000);
+  t.same([opens('one', 5), opens('two', 5), opens('three', 5)], [1, 1, 0]);
+  t.equal(admission.streams, 0);
+});
+
+t.test('sessions come and go, and their number is bounded', async (t) => {
+  const limits = { streams: 10, streamsPerSession: 1, streamsPerSecond: 1e6, streamsPerSecondPerSession: 0.2 };
+  const admission = new Admission(limits, 0);
+  t.ok(admission.admit('stays', 0));
+  let admitted = 0;
+  for (let i = 0; i < 10_000; i++) {
+    if (admission.admit(`${i}`, 0)) admitted += 1;
+    admission.release(`${i}`);
+  }
+  t.equal(admitted, 10_000);
+  t.notOk(admission.admit('stays', 10_000), 'who has a stream is not forgotten');
+  t.notOk(admission.admit('9999', 0), 'nor who was seen lately');
+  t.ok(admission.admit('0', 0), 'the oldest are');
+});
+
+t.test('a stream is ended after its longest time, however busy', async (t) => {
+  const clock = new VirtualClock();
+  const { port } = await site(t);
+  const components = { clock, log: silentLog, metrics: new Metrics() };
+  const egress = new Egress({ components, allowPrivate: true, limits: { openMs: 60_000 } });
+  const stream = new Accepted();
+  const handlers = egress.accept(stream, 'tcp', '127.0.0.1', port, 'one');
+  t.same(await stream.outcome, OPENED_IPV4);
+  for (let i = 0; i < 59; i++) {
+    handlers.onData(Buffer.from('busy'));
+    clock.advance(1000);
+  }
+  t.equal(stream.resetCode, undefined);
+  clock.advance(1000);
+  t.equal(stream.resetCode, 'TIMEOUT');
+  t.equal(egress.counts().active, 0);
+  t.match(await components.metrics.text(), /requester_streams_ended_total\{outcome="expired"\} 1/);
 });

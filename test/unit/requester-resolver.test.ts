@@ -2,25 +2,36 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { DnsCache } from '../../network-requester/dns-cache.ts';
+import type { AddressRecord, DnsQueries } from '../../network-requester/dns-queries.ts';
 import { HostsFile, parseHosts } from '../../network-requester/hosts-file.ts';
-import { type DnsQueries, SystemResolver } from '../../network-requester/resolver.ts';
+import { SystemResolver } from '../../network-requester/resolver.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 type Answer = string[] | string | 'silence';
+
+const TTL_S = 60;
 
 /** Queries answered from a script: addresses, an error code, or never. */
 class ScriptedDns implements DnsQueries {
   cancelled = 0;
   readonly asked: string[] = [];
   constructor(
-    readonly ipv4: Answer,
-    readonly ipv6: Answer,
+    public ipv4: Answer,
+    public ipv6: Answer,
+    readonly names: Answer = 'ENOTFOUND',
+    readonly ttl = TTL_S,
   ) {}
 
-  resolve4 = (name: string) => this.#answer(name, this.ipv4);
-  resolve6 = (name: string) => this.#answer(name, this.ipv6);
+  resolve4 = (name: string) => this.#records(name, this.ipv4);
+  resolve6 = (name: string) => this.#records(name, this.ipv6);
+  reverse = (address: string) => this.#answer(address, this.names);
   cancel(): void {
     this.cancelled += 1;
+  }
+
+  async #records(name: string, answer: Answer): Promise<AddressRecord[]> {
+    return (await this.#answer(name, answer)).map((address) => ({ address, ttl: this.ttl }));
   }
 
   #answer(name: string, answer: Answer): Promise<string[]> {
@@ -34,17 +45,20 @@ class ScriptedDns implements DnsQueries {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function world(ipv4: Answer, ipv6: Answer, pending = 256) {
+function world(ipv4: Answer, ipv6: Answer, pending = 256, names?: Answer, ttl?: number) {
   const clock = new VirtualClock();
-  const dns = new ScriptedDns(ipv4, ipv6);
-  const hosts = { lookup: (name: string) => (name === 'router.example' ? ['10.0.0.138'] : []) };
+  const dns = new ScriptedDns(ipv4, ipv6, names, ttl);
+  const hosts = {
+    lookup: (name: string) => (name === 'router.example' ? ['10.0.0.138'] : []),
+    namesOf: (address: string) => (address === '10.0.0.138' ? ['router.example'] : []),
+  };
   const resolver = new SystemResolver({ clock, hosts, dns: () => dns, limits: { pending } });
   return { clock, dns, resolver };
 }
 
-t.test('both families, IPv4 first, in turn', async (t) => {
+t.test('both families, IPv6 first, in turn', async (t) => {
   const { resolver, clock } = world(['192.0.2.1', '192.0.2.2'], ['2001:db8::1']);
-  t.same(await resolver.resolve('a.example'), ['192.0.2.1', '2001:db8::1', '192.0.2.2']);
+  t.same(await resolver.resolve('a.example'), ['2001:db8::1', '192.0.2.1', '192.0.2.2']);
   clock.advance(10_000);
   t.equal(clock.pending, 0);
 });
@@ -122,10 +136,89 @@ t.test('hosts file', async (t) => {
   t.same(hosts.lookup('a.example'), ['10.0.0.1']);
   writeFileSync(hosts.path, '10.0.0.2 a.example b.example\n');
   t.same(hosts.lookup('a.example'), ['10.0.0.2'], 'and read again when it changes');
+  writeFileSync(hosts.path, '::ffff:10.0.0.3 c.example\n10.0.0.3 d.example\n');
+  t.same(hosts.namesOf('10.0.0.3'), ['c.example', 'd.example']);
 });
 
 t.test('the real resolver answers an unknown name promptly', async (t) => {
   const { systemClock } = await import('../../lib/clock.ts');
   const resolver = new SystemResolver({ clock: systemClock });
   await t.rejects(resolver.resolve('no-such-name.invalid'), { name: 'MixError' });
+});
+
+t.test('an answer is remembered for its time to live', async (t) => {
+  const { resolver, dns, clock } = world(['192.0.2.1'], 'ENODATA');
+  t.same(await resolver.resolve('a.example'), ['192.0.2.1']);
+  dns.ipv4 = ['192.0.2.2'];
+  clock.advance(TTL_S * 1000 - 1);
+  t.same(await resolver.resolve('a.example'), ['192.0.2.1']);
+  t.equal(dns.asked.length, 2, 'one question per family');
+  clock.advance(1);
+  t.same(await resolver.resolve('a.example'), ['192.0.2.2']);
+});
+
+t.test('but not for long, however long that is', async (t) => {
+  const { resolver, dns, clock } = world(['192.0.2.1'], 'ENODATA', 256, undefined, 86_400);
+  await resolver.resolve('a.example');
+  clock.advance(299_999);
+  await resolver.resolve('a.example');
+  t.equal(dns.asked.length, 2);
+  clock.advance(1);
+  await resolver.resolve('a.example');
+  t.equal(dns.asked.length, 4);
+  const fleeting = world(['192.0.2.1'], 'ENODATA', 256, undefined, 0);
+  await fleeting.resolver.resolve('a.example');
+  await fleeting.resolver.resolve('a.example');
+  t.equal(fleeting.dns.asked.length, 4, 'nor what is not to be remembered at all');
+});
+
+t.test('bad answers are remembered for a shorter time', async (t) => {
+  for (const [answer, code, forMs] of [
+    ['ENOTFOUND', 'NOT_FOUND', 30_000],
+    ['ESERVFAIL', 'HOST_UNREACHABLE', 2_000],
+  ] as const) {
+    const { resolver, dns, clock } = world(answer, answer);
+    await t.rejects(resolver.resolve('a.example'), { code });
+    dns.ipv4 = ['192.0.2.1'];
+    clock.advance(forMs - 1);
+    await t.rejects(resolver.resolve('a.example'), { code });
+    clock.advance(1);
+    t.same(await resolver.resolve('a.example'), ['192.0.2.1'], answer);
+  }
+});
+
+t.test('half an answer is soon asked for again', async (t) => {
+  const { resolver, dns, clock } = world(['192.0.2.1'], 'ESERVFAIL');
+  await resolver.resolve('a.example');
+  dns.ipv6 = ['2001:db8::1'];
+  clock.advance(5_000);
+  t.same(await resolver.resolve('a.example'), ['2001:db8::1', '192.0.2.1']);
+});
+
+t.test('who asks for the same name waits for the same answer', async (t) => {
+  const { resolver, dns } = world(['192.0.2.1'], ['2001:db8::1'], 1);
+  const answers = await Promise.all([resolver.resolve('a.example'), resolver.resolve('a.example')]);
+  t.same(answers[0], answers[1]);
+  t.equal(dns.asked.length, 2);
+});
+
+t.test('names of addresses', async (t) => {
+  const { resolver, dns } = world([], [], 256, ['one.example', 'two.example']);
+  t.same(await resolver.reverse('10.0.0.138'), ['router.example'], 'the hosts file first');
+  t.same(await resolver.reverse('192.0.2.1'), ['one.example', 'two.example']);
+  t.same(await resolver.reverse('192.0.2.1'), ['one.example', 'two.example']);
+  t.same(dns.asked, ['192.0.2.1'], 'remembered');
+  await t.rejects(world([], []).resolver.reverse('192.0.2.1'), { code: 'NOT_FOUND' });
+  await t.rejects(world([], [], 256, 'ETIMEOUT').resolver.reverse('192.0.2.1'), { code: 'HOST_UNREACHABLE' });
+});
+
+t.test('the memory is bounded, and keeps what is used', async (t) => {
+  const cache = new DnsCache<number>(3);
+  for (const [index, name] of ['a', 'b', 'c'].entries()) cache.put(name, index, 1000, 0);
+  t.equal(cache.get('a', 1), 0);
+  cache.put('d', 3, 1000, 1);
+  t.same([cache.get('a', 2), cache.get('b', 2), cache.get('c', 2), cache.get('d', 2)], [0, undefined, 2, 3]);
+  t.equal(cache.size, 3);
+  t.equal(cache.get('a', 1000), undefined);
+  t.equal(cache.size, 2, 'what is too old goes when it is met');
 });
