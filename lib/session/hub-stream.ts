@@ -14,11 +14,14 @@ export const MAX_OPEN_ATTEMPTS = 3;
 /** Refusals with another code are the requester's word, not the end of a session. */
 const SESSION_LOST: ErrorCode = 'SESSION_CLOSED';
 
+/** The part of a session that opens streams. */
+export type OpeningSession = Pick<ProxySession, 'open' | 'state'>;
+
 export class HubStream implements SessionStream, StreamHandlers {
   readonly #target: StreamTarget;
   readonly #handlers: StreamHandlers;
   readonly #openAgain: (stream: HubStream) => void;
-  #session: ProxySession | undefined;
+  #session: OpeningSession | undefined;
   #inner: SessionStream | undefined;
   #attempts = 0;
   #settled = false;
@@ -44,7 +47,7 @@ export class HubStream implements SessionStream, StreamHandlers {
   }
 
   /** Opens it on `session`, or tells the application why that failed. */
-  openOrFail(session: ProxySession, nowMs: number): void {
+  openOrFail(session: OpeningSession, nowMs: number): void {
     try {
       this.openOn(session, nowMs);
     } catch (error) {
@@ -53,7 +56,7 @@ export class HubStream implements SessionStream, StreamHandlers {
   }
 
   /** Opens it on `session`. Throws MixError as `ProxySession.open` does. */
-  openOn(session: ProxySession, nowMs: number): void {
+  openOn(session: OpeningSession, nowMs: number): void {
     this.#session = session;
     this.#attempts += 1;
     this.#inner = session.open(this.#target, this, nowMs);
@@ -75,7 +78,7 @@ export class HubStream implements SessionStream, StreamHandlers {
   write(bytes: Uint8Array, nowMs: number): boolean {
     if (this.#ended) return true;
     if (this.#inner === undefined) {
-      this.#early.push(bytes.slice());
+      this.#early.push(new Uint8Array(bytes));
       return false;
     }
     this.#settled = true;

@@ -1,0 +1,169 @@
+import t, { type Test } from 'tap';
+import { MixError } from '../../lib/errors.ts';
+import { HubStream, MAX_OPEN_ATTEMPTS, type OpeningSession } from '../../lib/session/hub-stream.ts';
+import type { SessionStream, StreamHandlers } from '../../lib/session/index.ts';
+import { ProxySession } from '../../lib/session/proxy-session.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+
+const TARGET = { kind: 'tcp', host: 'example.org', port: 80 } as const;
+
+/** A session that remembers what is done with its streams. */
+function fakeSession(refusesWith?: MixError) {
+  const calls: string[] = [];
+  const opened: StreamHandlers[] = [];
+  let room = true;
+  const session = {
+    state: 'open' as OpeningSession['state'],
+    open: (_target: unknown, handlers: StreamHandlers): SessionStream => {
+      if (refusesWith !== undefined) throw refusesWith;
+      opened.push(handlers);
+      return {
+        id: 42,
+        write: (bytes) => {
+          calls.push(`write ${Buffer.from(bytes)}`);
+          return room;
+        },
+        end: () => calls.push('end'),
+        reset: (code) => calls.push(`reset ${code}`),
+        stop: (code) => calls.push(`stop ${code}`),
+        consume: (bytes) => calls.push(`consume ${bytes}`),
+      } as SessionStream;
+    },
+  };
+  /** Ends as a session does that the requester does not know. */
+  const die = () => {
+    session.state = 'closed';
+    for (const handlers of opened.splice(0)) handlers.onRefused('SESSION_CLOSED');
+  };
+  return { session, calls, opened, die, fill: () => (room = false) };
+}
+
+function testStream() {
+  const heard: string[] = [];
+  const again: HubStream[] = [];
+  const handlers: StreamHandlers = {
+    onOpened: ({ port }) => heard.push(`opened ${port}`),
+    onRefused: (code) => heard.push(`refused ${code}`),
+    onData: (bytes) => heard.push(`data ${bytes.byteLength}`),
+    onFin: () => heard.push('fin'),
+    onReset: (code) => heard.push(`reset ${code}`),
+    onDrain: () => heard.push('drain'),
+  };
+  return { stream: new HubStream(TARGET, handlers, (lost) => again.push(lost)), heard, again };
+}
+
+t.test('a stream of which nothing came is opened on the next session, unnoticed', (t) => {
+  const { stream, heard, again } = testStream();
+  const [first, second] = [fakeSession(), fakeSession()];
+  stream.openOn(first.session, 0);
+  first.die();
+  t.strictSame([again, heard], [[stream], []]);
+  stream.openOn(second.session, 1);
+  second.opened[0]?.onOpened({ host: '127.0.0.1', port: 7 });
+  stream.consume(3, 2);
+  t.strictSame(heard, ['opened 7']);
+  t.strictSame(second.calls, ['consume 3']);
+  t.equal(stream.id, 42);
+  t.end();
+});
+
+t.test('an open stream, or one that was written to, ends with its session', (t) => {
+  for (const use of ['open', 'write', 'end'] as const) {
+    const { stream, heard, again } = testStream();
+    const { session, opened, die } = fakeSession();
+    stream.openOn(session, 0);
+    if (use === 'open') opened[0]?.onOpened({ host: '127.0.0.1', port: 7 });
+    if (use === 'write') stream.write(Buffer.from('x'), 0);
+    if (use === 'end') stream.end(0);
+    if (use === 'open') {
+      session.state = 'closed';
+      opened[0]?.onReset('SESSION_CLOSED');
+    } else die();
+    t.strictSame(again, [], use);
+    t.equal(heard.at(-1), use === 'open' ? 'reset SESSION_CLOSED' : 'refused SESSION_CLOSED');
+    t.ok(stream.ended);
+  }
+  t.end();
+});
+
+t.test("the requester's own refusals are passed on, and sessions are not tried for ever", (t) => {
+  const refused = testStream();
+  const { session, opened } = fakeSession();
+  refused.stream.openOn(session, 0);
+  opened[0]?.onRefused('POLICY');
+  t.strictSame([refused.heard, refused.again], [['refused POLICY'], []]);
+
+  const unlucky = testStream();
+  for (let i = 1; i <= MAX_OPEN_ATTEMPTS; i++) {
+    t.strictSame(unlucky.heard, []);
+    const next = fakeSession();
+    unlucky.stream.openOn(next.session, i);
+    next.die();
+  }
+  t.strictSame(unlucky.heard, ['refused SESSION_CLOSED']);
+
+  const full = testStream();
+  full.stream.openOrFail(fakeSession(new MixError('LIMIT', 'full')).session, 0);
+  t.strictSame(full.heard, ['refused LIMIT']);
+  full.stream.fail('NO_REQUESTER');
+  t.equal(full.heard.length, 1, 'once');
+  t.end();
+});
+
+t.test('what is written before there is a session waits for it', (t) => {
+  const { stream, heard } = testStream();
+  const { session, calls } = fakeSession();
+  const bytes = Buffer.from('abc');
+  t.equal(stream.write(bytes, 0), false, 'asks to wait');
+  bytes.fill(0);
+  stream.openOn(session, 1);
+  t.strictSame([calls, heard], [['write abc'], ['drain']], 'as it was when it was written');
+
+  const ended = testStream();
+  const late = fakeSession();
+  ended.stream.write(Buffer.from('abc'), 0);
+  ended.stream.end(0);
+  ended.stream.openOn(late.session, 1);
+  t.strictSame([late.calls, ended.heard], [['write abc', 'end'], []]);
+
+  const slow = testStream();
+  const full = fakeSession();
+  full.fill();
+  slow.stream.write(Buffer.from('abc'), 0);
+  slow.stream.openOn(full.session, 1);
+  t.strictSame(slow.heard, [], 'the session itself asks to wait, and says when that is over');
+
+  const gone = testStream();
+  gone.stream.write(Buffer.from('abc'), 0);
+  gone.stream.stop('RESET', 0);
+  t.ok(gone.stream.ended, 'nobody waits for it any more');
+  t.equal(gone.stream.write(Buffer.from('abc'), 0), true);
+  t.end();
+});
+
+function realSession(t: Test, rng = seededRng(3)) {
+  const session = new ProxySession(
+    {
+      rng,
+      payloadBytes: 2048,
+      delay: { meanDelayMs: 15, mixHops: 3 },
+      mainRatePerSecond: 50,
+      replyRatePerSecond: 100,
+      downlink: 'steady',
+      surbLifeMs: 500_000,
+      mintSurb: () => rng.bytes(372),
+    },
+    0,
+  );
+  t.teardown(() => session.abandon('shutdown', 0));
+  return session;
+}
+
+t.test('a session that ends for good closes before its streams hear of it', (t) => {
+  const { stream, heard, again } = testStream();
+  const session = realSession(t);
+  stream.openOn(session, 0);
+  session.abandon('unknown', 10);
+  t.strictSame([again, heard], [[stream], []]);
+  t.end();
+});
