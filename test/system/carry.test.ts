@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { TestNetwork, until } from '../support/localnet.ts';
+import { curl, pattern, patternSha256, sha256, startWeb } from '../support/web.ts';
+
+const UPLOAD_BYTES = 1_000_000;
+const DOWNLOAD_BYTES = 5_000_000;
+/** Faster clocks than the default, so that 5 MB take seconds; the law is the same. */
+const RATES = ['--rate', '100', '--reply-rate', '400'];
+
+/** A port of loopback on which nothing listens. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+t.test('curl through a whole network', async (t) => {
+  const web = await startWeb(t);
+  const network = await TestNetwork.start(t, RATES);
+  const page = () => curl(network.socks, [`${web.url}/`], 20);
+
+  await t.test('a download and an upload at once arrive whole', async (t) => {
+    const file = join(t.testdir(), 'upload');
+    writeFileSync(file, pattern(UPLOAD_BYTES, 'up'));
+    const [down, up] = await Promise.all([
+      curl(network.socks, [`${web.url}/bytes/${DOWNLOAD_BYTES}?down`]),
+      curl(network.socks, ['--data-binary', `@${file}`, `${web.url}/sha256`]),
+    ]);
+    t.equal(sha256(down.body), patternSha256(DOWNLOAD_BYTES, 'down'));
+    t.equal(up.body.toString(), patternSha256(UPLOAD_BYTES, 'up'));
+  });
+
+  await t.test('ten requests at a time, twenty in a row', async (t) => {
+    const together = await Promise.all(Array.from({ length: 10 }, page));
+    t.strictSame(new Set(together.map(({ body }) => body.toString())), new Set(['hello through the mixnet\n']));
+    for (let i = 0; i < 20; i++) {
+      const { body, stderr } = await page();
+      t.equal(body.toString(), 'hello through the mixnet\n', stderr);
+    }
+  });
+
+  await t.test('a failure comes back as what it is', async (t) => {
+    const replies: [string, number][] = [
+      [`http://127.0.0.1:${await closedPort()}/`, 5],
+      ['http://no-such-name.invalid/', 4],
+      ['http://169.254.169.254/', 2],
+    ];
+    for (const [url, reply] of replies) {
+      const { code, stderr, seconds } = await curl(network.socks, [url], 20);
+      t.equal(code, 97, 'a failed SOCKS handshake');
+      t.match(stderr, new RegExp(`\\(${reply}\\)`), url);
+      t.ok(seconds < 10, `${url} failed after ${seconds} s`);
+    }
+  });
+
+  await t.test('every layer mixed what was sent', async (t) => {
+    const forwarded = async (layer: number) => {
+      const mixes = network.ready.nodes.filter((node) => node.layer === layer);
+      const counts = await Promise.all(
+        mixes.map(({ name }) => network.metric(name, 'mixsocks_packets_forwarded_total')),
+      );
+      for (const count of counts) t.ok(count > 500, `layer ${layer}: ${count} packets forwarded by one mix`);
+      return counts.reduce((sum, count) => sum + count, 0);
+    };
+    const layers = [await forwarded(1), await forwarded(2), await forwarded(3)];
+    const [least, most] = [Math.min(...layers), Math.max(...layers)];
+    t.ok(most < 1.2 * least, `the layers carried about the same: ${layers}`);
+  });
+
+  await t.test('nodes are killed and started again: new requests work', async (t) => {
+    for (const name of ['mix-2-1', 'gateway-1', 'gateway-2', 'requester-1', 'proxy-1', 'directory-1']) {
+      await network.kill(name);
+      await network.restart(name);
+      const startMs = performance.now();
+      await until(`a page after ${name} came back`, 30_000, async () => (await page()).code === 0);
+      t.comment(`${name}: a page ${((performance.now() - startMs) / 1000).toFixed(1)} s after it was started again`);
+      t.equal((await page()).code, 0, `${name}: and the next one`);
+    }
+  });
+});
