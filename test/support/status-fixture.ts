@@ -1,0 +1,67 @@
+import type { History } from '../../proxy/page/history.ts';
+import type { Status } from '../../proxy/status.ts';
+
+const mix = { role: 'mixnode', health: 1, excluded: false, loopsSent: 20, loopsReturned: 20 } as const;
+
+/** A status of a proxy that runs well in a small network. */
+export const STATUS: Status = {
+  ready: true,
+  version: '1.2.3',
+  uptimeSeconds: 300,
+  socks: '127.0.0.1:1080',
+  network: { name: 'testnet', trafficClass: 'standard', downlink: 'steady', payloadBytes: 2048, meanDelayMs: 15 },
+  epoch: 495_000,
+  crypto: { x25519: 'sodium' },
+  gateway: { name: 'gateway-1', link: 'up' },
+  nodes: [
+    { ...mix, name: 'mix-1-1', layer: 1 },
+    { ...mix, name: 'mix-2-1', layer: 2, health: 0.75, loopsReturned: 15 },
+    { ...mix, name: 'mix-3-1', layer: 3, health: 0.1, excluded: true, loopsReturned: 2 },
+    { ...mix, name: 'gateway-1', role: 'gateway', layer: null },
+    { ...mix, name: 'gateway-2', role: 'gateway', layer: null, loopsSent: 0, loopsReturned: 0 },
+    { ...mix, name: 'requester-1', role: 'requester', layer: null, loopsSent: 0, loopsReturned: 0 },
+  ],
+  rates: {
+    main: { set: 50, measured: 49.8 },
+    loop: { set: 5, measured: 5.1 },
+    drop: { set: 1, measured: 1 },
+    reply: { set: 100, measured: 61.2 },
+  },
+  lateness: { p50Ms: 0.1, p99Ms: 0.6, maxMs: 7.9 },
+  streams: { connections: 3, open: 2, opened: 41, refused: { REFUSED: 2 }, abandoned: 1 },
+  sessions: [
+    {
+      state: 'open',
+      requester: 'requester-1',
+      streamsOpen: 2,
+      roundTripMs: 118.4,
+      lossRatio: 0.004,
+      packetsSent: 3000,
+      packetsReceived: 6000,
+      bytesSent: 12_345,
+      bytesDelivered: 6_000_000,
+    },
+  ],
+  surbs: { created: 9000, used: 8700, expired: 12, inFlight: 30, stock: 171, target: 180 },
+  mixing: {
+    arrivalsPerSecond: 111,
+    poolPackets: 1.665,
+    othersPackets: 0.495,
+    aloneShare: 0.071,
+    enough: false,
+    proxiesWanted: 8,
+    delayWantedMs: 91,
+  },
+};
+
+export const HISTORY: History = {
+  periodSeconds: 1,
+  room: 120,
+  main: [50, 49, 51],
+  loop: [5, 5, 5],
+  drop: [1, 1, 1],
+  reply: [99, 80, 61.2],
+  roundTripMs: [0, 120, 118],
+  sentBytes: [0, 100, 200],
+  deliveredBytes: [0, 200_000, 190_000],
+};
