@@ -19,9 +19,15 @@ function head(status: Status): string[] {
     `network  ${network.name}, epoch ${status.epoch ?? 'unknown'}, class ${network.trafficClass}, downlink ${network.downlink}`,
     `packets  ${network.payloadBytes ?? '?'} bytes, mean delay ${network.meanDelayMs ?? '?'} ms at each mix`,
     `gateway  ${gateway === null ? 'none' : `${gateway.name}, link ${gateway.link}`}`,
+    `loops    ${loops(status)}`,
     `crypto   ${crypto.join(', ')}`,
     `mixing   ${mixing(status)}`,
   ];
+}
+
+function loops({ loops: { sent, returned, alarm } }: Status): string {
+  const counts = `${returned} of ${sent} own loops returned`;
+  return alarm ? `${counts}: ALARM, too few lately; someone may hold back your packets` : counts;
 }
 
 /** The estimated pool of a mix; a network that mixes little says so. */

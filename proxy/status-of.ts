@@ -48,6 +48,7 @@ export function statusOf(parts: ProxyParts): Status {
     crypto: components.crypto.backends,
     gateway: gatewayStatus(mixnet),
     nodes: (topology?.nodes.map((node) => nodeStatus(node, mixnet)) ?? []).sort(byPlace),
+    loops: mixnet.endpoint?.loops() ?? { sent: 0, returned: 0, alarm: false },
     rates: ratesOf(parts),
     lateness: lateness === undefined ? null : { p50Ms: lateness.p50Ms, p99Ms: lateness.p99Ms, maxMs: lateness.maxMs },
     streams: front.streams(),

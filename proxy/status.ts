@@ -53,6 +53,14 @@ export interface SurbStatus {
   readonly target: number;
 }
 
+/** Own loops, by which the proxy tells whether packets get through. */
+export interface LoopStatus {
+  readonly sent: number;
+  readonly returned: number;
+  /** Whether they are lost or late beyond chance, without a node that is known to be the reason. */
+  readonly alarm: boolean;
+}
+
 export interface Status {
   /** Whether a SOCKS request made now would find a way. */
   readonly ready: boolean;
@@ -71,6 +79,7 @@ export interface Status {
   readonly crypto: Readonly<Record<string, string>>;
   readonly gateway: { readonly name: string; readonly link: string } | null;
   readonly nodes: readonly NodeStatus[];
+  readonly loops: LoopStatus;
   readonly rates: Readonly<Record<'main' | 'loop' | 'drop' | 'reply', RateStatus>>;
   /** How late packets leave against their clock. */
   readonly lateness: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number } | null;

@@ -65,6 +65,7 @@ export class MixEndpoint implements Running {
   readonly #watch: GatewayWatch;
   readonly #failed = new Set<IdentityHex>();
   readonly #feeders = new Set<() => void>();
+  #alarmed = false;
   #onMoved: () => void = () => {};
   #onTopology: () => void = () => {};
 
@@ -190,6 +191,12 @@ export class MixEndpoint implements Running {
     return this.ledger.health.of(id, this.#options.components.clock.nowMs());
   }
 
+  /** Own loops so far, and whether too few of them return. */
+  loops(): { readonly sent: number; readonly returned: number; readonly alarm: boolean } {
+    const { loopsSent, loopsReturned, alarm } = this.ledger;
+    return { sent: loopsSent, returned: loopsReturned, alarm: alarm.raised };
+  }
+
   stats() {
     return {
       gateway: this.#gateway,
@@ -214,6 +221,7 @@ export class MixEndpoint implements Running {
     link.onRoom(() => this.#feed());
     link.onState((state, reason) => this.#onLinkState(state, reason));
     const rates = this.trafficClass;
+    this.ledger.alarm.setRate(rates.loopRate);
     const lane = (name: string, ratePerSecond: number) =>
       link.addLane({ name, ratePerSecond, contentSlots: COVER_SLOTS, idleSlots: 1 });
     this.#coverLanes = { loop: lane('loop', rates.loopRate), drop: lane('drop', rates.dropRate) };
@@ -255,6 +263,7 @@ export class MixEndpoint implements Running {
     this.ledger.health.adopt(topology);
     const rates = this.trafficClass;
     this.#coverLanes?.loop.setRate(rates.loopRate);
+    this.ledger.alarm.setRate(rates.loopRate);
     this.#coverLanes?.drop.setRate(rates.dropRate);
     const gateway = this.#gateway && topology.byId(this.#gateway.id);
     if (gateway === undefined) this.#moveGateway();
@@ -331,6 +340,17 @@ export class MixEndpoint implements Running {
     const lost = this.#cover?.sweep() ?? 0;
     if (lost > 0) this.#metrics.loopsLost.inc(lost);
     for (const change of this.ledger.health.review(nowMs)) this.#report(change);
+    if (this.ledger.alarm.raised !== this.#alarmed) this.#reportAlarm();
+  }
+
+  #reportAlarm(): void {
+    const { log } = this.#options.components;
+    const { alarm, loopsSent, loopsReturned } = this.ledger;
+    this.#alarmed = alarm.raised;
+    this.#metrics.loopAlarm.set(alarm.raised ? 1 : 0);
+    const fields = { loopsSent, loopsReturned };
+    if (alarm.raised) log.warn(fields, 'own loops are lost or late beyond chance: traffic is held back on the way');
+    else log.info(fields, 'own loops return again');
   }
 
   #report({ node, change }: HealthChange): void {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { NodeEntry } from '../directory/index.ts';
+import { LoopAlarm } from '../mixing/index.ts';
 import type { LoopOutcome, PathNode } from './loop-evidence.ts';
 import { PathHealth } from './path-health.ts';
 import { APPEAL_MS } from './thresholds.ts';
@@ -14,6 +15,8 @@ interface Flight {
   readonly sentMs: number;
   readonly delayMs: number;
   dueMs: number;
+  /** Whether it was given more time once, because this process had stood still. */
+  spared: boolean;
 }
 
 /** Loops that may be under way at once; at the bound the oldest is forgotten without evidence. */
@@ -25,8 +28,10 @@ export const MIN_PATIENCE_MS = 700;
 export const MAX_PATIENCE_MS = 5_000;
 const DEVIATIONS = 8;
 const SMOOTHING = 1 / 16;
-/** The sweep comes this late at most; later, and it was this process that stood still, not the network. */
+/** A sweep that comes so late says that this process stood still, not the network. */
 const STANDSTILL_MS = 1_000;
+/** What arrived in a standstill is read in this time. */
+const READING_MS = 500;
 
 export class LoopLedger {
   readonly #flights = new Map<number, Flight>();
@@ -36,6 +41,11 @@ export class LoopLedger {
   #sweptMs: number | undefined;
   #meanExcessMs: number | undefined;
   #deviationMs = 0;
+
+  /** Raised while loops are lost or late beyond chance, for which no excluded node is the reason. */
+  readonly alarm = new LoopAlarm(0);
+  loopsSent = 0;
+  loopsReturned = 0;
 
   constructor(readonly health: PathHealth = new PathHealth()) {}
 
@@ -50,7 +60,8 @@ export class LoopLedger {
   sent(nodes: readonly NodeEntry[], nowMs: number, delayMs: number): number {
     const id = this.#nextId++;
     const dueMs = nowMs + delayMs + this.patienceMs;
-    this.#flights.set(id, { route: this.health.sent(nodes), sentMs: nowMs, delayMs, dueMs });
+    this.loopsSent += 1;
+    this.#flights.set(id, { route: this.health.sent(nodes), sentMs: nowMs, delayMs, dueMs, spared: false });
     if (this.#flights.size > MAX_LOOPS_IN_FLIGHT) this.#flights.delete(this.#flights.keys().next().value as number);
     return id;
   }
@@ -60,13 +71,17 @@ export class LoopLedger {
     const flight = this.#flights.get(id);
     if (flight === undefined) {
       const lost = this.#lost.get(id);
-      if (lost !== undefined) this.health.cameLate(lost);
+      if (lost !== undefined) {
+        this.loopsReturned += 1;
+        this.health.cameLate(lost);
+      }
       this.#lost.delete(id);
       return false;
     }
     this.#flights.delete(id);
+    this.loopsReturned += 1;
     this.#learn(Math.max(0, nowMs - flight.sentMs - flight.delayMs));
-    this.health.decided({ route: flight.route, sentMs: flight.sentMs, returned: true });
+    this.#decide({ route: flight.route, sentMs: flight.sentMs, returned: true }, nowMs);
     return true;
   }
 
@@ -76,10 +91,12 @@ export class LoopLedger {
     this.#sweptMs = nowMs;
     let lost = 0;
     for (const [id, flight] of this.#flights) {
-      // What arrived meanwhile is still to be read: it gets the time that was missed.
-      if (stoodStillMs > STANDSTILL_MS) flight.dueMs += stoodStillMs;
+      if (stoodStillMs > STANDSTILL_MS && !flight.spared) {
+        flight.dueMs = Math.max(flight.dueMs, nowMs + READING_MS);
+        flight.spared = true; // once: a process that is always slow still has to judge
+      }
       if (flight.dueMs > nowMs) continue;
-      this.#giveUp(id, flight);
+      this.#giveUp(id, flight, nowMs);
       lost += 1;
     }
     for (const [id, { sentMs }] of this.#lost) {
@@ -95,10 +112,15 @@ export class LoopLedger {
     this.#lost.clear();
   }
 
-  #giveUp(id: number, { route, sentMs }: Flight): void {
+  #giveUp(id: number, { route, sentMs }: Flight, nowMs: number): void {
     this.#flights.delete(id);
     const outcome = { route, sentMs, returned: false };
     this.#lost.set(id, outcome);
+    this.#decide(outcome, nowMs);
+  }
+
+  #decide(outcome: LoopOutcome, nowMs: number): void {
+    if (!outcome.route.some((node) => this.health.excludes(node))) this.alarm.decided(outcome.returned, nowMs);
     this.health.decided(outcome);
   }
 

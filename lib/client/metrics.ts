@@ -9,6 +9,7 @@ export class EndpointMetrics {
   readonly dropped;
   readonly surbs;
   readonly loopsLost;
+  readonly loopAlarm;
   readonly #excluded;
   readonly #exclusions;
 
@@ -17,6 +18,7 @@ export class EndpointMetrics {
     this.dropped = metrics.counter('client_packets_dropped_total', 'Packets dropped, by reason', ['reason']);
     this.surbs = metrics.counter('client_surbs_total', 'Own reply blocks, by event', ['event']);
     this.loopsLost = metrics.counter('client_loops_lost_total', 'Own loops that did not return in time');
+    this.loopAlarm = metrics.gauge('client_loop_alarm', '1 while own loops are lost or late beyond chance');
     this.#excluded = metrics.gauge('client_node_excluded', '1 for a node that routes avoid', ['node']);
     this.#exclusions = metrics.counter('client_exclusions_total', 'Times that a node was excluded');
   }

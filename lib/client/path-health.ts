@@ -123,7 +123,10 @@ export class PathHealth {
     return { health: this.#share(node, nowMs), excluded: this.#exclusions.has(node), loopsSent, loopsReturned };
   }
 
-  /** Names of the excluded, for logs and metrics. */
+  excludes(node: PathNode): boolean {
+    return this.#exclusions.has(node);
+  }
+
   get excluded(): readonly PathNode[] {
     return [...this.#exclusions.nodes];
   }

@@ -7,9 +7,11 @@ export { bootId } from './boot-id.ts';
 export { DelayQueue, POOL_PACKETS } from './delay-queue.ts';
 export { NODE_DROPS, type NodeDrop, type PipelineDrop } from './drop-reason.ts';
 export { type ActiveKey, type KeyRingOptions, MAX_UNWRAPS_PER_SECOND, SphinxKeyRing } from './key-ring.ts';
+export { FALSE_ALARM, HONEST_SHARE, LoopAlarm, SETTLE_MS, SILENT_START_MS } from './loop-alarm.ts';
 export {
   drawRoute,
   LOOP_GRACE_MS,
+  LOOP_LATE_MS,
   LOOPS_IN_FLIGHT,
   type LoopOrigin,
   type LoopResult,

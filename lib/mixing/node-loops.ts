@@ -11,6 +11,12 @@ import { type GammaKey, gammaKeyOf, type Recovery, type Sphinx, type SphinxHop }
 
 /** A loop that has not come back this long after its own delays is lost. */
 export const LOOP_GRACE_MS = 10_000;
+/** A loop that has not come back this long after its own delays is late, which the alarm counts like lost. */
+export const LOOP_LATE_MS = 2_000;
+/** A look for late loops that comes so late itself says that this process stood still, not the network. */
+const STANDSTILL_MS = 2_000;
+/** What arrived in a standstill is read in this time. */
+const READING_MS = 500;
 /** Loops in flight; beyond it the oldest counts as lost. */
 export const LOOPS_IN_FLIGHT = 4096;
 
@@ -33,6 +39,12 @@ interface InFlight {
   readonly route: readonly NodeEntry[];
   readonly sentMs: number;
   readonly delayMs: number;
+  /** When it is late. */
+  lateFromMs: number;
+  /** Whether it was given more time once. */
+  spared: boolean;
+  /** Whether it has been called in time or late. */
+  judged: boolean;
 }
 
 export interface NodeLoopsOptions {
@@ -41,6 +53,8 @@ export interface NodeLoopsOptions {
   /** The sender's identity: last hop of its loops. */
   readonly address: Uint8Array;
   readonly onResult?: (result: LoopResult) => void;
+  /** A loop came back in time, or is late. Once per loop, and before its result when that takes longer. */
+  readonly onJudged?: (inTime: boolean, nowMs: number) => void;
 }
 
 export interface MadeLoop {
@@ -52,6 +66,8 @@ export class NodeLoops {
   /** In order of sending. */
   readonly #inFlight = new Map<GammaKey, InFlight>();
   readonly counts = { sent: 0, returned: 0, lost: 0, altered: 0 };
+
+  #lookedMs: number | undefined;
 
   constructor(readonly options: NodeLoopsOptions) {}
 
@@ -75,7 +91,8 @@ export class NodeLoops {
       message: NO_MESSAGE,
       payloadBytes: topology.params.payloadBytes,
     });
-    this.#remember(recovery, { recovery, route, sentMs: nowMs, delayMs });
+    const lateFromMs = nowMs + delayMs + LOOP_LATE_MS;
+    this.#remember(recovery, { recovery, route, sentMs: nowMs, delayMs, lateFromMs, spared: false, judged: false });
     return { firstHop: addressKeyAt(first.address, 0), packet };
   }
 
@@ -94,16 +111,26 @@ export class NodeLoops {
     }
     this.#inFlight.delete(key);
     this.counts.returned += 1;
+    this.#judge(loop, nowMs < loop.lateFromMs, nowMs);
     const excessMs = Math.max(0, nowMs - loop.sentMs - loop.delayMs);
     this.options.onResult?.({ route: loop.route, returned: true, excessMs });
     return 'returned';
   }
 
-  /** Gives up on loops that are overdue. */
+  /** Calls loops late and gives up on those that are overdue. To be called about once a second. */
   expire(nowMs: number): void {
+    const stoodStill = this.#lookedMs !== undefined && nowMs - this.#lookedMs > STANDSTILL_MS;
+    this.#lookedMs = nowMs;
+    for (const loop of this.#inFlight.values()) {
+      if (stoodStill && !loop.spared) {
+        loop.lateFromMs = Math.max(loop.lateFromMs, nowMs + READING_MS);
+        loop.spared = true; // once: a process that is always slow, for being flooded, still has to judge
+      }
+      if (nowMs >= loop.lateFromMs) this.#judge(loop, false, nowMs);
+    }
     for (const [key, loop] of this.#inFlight) {
       if (nowMs - loop.sentMs < LOOP_GRACE_MS) break; // the rest is younger
-      if (nowMs - loop.sentMs - loop.delayMs >= LOOP_GRACE_MS) this.#lose(key, loop);
+      if (nowMs - loop.sentMs - loop.delayMs >= LOOP_GRACE_MS) this.#lose(key, loop, nowMs);
     }
   }
 
@@ -114,13 +141,20 @@ export class NodeLoops {
 
   #remember(recovery: Recovery, loop: InFlight): void {
     const [oldest] = this.#inFlight;
-    if (this.#inFlight.size >= LOOPS_IN_FLIGHT && oldest !== undefined) this.#lose(...oldest);
+    if (this.#inFlight.size >= LOOPS_IN_FLIGHT && oldest !== undefined) this.#lose(...oldest, loop.sentMs);
     this.#inFlight.set(recovery.key, loop);
     this.counts.sent += 1;
   }
 
-  #lose(key: GammaKey, loop: InFlight): void {
+  #judge(loop: InFlight, inTime: boolean, nowMs: number): void {
+    if (loop.judged) return;
+    loop.judged = true;
+    this.options.onJudged?.(inTime, nowMs);
+  }
+
+  #lose(key: GammaKey, loop: InFlight, nowMs: number): void {
     this.#inFlight.delete(key);
+    this.#judge(loop, false, nowMs);
     this.counts.lost += 1;
     this.options.onResult?.({ route: loop.route, returned: false, excessMs: undefined });
   }

@@ -1,11 +1,12 @@
 /**
- * Sends a node's own loops on a Poisson clock and counts what comes back.
+ * Sends a node's own loops on a Poisson clock, counts what comes back, and raises the alarm when too little does.
  * @module
  */
 import type { AddressKey } from '../bytes.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { Topology } from '../directory/index.ts';
-import { type LoopOrigin, NodeLoops, PoissonClock } from '../mixing/index.ts';
+import type { Log } from '../log.ts';
+import { LoopAlarm, type LoopOrigin, NodeLoops, PoissonClock } from '../mixing/index.ts';
 import { epochAt } from '../params.ts';
 import type { Rng } from '../rng.ts';
 import type { Sphinx } from '../sphinx/index.ts';
@@ -23,10 +24,12 @@ export interface LoopDriverOptions {
   readonly topology: () => Topology | undefined;
   readonly send: (firstHop: AddressKey, packet: Uint8Array) => void;
   readonly metrics: NodeMetrics;
+  readonly log: Log;
 }
 
 export class LoopDriver {
   readonly loops: NodeLoops;
+  readonly alarm = new LoopAlarm(0);
   readonly #poisson: PoissonClock;
   #timer: Timer | undefined;
 
@@ -41,13 +44,16 @@ export class LoopDriver {
         (returned ? metrics.loopsReturned : metrics.loopsLost).inc();
         if (excessMs !== undefined) metrics.loopExcessMs.observe(excessMs);
       },
+      onJudged: (inTime, nowMs) => this.#judged(inTime, nowMs),
     });
   }
 
   start(): void {
     const { clock, topology } = this.options;
     const nowMs = clock.nowMs();
-    this.#poisson.setRate(topology()?.params.nodeLoopRate ?? 0, nowMs);
+    const rate = topology()?.params.nodeLoopRate ?? 0;
+    this.#poisson.setRate(rate, nowMs);
+    this.alarm.setRate(rate);
     const waitMs = Math.min(this.#poisson.nextDueMs - nowMs, EXPIRY_PERIOD_MS);
     this.#timer = clock.after(waitMs, () => this.#tick());
   }
@@ -61,6 +67,16 @@ export class LoopDriver {
     for (let due = this.#poisson.take(nowMs); due > 0; due--) this.#sendOne(nowMs);
     this.loops.expire(nowMs);
     this.start();
+  }
+
+  #judged(inTime: boolean, nowMs: number): void {
+    const { log, metrics } = this.options;
+    const change = this.alarm.decided(inTime, nowMs);
+    if (change === undefined) return;
+    metrics.loopAlarm.set(change === 'raised' ? 1 : 0);
+    const { sent, returned } = this.loops.counts;
+    if (change === 'ended') log.info({ sent, returned }, 'own loops return again');
+    else log.warn({ sent, returned }, 'own loops are lost or late beyond chance: traffic of this node is held back');
   }
 
   #sendOne(nowMs: number): void {

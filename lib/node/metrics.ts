@@ -2,7 +2,7 @@
  * What a mix or gateway counts. Nothing here has a label that names a peer, a client or a kind of traffic.
  * @module
  */
-import type { Counter, Histogram } from 'prom-client';
+import type { Counter, Gauge, Histogram } from 'prom-client';
 import type { Metrics } from '../metrics.ts';
 import { NODE_DROPS, type NodeDrop } from '../mixing/index.ts';
 
@@ -21,6 +21,8 @@ export class NodeMetrics {
   readonly loopsLost: Counter;
   /** How much longer a loop took than the delays in its header. */
   readonly loopExcessMs: Histogram;
+  /** 1 while own loops are lost or late beyond chance. */
+  readonly loopAlarm: Gauge;
 
   constructor(readonly registry: Metrics) {
     this.received = registry.counter('packets_received_total', 'Packets that arrived on links', ['from']);
@@ -35,6 +37,7 @@ export class NodeMetrics {
       'Time of an own loop beyond the delays in its header',
       EXCESS_BUCKETS_MS,
     );
+    this.loopAlarm = registry.gauge('node_loop_alarm', '1 while own loops are lost or late beyond chance');
     for (const reason of NODE_DROPS) this.#dropped.inc({ reason }, 0);
   }
 

@@ -267,10 +267,11 @@ class NodeShell implements RunningNode, NodeServices {
   }
 
   #makeLoops(sphinx: Sphinx): LoopDriver {
-    const { clock, rng } = this.spec.components;
+    const { clock, rng, log } = this.spec.components;
     return new LoopDriver({
       clock,
       rng,
+      log,
       sphinx,
       address: this.nodeIdentity.publicKey,
       origin: this.spec.place as LoopOrigin,

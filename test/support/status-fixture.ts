@@ -27,6 +27,7 @@ export const STATUS: Status = {
     drop: { set: 1, measured: 1 },
     reply: { set: 100, measured: 61.2 },
   },
+  loops: { sent: 1480, returned: 1469, alarm: false },
   lateness: { p50Ms: 0.1, p99Ms: 0.6, maxMs: 7.9 },
   streams: { connections: 3, open: 2, opened: 41, refused: { REFUSED: 2 }, abandoned: 1 },
   sessions: [

@@ -116,6 +116,7 @@ t.test('status as text', (t) => {
     streams: { connections: 2, open: 1, opened: 5, refused: { POLICY: 3 }, abandoned: 0 },
     sessions: [],
     surbs: { created: 1, used: 2, expired: 3, inFlight: 4, stock: 5.25, target: 6 },
+    loops: { sent: 10, returned: 9, alarm: false },
     mixing: {
       arrivalsPerSecond: 111,
       poolPackets: 1.67,
@@ -130,6 +131,8 @@ t.test('status as text', (t) => {
   t.match(text, /^mixsocks 1\.2\.3: SOCKS5 on 127\.0\.0\.1:1080, ready, up 5 min$/m);
   t.match(text, /^main {3}50 {5}50\.0$/m);
   t.match(text, /^mixing {3}about 1\.7 packets .* 0\.5 of them not yours: FEW; 8 more users or a mean delay of 91 ms/m);
+  t.match(text, /^loops {4}9 of 10 own loops returned$/m);
+  t.match(formatStatus({ ...status, loops: { sent: 90, returned: 9, alarm: true } }), /returned: ALARM, too few/);
   t.match(text, /mix-1-2 .*90 %.*\nmix-1-10 .*20 %, excluded/);
   t.match(text, /^streams: connections 2, open 1, opened 5, refused \(POLICY 3\), abandoned 0$/m);
   t.match(formatStatus({ ...status, ready: false, gateway: null, epoch: null }), /NOT READY[\s\S]*gateway {2}none/);

@@ -79,6 +79,10 @@ t.test('while this process stood still, no loop was lost', async (t) => {
   t.equal(ledger.sweep(8_250), 0, 'eight seconds without a sweep: what arrived is still to be read');
   t.ok(ledger.returned(id, 8_251));
   t.equal(ledger.health.of(a.id, 8_251).health, 1);
+  ledger.sent([a], 8_251, DELAY_MS);
+  let lost = 0;
+  for (let nowMs = 10_000; nowMs < 20_000; nowMs += 2_000) lost += ledger.sweep(nowMs);
+  t.equal(lost, 1, 'a process that is always slow gives loops up all the same');
 });
 
 t.test('what was under way when the own link failed is no evidence', async (t) => {

@@ -29,6 +29,7 @@ const STATUS: Status = {
   streams: { connections: 0, open: 0, opened: 0, refused: { REFUSED: 2 }, abandoned: 0 },
   sessions: [],
   surbs: { created: 0, used: 0, expired: 0, inFlight: 0, stock: 0, target: 0 },
+  loops: { sent: 10, returned: 9, alarm: false },
   mixing: null,
 };
 
