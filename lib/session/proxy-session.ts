@@ -63,7 +63,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
   #lastFilled = 0;
   /** The last packet had room for blocks before data. */
   #blocksWentFirst = false;
-  #watchMs: number;
+  #nextWatchMs: number;
   #questionMs = FIRST_QUESTION_MS;
   #mintAgainMs = Number.NEGATIVE_INFINITY;
   #goodbyes = 0;
@@ -102,7 +102,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
       },
       nowMs,
     );
-    this.#watchMs = nowMs;
+    this.#nextWatchMs = nowMs + WATCH_MS;
   }
 
   get state(): ProxySessionState {
@@ -177,13 +177,13 @@ export class ProxySession implements TransportEnd, FrameOwner {
   /** When `tick` must be called at the latest; Infinity: no need. */
   nextDeadlineMs(): number {
     if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
-    return Math.min(this.#watchMs + WATCH_MS, this.#transport.nextDeadlineMs);
+    return Math.min(this.#nextWatchMs, this.#transport.nextDeadlineMs);
   }
 
   tick(nowMs: number): void {
     this.#enter(nowMs);
     if (this.#state === 'closed') return;
-    if (nowMs - this.#watchMs >= WATCH_MS) this.#watch(nowMs);
+    if (nowMs >= this.#nextWatchMs) this.#watch(nowMs);
     this.onWake(nowMs);
   }
 
@@ -345,7 +345,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
 
   /** Does not trust silence: asks, and in the end gives the requester up. */
   #watch(nowMs: number): void {
-    this.#watchMs = nowMs;
+    this.#nextWatchMs = nowMs + WATCH_MS;
     const { silentMs, streams, limits } = this.#transport;
     const expectsAnswer = this.#options.downlink === 'steady' || this.#transport.hasFlying;
     if (silentMs >= limits.deadPeerMs && expectsAnswer) {

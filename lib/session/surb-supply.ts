@@ -72,7 +72,9 @@ export class SurbSupply {
   #evicted = 0;
   #accountMs: number;
   #demandMs = Number.NEGATIVE_INFINITY;
-  #silentCreated = 0;
+  /** What may be created in silence; no bound until it begins. */
+  #bucket = Number.POSITIVE_INFINITY;
+  #bucketMs: number;
   /** Blocks created in the latest slices of their life, to know how many can be alive at all. */
   readonly #ages = new Array<number>(AGE_BUCKETS).fill(0);
   #ageSlice = 0;
@@ -83,6 +85,7 @@ export class SurbSupply {
     nowMs: number,
   ) {
     this.#accountMs = nowMs;
+    this.#bucketMs = nowMs;
     this.#ageSlice = this.#sliceAt(nowMs);
   }
 
@@ -102,7 +105,7 @@ export class SurbSupply {
     this.#evicted = Math.max(this.#evicted, account.evicted);
     if (account.demandBytes > 0) this.#demandMs = nowMs;
     this.#accountMs = nowMs;
-    this.#silentCreated = 0;
+    this.#bucket = Number.POSITIVE_INFINITY;
   }
 
   /** Whether the account claims more than was ever created. */
@@ -113,7 +116,7 @@ export class SurbSupply {
   onCreated(count: number, nowMs: number): void {
     this.#created += count;
     this.#inFlight += count;
-    this.#silentCreated += count;
+    this.#bucket -= count;
     this.#advanceAges(nowMs);
     const slice = this.#ageSlice % AGE_BUCKETS;
     this.#ages[slice] = (this.#ages[slice] ?? 0) + count;
@@ -186,16 +189,23 @@ export class SurbSupply {
     };
   }
 
-  /** While nothing is heard: what the requester may have used since, plus one target, minus what was made since. */
+  /** While nothing is heard: one target at once, and then what the requester may be using. */
   #silentAllowance(view: { roundMs: number; streamsOpen: boolean }, nowMs: number): number {
-    const silentMs = nowMs - this.#accountMs - view.roundMs;
-    if (silentMs <= 0) return Number.POSITIVE_INFINITY;
-    return this.#target + (silentMs * this.#silentRate(view.streamsOpen)) / 1000 - this.#silentCreated;
+    if (nowMs - this.#accountMs - view.roundMs <= 0) return Number.POSITIVE_INFINITY;
+    // Blocks that nobody uses still run out of time.
+    const rate = Math.max(this.#silentRate(view.streamsOpen), (LEAST_TARGET * 1000) / this.#countedLifeMs);
+    const earned = ((nowMs - this.#bucketMs) * rate) / 1000;
+    this.#bucket = Math.min(this.#target, this.#bucket + earned);
+    this.#bucketMs = nowMs;
+    return this.#bucket;
   }
 
   #sliceAt(nowMs: number): number {
-    const lifeMs = this.options.surbLifeMs * (1 - LIFE_MARGIN_SHARE);
-    return Math.floor((nowMs * AGE_BUCKETS) / lifeMs);
+    return Math.floor((nowMs * AGE_BUCKETS) / this.#countedLifeMs);
+  }
+
+  get #countedLifeMs(): number {
+    return this.options.surbLifeMs * (1 - LIFE_MARGIN_SHARE);
   }
 
   #advanceAges(nowMs: number): void {

@@ -11,6 +11,8 @@ export class EventQueue {
   #heap: Event[] = [];
   #order = 0;
   nowMs = 0;
+  sleptMs = 0;
+  #untilMs = 0;
 
   at(atMs: number, run: () => void): void {
     const event = { atMs: Math.max(atMs, this.nowMs), order: this.#order++, run };
@@ -32,18 +34,21 @@ export class EventQueue {
 
   /** Runs events until `untilMs`, or until `done` says so; then it is that time. */
   run(untilMs: number, done: () => boolean = () => false): void {
-    while (this.#heap.length > 0 && (this.#heap[0] as Event).atMs <= untilMs) {
+    this.#untilMs = untilMs;
+    while (this.#heap.length > 0 && (this.#heap[0] as Event).atMs <= this.#untilMs) {
       const event = this.#pop();
       this.nowMs = event.atMs;
       event.run();
       if (done()) return;
     }
-    this.nowMs = untilMs;
+    this.nowMs = this.#untilMs;
   }
 
   /** Everything stands still for `ms`, as when the whole machine sleeps. */
   sleep(ms: number): void {
     this.nowMs += ms;
+    this.sleptMs += ms;
+    this.#untilMs += ms;
     this.#heap = this.#heap.map((event) => ({ ...event, atMs: event.atMs + ms }));
   }
 
