@@ -65,7 +65,8 @@ export class ProxyMixnet implements StreamOpener, Running {
   open(target: FrontTarget, handlers: StreamHandlers): SessionStream {
     if (this.directory.topology() === undefined) throw new MixError('NO_CONSENSUS', 'there is no valid consensus');
     if (this.hub === undefined) throw new MixError('NO_GATEWAY', 'no gateway could be used yet');
-    return this.hub.open({ kind: target.kind, host: target.host, port: target.port }, handlers);
+    const { kind, host, port, isolation } = target;
+    return this.hub.open({ kind, host, port }, handlers, isolation);
   }
 
   get ready(): boolean {

@@ -101,7 +101,7 @@ function sessionStatus(session: ProxySession, { hub }: ProxyMixnet): SessionStat
   const stats = session.stats();
   return {
     state: session.state,
-    requester: hub?.requester?.name ?? '',
+    requester: hub?.requesterOf(session)?.name ?? '',
     streamsOpen: stats.streamsOpen,
     roundTripMs: stats.smoothedRttMs,
     lossRatio: stats.lossRatio,

@@ -1,9 +1,9 @@
 /**
- * The proxy's sessions on its endpoint: feeds the main lane from them, turns them over every ten minutes, and starts a
- * new one when the requester forgot or left the old.
+ * The proxy's sessions on its endpoint: feeds the main lane from them and opens streams on them. Which sessions there
+ * are, and whose, is the pool's business.
  *
- * Every main slot goes to a requester drawn from a law that is fixed for the proxy's life (here: all weight on one), and
- * is filled with data or padding; so the flow to the requester does not show activity.
+ * Every main slot goes to a requester drawn from a law that is fixed for the proxy's life, and is filled with data or
+ * padding; so the flow to the requesters does not show activity, nor how many sessions there are.
  * @module
  */
 import type { MixEndpoint } from '../client/index.ts';
@@ -11,34 +11,48 @@ import { contentSlots, type Frame, idleSlots, LaneFeeder } from '../client/index
 import { every, type Timer } from '../clock.ts';
 import type { Components, Running } from '../components.ts';
 import type { NodeEntry } from '../directory/index.ts';
-import { MixError } from '../errors.ts';
+import { asMixError, MixError } from '../errors.ts';
 import type { Lane, LaneStats } from '../link/index.ts';
-import { pick } from '../rng.ts';
 import { HubStream } from './hub-stream.ts';
 import { ProxySession } from './proxy-session.ts';
+import { type Live, type Place, SessionPool } from './session-pool.ts';
 import type { CloseReason, Downlink, SessionStream, StreamHandlers, StreamTarget } from './types.ts';
 
+/** What the hub needs of an endpoint. */
+export type HubEndpoint = Pick<
+  MixEndpoint,
+  | 'trafficClass'
+  | 'topology'
+  | 'surbLifeMs'
+  | 'linkState'
+  | 'linkDownMs'
+  | 'addLane'
+  | 'addFeeder'
+  | 'onMoved'
+  | 'onTopology'
+  | 'sealTo'
+  | 'sealDrop'
+  | 'mintSurb'
+>;
+
 export interface ProxyHubOptions {
-  readonly components: Components;
-  readonly endpoint: MixEndpoint;
+  readonly components: Pick<Components, 'clock' | 'rng' | 'log'>;
+  readonly endpoint: HubEndpoint;
   readonly downlink: Downlink;
-  /** Which requesters may be used; one of them is drawn. */
+  /** Which requesters may be used. */
   readonly requesters: () => readonly NodeEntry[];
+  /** Over how many of them packets and replies are spread evenly; isolation tokens are, too. */
+  readonly spread?: number;
   readonly accessToken?: Uint8Array;
 }
 
-interface Live {
-  readonly session: ProxySession;
-  readonly requester: NodeEntry;
-  readonly bornMs: number;
+/** A stream that waits for a session. */
+interface Waiting {
+  readonly stream: HubStream;
+  readonly token: string;
+  readonly untilMs: number;
 }
 
-/** New streams open on a new session after this time; an old one lives until its streams end. */
-export const SESSION_ROTATION_MS = 600_000;
-/** Sessions of one proxy at a time, draining ones included; at the bound rotation waits. */
-export const MAX_PROXY_SESSIONS = 8;
-/** A session that closed at once is not started anew before this time: a requester that refuses is not hammered. */
-const RESTART_DELAY_MS = 1_000;
 /** A link that was lost this long ago is about to be back, here or at another gateway: streams may wait for it. */
 const LINK_LOSS_MS = 15_000;
 /** How long a new stream waits for a session, and how many do. */
@@ -54,20 +68,26 @@ export class ProxyHub implements Running {
   readonly #feeder: LaneFeeder;
   readonly #lane: Lane;
   readonly #timers: readonly Timer[];
-  #live: Live[] = [];
-  #waiting: { readonly stream: HubStream; readonly untilMs: number }[] = [];
-  #current: Live | undefined;
+  readonly #pool: SessionPool;
+  #waiting: Waiting[] = [];
   #turn = 0;
   #deadline: { atMs: number; timer: Timer } | undefined;
   #refill: Timer | undefined;
   #feeding = false;
   #stopped = false;
-  #notBeforeMs = 0;
 
   constructor(options: ProxyHubOptions) {
     this.#options = options;
     const { endpoint, components } = options;
     const { mainRate } = endpoint.trafficClass;
+    this.#pool = new SessionPool({
+      rng: components.rng,
+      nowMs: () => this.#nowMs(),
+      requesters: options.requesters,
+      spread: options.spread ?? 1,
+      rates: () => endpoint.trafficClass,
+      makeSession: (nowMs) => this.#makeSession(nowMs),
+    });
     this.#lane = endpoint.addLane({
       name: 'main',
       ratePerSecond: mainRate,
@@ -86,20 +106,20 @@ export class ProxyHub implements Running {
   }
 
   /**
-   * Opens a stream on the current session, or on the next when there is none for the moment. Throws MixError NO_GATEWAY,
-   * NO_REQUESTER, LIMIT.
+   * Opens a stream on the session of `token`, or on its next when there is none for the moment. Streams of different
+   * tokens never share a session. Throws MixError NO_GATEWAY, NO_REQUESTER, LIMIT.
    */
-  open(target: StreamTarget, handlers: StreamHandlers): SessionStream {
+  open(target: StreamTarget, handlers: StreamHandlers, token = ''): SessionStream {
     const { endpoint, requesters } = this.#options;
     if (endpoint.linkDownMs > LINK_LOSS_MS) throw new MixError('NO_GATEWAY', 'the gateway does not answer');
     if (requesters().length === 0) throw new MixError('NO_REQUESTER', 'no requester can be used');
-    const stream = new HubStream(target, handlers, (lost) => this.#await(lost));
+    const stream = new HubStream(target, handlers, (lost) => this.#await(lost, token));
     // What the caller writes in this turn is to ride in the packet that opens the stream.
     this.#feeding = true;
     try {
-      const current = this.#current ?? this.#startSession();
-      if (current === undefined) this.#await(stream);
-      else stream.openOn(current.session, this.#nowMs());
+      const live = this.#pool.sessionFor(token);
+      if (live === undefined) this.#await(stream, token);
+      else stream.openOn(live.session, this.#nowMs());
       return stream;
     } finally {
       this.#feeding = false;
@@ -107,17 +127,19 @@ export class ProxyHub implements Running {
     }
   }
 
-  /** Whether a stream opened now would go out at once: the link is up and the requester has answered. */
+  /** Whether a stream opened now would go out at once: the link is up and every requester in use has answered. */
   get ready(): boolean {
-    return this.#options.endpoint.linkState === 'up' && this.#current?.session.state === 'open';
-  }
-
-  get requester(): NodeEntry | undefined {
-    return this.#current?.requester;
+    const { lives, places } = this.#pool;
+    const answered = (place: Place) => lives.some((live) => live.place === place && live.session.state === 'open');
+    return this.#options.endpoint.linkState === 'up' && places.length > 0 && places.every(answered);
   }
 
   sessions(): readonly ProxySession[] {
-    return this.#live.map(({ session }) => session);
+    return this.#pool.lives.map(({ session }) => session);
+  }
+
+  requesterOf(session: ProxySession): NodeEntry | undefined {
+    return this.#pool.lives.find((live) => live.session === session)?.requester;
   }
 
   laneStats(): LaneStats {
@@ -129,7 +151,7 @@ export class ProxyHub implements Running {
     for (const timer of this.#timers) timer.cancel();
     this.#deadline?.timer.cancel();
     this.#refill?.cancel();
-    for (const { session } of [...this.#live]) session.abandon('shutdown', this.#nowMs());
+    for (const session of this.sessions()) session.abandon('shutdown', this.#nowMs());
     for (const { stream } of this.#waiting.splice(0)) stream.fail('SESSION_CLOSED');
   }
 
@@ -137,12 +159,8 @@ export class ProxyHub implements Running {
     return this.#options.components.clock.nowMs();
   }
 
-  #startSession(): Live | undefined {
+  #makeSession(nowMs: number): ProxySession {
     const { components, endpoint, downlink, accessToken } = this.#options;
-    const nowMs = this.#nowMs();
-    const requester = this.#pickRequester();
-    if (requester === undefined || this.#live.length >= MAX_PROXY_SESSIONS || nowMs < this.#notBeforeMs)
-      return undefined;
     const { mainRate, replyRate } = endpoint.trafficClass;
     const { meanDelayMs, payloadBytes } = endpoint.topology.params;
     const session: ProxySession = new ProxySession(
@@ -159,38 +177,38 @@ export class ProxyHub implements Running {
       },
       nowMs,
     );
-    const live: Live = { session, requester, bornMs: nowMs };
     session.onContent(() => this.#feed());
-    session.onClosed((reason) => this.#ended(live, reason));
-    this.#live.push(live);
-    this.#current = live;
-    this.#shareRates();
-    return live;
+    session.onClosed((reason) => this.#ended(session, reason));
+    return session;
   }
 
-  /** Has `stream` opened on the next session. */
-  #await(stream: HubStream): void {
+  /** Has `stream` opened on the token's next session. */
+  #await(stream: HubStream, token: string): void {
     if (this.#waiting.length >= MAX_WAITING_STREAMS) stream.fail('LIMIT');
-    else this.#waiting.push({ stream, untilMs: this.#nowMs() + SESSION_WAIT_MS });
+    else this.#waiting.push({ stream, token, untilMs: this.#nowMs() + SESSION_WAIT_MS });
   }
 
-  /** Opens what waits on the current session, if there is one now; gives up what has waited too long. */
+  /** Opens what waits as far as there are sessions now; gives up what has waited too long. */
   #openWaiting(): void {
     const nowMs = this.#nowMs();
-    const session = this.#current?.session;
-    for (const { stream, untilMs } of this.#waiting.splice(0)) {
+    for (const waiting of this.#waiting.splice(0)) {
+      const { stream, token, untilMs } = waiting;
       if (stream.ended) continue;
-      if (session !== undefined) stream.openOrFail(session, nowMs);
+      const live = this.#sessionOrFail(stream, token);
+      if (stream.ended) continue;
+      if (live !== undefined) stream.openOrFail(live.session, nowMs);
       else if (untilMs <= nowMs) stream.fail('NO_REQUESTER');
-      else this.#waiting.push({ stream, untilMs });
+      else this.#waiting.push(waiting);
     }
   }
 
-  /** The requester of the running session while it is listed; else one drawn anew. */
-  #pickRequester(): NodeEntry | undefined {
-    const usable = this.#options.requesters();
-    const known = this.#current?.requester.id;
-    return usable.find((node) => node.id === known) ?? pick(this.#options.components.rng, usable);
+  #sessionOrFail(stream: HubStream, token: string): Live | undefined {
+    try {
+      return this.#pool.sessionFor(token);
+    } catch (error) {
+      stream.fail(asMixError(error).code);
+      return undefined;
+    }
   }
 
   #receive(session: ProxySession, plaintext: Uint8Array, nowMs: number): void {
@@ -198,48 +216,22 @@ export class ProxyHub implements Running {
     this.#feed();
   }
 
-  #ended(live: Live, reason: CloseReason): void {
-    this.#live = this.#live.filter((other) => other !== live);
-    const nowMs = this.#nowMs();
-    if (reason !== 'done' && !this.#stopped) {
-      this.#options.components.log.info({ reason }, 'session ended');
-      this.#notBeforeMs = nowMs - live.bornMs < RESTART_DELAY_MS ? nowMs + RESTART_DELAY_MS : nowMs;
-    }
-    if (this.#current === live) this.#current = undefined;
+  #ended(session: ProxySession, reason: CloseReason): void {
+    if (reason !== 'done' && !this.#stopped) this.#options.components.log.info({ reason }, 'session ended');
     if (this.#stopped) return;
-    if (this.#current === undefined) this.#startSession();
+    this.#pool.ended(session, reason);
     this.#openWaiting();
-    this.#shareRates();
-  }
-
-  /** The sum of the reply clocks stays the class's rate, however many sessions share it. */
-  #shareRates(): void {
-    const { mainRate, replyRate } = this.#options.endpoint.trafficClass;
-    const nowMs = this.#nowMs();
-    for (const { session } of this.#live) {
-      session.setReplyRate(replyRate / this.#live.length, nowMs);
-      session.setMainRate(mainRate / this.#live.length);
-    }
   }
 
   #housekeep(): void {
-    const current = this.#current;
-    if (current === undefined) {
-      this.#startSession();
-    } else {
-      const listed = this.#options.requesters().some((node) => node.id === current.requester.id);
-      const old = this.#nowMs() - current.bornMs >= SESSION_ROTATION_MS;
-      if ((old || !listed) && this.#live.length < MAX_PROXY_SESSIONS && this.#startSession() !== undefined) {
-        current.session.drain(this.#nowMs());
-      }
-    }
+    this.#pool.housekeep();
     this.#openWaiting();
     this.#feed();
   }
 
   /** All reply blocks lead to a gateway that is gone: what the sessions believe of their stock is void. */
   #restartAll(): void {
-    for (const { session } of this.#live) session.replyBlocksLost(this.#nowMs());
+    for (const session of this.sessions()) session.replyBlocksLost(this.#nowMs());
     this.#feed();
   }
 
@@ -257,11 +249,24 @@ export class ProxyHub implements Running {
     this.#armDeadline();
   }
 
-  /** Round robin over the sessions that have something to send. */
+  /**
+   * The requester is drawn before it is known who has something to send: where it has nothing itself, a slot that
+   * others would use goes to it all the same.
+   */
   #content(): Frame | undefined {
     const nowMs = this.#nowMs();
-    for (let i = 0; i < this.#live.length; i++) {
-      const live = this.#live[this.#turn++ % this.#live.length] as Live;
+    const { lives } = this.#pool;
+    if (!lives.some(({ session }) => session.hasContent(nowMs))) return undefined;
+    const place = this.#pool.draw();
+    const there = lives.filter((live) => live.place === place);
+    return there.length === lives.length ? this.#dataFrom(lives) : (this.#dataFrom(there) ?? this.#paddingFor(there));
+  }
+
+  /** Round robin over the sessions that have something to send. */
+  #dataFrom(lives: readonly Live[]): Frame | undefined {
+    const nowMs = this.#nowMs();
+    for (let i = 0; i < lives.length; i++) {
+      const live = lives[this.#turn++ % lives.length] as Live;
       if (!live.session.hasContent(nowMs)) continue;
       const plaintext = live.session.fill(nowMs);
       if (plaintext === undefined) continue;
@@ -274,8 +279,14 @@ export class ProxyHub implements Running {
   }
 
   #idle(): Frame | undefined {
+    const place = this.#pool.draw();
+    return this.#paddingFor(this.#pool.lives.filter((live) => live.place === place));
+  }
+
+  /** Padding of one of the sessions at a place. */
+  #paddingFor(lives: readonly Live[]): Frame | undefined {
     const { endpoint } = this.#options;
-    const live = this.#current ?? this.#live[0];
+    const live = lives[this.#turn++ % lives.length];
     if (live === undefined) return endpoint.sealDrop();
     return endpoint.sealTo(this.#listed(live), live.session.padding(this.#nowMs()));
   }
@@ -286,14 +297,14 @@ export class ProxyHub implements Running {
   }
 
   #armDeadline(): void {
-    const atMs = Math.min(...this.#live.map(({ session }) => session.nextDeadlineMs()));
+    const atMs = Math.min(...this.sessions().map((session) => session.nextDeadlineMs()));
     if (this.#deadline?.atMs === atMs) return;
     this.#deadline?.timer.cancel();
     this.#deadline = undefined;
     if (atMs === Number.POSITIVE_INFINITY) return;
     const timer = this.#options.components.clock.after(atMs - this.#nowMs(), () => {
       this.#deadline = undefined;
-      for (const { session } of [...this.#live]) session.tick(this.#nowMs());
+      for (const session of this.sessions()) session.tick(this.#nowMs());
       this.#feed();
     });
     this.#deadline = { atMs, timer };

@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict';
+import type { Frame } from '../../lib/client/index.ts';
+import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
+import type { Lane, LaneOptions } from '../../lib/link/index.ts';
+import { silentLog } from '../../lib/log.ts';
+import { type AcceptedStream, SessionTable, type StreamHandlers, type StreamKind } from '../../lib/session/index.ts';
+import { type HubEndpoint, ProxyHub } from '../../lib/session/proxy-hub.ts';
+import { nodeEntry } from './nodes.ts';
+import { seededRng } from './seeded-rng.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+const PAYLOAD_BYTES = 2048;
+const WAY_MS = 20;
+const STEP_MS = 5;
+
+/** A lane that is ticked by hand. */
+class FakeLane implements Lane {
+  readonly name: string;
+  readonly content: Frame[] = [];
+  readonly idleFrames: Frame[] = [];
+  missed = 0;
+
+  constructor(readonly options: LaneOptions) {
+    this.name = options.name;
+  }
+
+  contentRoom = () => this.options.contentSlots - this.content.length;
+  idleRoom = () => this.options.idleSlots - this.idleFrames.length;
+  pushContent = (firstHop: Uint8Array, packet: Uint8Array) => this.content.push({ firstHop, packet }) > 0;
+  pushIdle = (firstHop: Uint8Array, packet: Uint8Array) => this.idleFrames.push({ firstHop, packet }) > 0;
+  dropIdle = (count: number) => void this.idleFrames.splice(0, count);
+  setRate(): void {}
+  remove(): void {}
+  stats = () => ({ set: 0, measured: 0, sentContent: 0, sentIdle: 0, missed: this.missed, discarded: 0 });
+
+  tick(): Frame | undefined {
+    const frame = this.content.shift() ?? this.idleFrames.shift();
+    if (frame === undefined) this.missed += 1;
+    return frame;
+  }
+}
+
+/** A stream that reached a requester. */
+export interface Arrived {
+  readonly requester: string;
+  readonly session: string;
+  readonly host: string;
+  readonly kind: StreamKind;
+  readonly stream: AcceptedStream;
+  bytes: number;
+}
+
+/** A stream of the test's application. */
+export interface Asked {
+  readonly stream: ReturnType<ProxyHub['open']>;
+  opened: boolean;
+  refused: string | undefined;
+  reset: string | undefined;
+}
+
+export interface HubWorldOptions {
+  readonly requesters?: number;
+  readonly spread?: number;
+  readonly mainRate?: number;
+  readonly replyRate?: number;
+}
+
+/**
+ * A hub with requesters in virtual time. In place of the mixnet, plaintexts arrive after a fixed time; clocks tick evenly.
+ */
+export class HubWorld {
+  readonly clock = new VirtualClock();
+  readonly hub: ProxyHub;
+  readonly nodes: NodeEntry[];
+  /** What the consensus lists now. */
+  listed: NodeEntry[];
+  readonly tables = new Map<string, SessionTable>();
+  readonly arrived: Arrived[] = [];
+  /** Name of the requester of each packet that left, `drop` for none. */
+  readonly departures: string[] = [];
+  replies = 0;
+  linkDownMs = 0;
+  readonly #rng = seededRng(5);
+  readonly #rates: { mainRate: number; replyRate: number; loopRate: number; dropRate: number };
+  readonly #packets = new WeakMap<Uint8Array, NodeEntry | undefined>();
+  readonly #receivers = new Map<string, { receive(plaintext: Uint8Array, nowMs: number): void }>();
+  readonly #credit = new WeakMap<object, number>();
+  #lane: FakeLane | undefined;
+  #feed: () => void = () => {};
+  #nextTickMs = 0;
+
+  constructor(options: HubWorldOptions = {}) {
+    const { requesters = 1, spread = 1, mainRate = 20, replyRate = 40 } = options;
+    this.#rates = { mainRate, replyRate, loopRate: 1, dropRate: 1 };
+    this.nodes = Array.from({ length: requesters }, (_, i) => nodeEntry(900 + i, { role: 'requester', name: `r${i}` }));
+    this.listed = [...this.nodes];
+    for (const { name } of this.nodes) this.tables.set(name, this.#newTable(name));
+    this.hub = new ProxyHub({
+      components: { clock: this.clock, rng: seededRng(6), log: silentLog },
+      endpoint: this.#endpoint(),
+      downlink: 'steady',
+      requesters: () => this.listed,
+      spread,
+    });
+  }
+
+  /** Lets time pass. */
+  run(ms: number): void {
+    const endMs = this.clock.nowMs() + ms;
+    while (this.clock.nowMs() < endMs) {
+      this.clock.advance(STEP_MS);
+      for (; this.#nextTickMs <= this.clock.nowMs(); this.#nextTickMs += 1000 / this.#rates.mainRate) this.#depart();
+      for (const [name, table] of this.tables) this.#serve(name, table);
+    }
+  }
+
+  /** Opens a stream and lets the hub feed. */
+  async open(host: string, token?: string): Promise<Asked> {
+    const asked: { -readonly [K in keyof Asked]?: Asked[K] } = { opened: false, refused: undefined, reset: undefined };
+    const handlers: StreamHandlers = {
+      onOpened: () => {
+        asked.opened = true;
+      },
+      onRefused: (code) => {
+        asked.refused = code;
+      },
+      onReset: (code) => {
+        asked.reset = code;
+      },
+      onData: () => {},
+      onFin: () => {},
+      onDrain: () => {},
+    };
+    asked.stream = this.hub.open({ kind: 'tcp', host, port: 80 }, handlers, token);
+    await Promise.resolve();
+    return asked as Asked;
+  }
+
+  /** Opens a stream and waits until it is open. */
+  async connect(host: string, token?: string): Promise<{ asked: Asked; arrived: Arrived }> {
+    const asked = await this.open(host, token);
+    for (let i = 0; i < 2000 && !asked.opened; i++) this.run(STEP_MS);
+    assert.ok(asked.opened, `${host} was not opened: ${asked.refused ?? asked.reset ?? 'no answer'}`);
+    const arrived = this.arrived.findLast((one) => one.host === host);
+    assert.ok(arrived);
+    return { asked, arrived };
+  }
+
+  /** Ends a stream both ways. */
+  close({ asked, arrived }: { asked: Asked; arrived: Arrived }): void {
+    asked.stream.end(this.clock.nowMs());
+    arrived.stream.end(this.clock.nowMs());
+  }
+
+  /** The requester forgets everything, as after a restart. */
+  restart(name: string): void {
+    this.tables.set(name, this.#newTable(name));
+  }
+
+  /** Replies per second that the requester of this name was asked for, over its sessions. */
+  repliesAsked(name: string): number {
+    let sum = 0;
+    for (const session of this.tables.get(name)?.sessions() ?? []) sum += session.replyRatePerSecond;
+    return sum;
+  }
+
+  sessionsAt(name: string): number {
+    return this.tables.get(name)?.size ?? 0;
+  }
+
+  get missed(): number {
+    return this.#lane?.missed ?? 0;
+  }
+
+  #newTable(requester: string): SessionTable {
+    return new SessionTable({
+      rng: this.#rng,
+      payloadBytes: PAYLOAD_BYTES,
+      delay: { meanDelayMs: 1, mixHops: 3 },
+      accept: (stream, kind, host, _port, session) => {
+        const arrived: Arrived = { requester, session, host, kind, stream, bytes: 0 };
+        this.arrived.push(arrived);
+        stream.opened({ host: '0.0.0.0', port: 0 }, this.clock.nowMs());
+        return {
+          onData: (bytes) => {
+            arrived.bytes += bytes.byteLength;
+            stream.consume(bytes.byteLength, this.clock.nowMs());
+          },
+          onFin: () => {},
+          onReset: () => {},
+          onDrain: () => {},
+        };
+      },
+    });
+  }
+
+  #endpoint(): HubEndpoint {
+    const sealed = (requester: NodeEntry | undefined, packet: Uint8Array) => {
+      this.#packets.set(packet, requester);
+      return { firstHop: new Uint8Array(32), packet, delayMs: WAY_MS, nodes: [] };
+    };
+    const world = this;
+    return {
+      trafficClass: this.#rates,
+      topology: {
+        params: { meanDelayMs: 1, payloadBytes: PAYLOAD_BYTES },
+        byId: (id: string) => this.listed.find((node) => node.id === id),
+      } as unknown as Topology,
+      surbLifeMs: 120_000,
+      linkState: 'up',
+      get linkDownMs() {
+        return world.linkDownMs;
+      },
+      addLane: (options) => {
+        this.#lane = new FakeLane(options);
+        return this.#lane;
+      },
+      addFeeder: (feed) => {
+        this.#feed = feed;
+      },
+      onMoved: () => {},
+      onTopology: () => {},
+      sealTo: (requester, plaintext) => sealed(requester, plaintext),
+      sealDrop: () => sealed(undefined, new Uint8Array(PAYLOAD_BYTES)),
+      mintSurb: (receiver) => {
+        const surb = this.#rng.bytes(372);
+        this.#receivers.set(keyOf(surb), receiver);
+        return surb;
+      },
+    };
+  }
+
+  #depart(): void {
+    const frame = this.#lane?.tick();
+    this.#feed();
+    if (frame === undefined) return;
+    const requester = this.#packets.get(frame.packet);
+    this.departures.push(requester?.name ?? 'drop');
+    if (requester === undefined) return;
+    this.clock.after(WAY_MS, () => this.tables.get(requester.name)?.receive(frame.packet, this.clock.nowMs()));
+  }
+
+  #serve(name: string, table: SessionTable): void {
+    const nowMs = this.clock.nowMs();
+    table.tick(nowMs);
+    for (let answer = table.nextAnswer(nowMs); answer !== undefined; answer = table.nextAnswer(nowMs)) {
+      this.#reply(answer);
+    }
+    for (const session of this.tables.get(name)?.sessions() ?? []) {
+      let credit = (this.#credit.get(session) ?? 0) + (session.replyRatePerSecond * STEP_MS) / 1000;
+      for (; credit >= 1; credit -= 1) {
+        const reply = session.nextReply(nowMs) ?? session.dummyReply(nowMs);
+        if (reply !== undefined) this.#reply(reply);
+      }
+      this.#credit.set(session, credit);
+    }
+  }
+
+  #reply({ surb372, plaintext }: { surb372: Uint8Array; plaintext: Uint8Array }): void {
+    this.replies += 1;
+    const receiver = this.#receivers.get(keyOf(surb372));
+    this.#receivers.delete(keyOf(surb372));
+    this.clock.after(WAY_MS, () => receiver?.receive(plaintext, this.clock.nowMs()));
+  }
+}
+
+const keyOf = (surb: Uint8Array) => Buffer.from(surb.subarray(0, 16)).toString('latin1');
