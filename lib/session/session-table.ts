@@ -155,6 +155,7 @@ export class SessionTable {
     }
     const session = this.#create(key, nowMs);
     session.receive(packet, nowMs);
+    if (session.closed) return;
     this.#sessionCallback(session);
     for (const earlier of held?.packets ?? []) session.receive(earlier, nowMs);
   }
