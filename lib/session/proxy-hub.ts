@@ -14,6 +14,7 @@ import type { NodeEntry } from '../directory/index.ts';
 import { asMixError, MixError } from '../errors.ts';
 import type { Lane, LaneStats } from '../link/index.ts';
 import { HubStream } from './hub-stream.ts';
+import { LanePump } from './lane-pump.ts';
 import { ProxySession } from './proxy-session.ts';
 import { type Live, type Place, SessionPool } from './session-pool.ts';
 import type { CloseReason, Downlink, SessionStream, StreamHandlers, StreamTarget } from './types.ts';
@@ -58,7 +59,6 @@ const LINK_LOSS_MS = 15_000;
 /** How long a new stream waits for a session, and how many do. */
 export const SESSION_WAIT_MS = 15_000;
 export const MAX_WAITING_STREAMS = 256;
-const IDLE_REFILL_MS = 2;
 const HOUSEKEEPING_MS = 1_000;
 /** Padding that stood ready this long is made anew. */
 const RENEW_PADDING_MS = 20_000;
@@ -71,9 +71,7 @@ export class ProxyHub implements Running {
   readonly #pool: SessionPool;
   #waiting: Waiting[] = [];
   #turn = 0;
-  #deadline: { atMs: number; timer: Timer } | undefined;
-  #refill: Timer | undefined;
-  #feeding = false;
+  readonly #pump: LanePump;
   #stopped = false;
 
   constructor(options: ProxyHubOptions) {
@@ -95,7 +93,14 @@ export class ProxyHub implements Running {
       idleSlots: idleSlots(mainRate),
     });
     this.#feeder = new LaneFeeder(this.#lane, { content: () => this.#content(), idle: () => this.#idle() });
-    endpoint.addFeeder(() => this.#feed());
+    this.#pump = new LanePump(components.clock, {
+      feed: () => this.#feeder.feed(),
+      nextDeadlineMs: () => Math.min(...this.sessions().map((session) => session.nextDeadlineMs())),
+      tick: () => {
+        for (const session of this.sessions()) session.tick(this.#nowMs());
+      },
+    });
+    endpoint.addFeeder(() => this.#pump.run());
     endpoint.onMoved(() => this.#restartAll());
     endpoint.onTopology(() => this.#feeder.renewIdle());
     this.#timers = [
@@ -115,16 +120,12 @@ export class ProxyHub implements Running {
     if (requesters().length === 0) throw new MixError('NO_REQUESTER', 'no requester can be used');
     const stream = new HubStream(target, handlers, (lost) => this.#await(lost, token));
     // What the caller writes in this turn is to ride in the packet that opens the stream.
-    this.#feeding = true;
-    try {
+    return this.#pump.afterTurn(() => {
       const live = this.#pool.sessionFor(token);
       if (live === undefined) this.#await(stream, token);
       else stream.openOn(live.session, this.#nowMs());
       return stream;
-    } finally {
-      this.#feeding = false;
-      queueMicrotask(() => this.#feed());
-    }
+    });
   }
 
   /** Whether a stream opened now would go out at once: the link is up and every requester in use has answered. */
@@ -149,8 +150,7 @@ export class ProxyHub implements Running {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
-    this.#deadline?.timer.cancel();
-    this.#refill?.cancel();
+    this.#pump.stop();
     for (const session of this.sessions()) session.abandon('shutdown', this.#nowMs());
     for (const { stream } of this.#waiting.splice(0)) stream.fail('SESSION_CLOSED');
   }
@@ -177,7 +177,7 @@ export class ProxyHub implements Running {
       },
       nowMs,
     );
-    session.onContent(() => this.#feed());
+    session.onContent(() => this.#pump.run());
     session.onClosed((reason) => this.#ended(session, reason));
     return session;
   }
@@ -213,7 +213,7 @@ export class ProxyHub implements Running {
 
   #receive(session: ProxySession, plaintext: Uint8Array, nowMs: number): void {
     session.receive(plaintext, nowMs);
-    this.#feed();
+    this.#pump.run();
   }
 
   #ended(session: ProxySession, reason: CloseReason): void {
@@ -226,27 +226,13 @@ export class ProxyHub implements Running {
   #housekeep(): void {
     this.#pool.housekeep();
     this.#openWaiting();
-    this.#feed();
+    this.#pump.run();
   }
 
   /** All reply blocks lead to a gateway that is gone: what the sessions believe of their stock is void. */
   #restartAll(): void {
     for (const session of this.sessions()) session.replyBlocksLost(this.#nowMs());
-    this.#feed();
-  }
-
-  #feed(): void {
-    if (this.#feeding || this.#stopped) return; // sessions call back into here while they are being asked
-    this.#feeding = true;
-    const wantsMore = this.#feeder.feed();
-    this.#feeding = false;
-    if (wantsMore && this.#refill === undefined) {
-      this.#refill = this.#options.components.clock.after(IDLE_REFILL_MS, () => {
-        this.#refill = undefined;
-        this.#feed();
-      });
-    }
-    this.#armDeadline();
+    this.#pump.run();
   }
 
   /**
@@ -294,19 +280,5 @@ export class ProxyHub implements Running {
   /** The requester as the newest consensus has it: its keys and gateway change. */
   #listed(live: Live): NodeEntry {
     return this.#options.endpoint.topology.byId(live.requester.id) ?? live.requester;
-  }
-
-  #armDeadline(): void {
-    const atMs = Math.min(...this.sessions().map((session) => session.nextDeadlineMs()));
-    if (this.#deadline?.atMs === atMs) return;
-    this.#deadline?.timer.cancel();
-    this.#deadline = undefined;
-    if (atMs === Number.POSITIVE_INFINITY) return;
-    const timer = this.#options.components.clock.after(atMs - this.#nowMs(), () => {
-      this.#deadline = undefined;
-      for (const session of this.sessions()) session.tick(this.#nowMs());
-      this.#feed();
-    });
-    this.#deadline = { atMs, timer };
   }
 }

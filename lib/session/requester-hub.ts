@@ -8,6 +8,7 @@ import { contentSlots, type Frame, LaneFeeder } from '../client/index.ts';
 import { every, type Timer } from '../clock.ts';
 import type { Components, Running } from '../components.ts';
 import type { Lane } from '../link/index.ts';
+import { LanePump } from './lane-pump.ts';
 import type { RequesterSession } from './requester-session.ts';
 import { SessionTable } from './session-table.ts';
 import type { AcceptHandler, Reply, SessionLimits } from './types.ts';
@@ -31,7 +32,6 @@ interface Served {
 const DUMMIES_AHEAD_MS = 60;
 const BURST_SLOTS = 16;
 const ANSWER_SLOTS = 16;
-const REFILL_MS = 2;
 /** Dummies that stood ready this long are made anew: less than the margin in the life of their reply blocks. */
 const RENEW_DUMMIES_MS = 20_000;
 /** The highest reply rate a proxy gets; asks for more are cut to it. */
@@ -43,10 +43,7 @@ export class RequesterHub implements Running {
   readonly #served = new Set<Served>();
   readonly #answers: LaneFeeder;
   readonly #renewal: Timer;
-  #deadline: { atMs: number; timer: Timer } | undefined;
-  #refill: Timer | undefined;
-  #feeding = false;
-  #stopped = false;
+  readonly #pump: LanePump;
 
   constructor(options: RequesterHubOptions) {
     this.#options = options;
@@ -73,7 +70,12 @@ export class RequesterHub implements Running {
       idle: () => undefined,
     });
     this.#table.onSession((session) => this.#serve(session));
-    endpoint.addFeeder(() => this.#feed());
+    this.#pump = new LanePump(components.clock, {
+      feed: () => this.#fill(),
+      nextDeadlineMs: () => this.#table.nextDeadlineMs(),
+      tick: () => this.#table.tick(this.#nowMs()),
+    });
+    endpoint.addFeeder(() => this.#pump.run());
     endpoint.onTopology(() => this.#renewDummies());
     this.#renewal = every(components.clock, RENEW_DUMMIES_MS, () => this.#renewDummies());
   }
@@ -81,7 +83,7 @@ export class RequesterHub implements Running {
   /** Takes the plaintext of a packet that ended here. */
   receive(plaintext: Uint8Array): void {
     this.#table.receive(plaintext, this.#nowMs());
-    this.#feed();
+    this.#pump.run();
   }
 
   stats() {
@@ -95,11 +97,9 @@ export class RequesterHub implements Running {
   /** Tells the proxies as far as that goes, then forgets everything. */
   async stop(): Promise<void> {
     this.#table.closeAll('shutdown', this.#nowMs());
-    this.#feed();
-    this.#stopped = true;
+    this.#pump.run();
+    this.#pump.stop();
     this.#renewal.cancel();
-    this.#deadline?.timer.cancel();
-    this.#refill?.cancel();
   }
 
   #nowMs(): number {
@@ -109,7 +109,7 @@ export class RequesterHub implements Running {
   #serve(session: RequesterSession): void {
     const served: Served = { session, ...this.#openLane(session) };
     this.#served.add(served);
-    session.onContent(() => this.#feed());
+    session.onContent(() => this.#pump.run());
     session.onRate(() => this.#retune(served));
     session.onClosed(() => {
       this.#served.delete(served);
@@ -144,7 +144,7 @@ export class RequesterHub implements Running {
       lane.remove();
       Object.assign(served, this.#openLane(session));
     }
-    this.#feed();
+    this.#pump.run();
   }
 
   #seal(reply: Reply | undefined): Frame | undefined {
@@ -155,33 +155,11 @@ export class RequesterHub implements Running {
     for (const { feeder } of this.#served) feeder.renewIdle();
   }
 
-  #feed(): void {
-    if (this.#feeding || this.#stopped) return;
-    this.#feeding = true;
+  /** Feeds all lanes; true when one still misses dummies. */
+  #fill(): boolean {
     this.#answers.feed();
     let wantsMore = false;
     for (const { feeder } of this.#served) wantsMore = feeder.feed() || wantsMore;
-    this.#feeding = false;
-    if (wantsMore && this.#refill === undefined) {
-      this.#refill = this.#options.components.clock.after(REFILL_MS, () => {
-        this.#refill = undefined;
-        this.#feed();
-      });
-    }
-    this.#armDeadline();
-  }
-
-  #armDeadline(): void {
-    const atMs = this.#table.nextDeadlineMs();
-    if (this.#deadline?.atMs === atMs) return;
-    this.#deadline?.timer.cancel();
-    this.#deadline = undefined;
-    if (atMs === Number.POSITIVE_INFINITY) return;
-    const timer = this.#options.components.clock.after(atMs - this.#nowMs(), () => {
-      this.#deadline = undefined;
-      this.#table.tick(this.#nowMs());
-      this.#feed();
-    });
-    this.#deadline = { atMs, timer };
+    return wantsMore;
   }
 }
