@@ -11,6 +11,7 @@ import { Admission } from './admission.ts';
 import { DEFAULT_EGRESS_LIMITS, type EgressLimits } from './config.ts';
 import { type EgressContext, EgressStream } from './egress-stream.ts';
 import { ExitPolicy } from './exit-policy.ts';
+import { ResolveStream } from './resolve-stream.ts';
 import { type NameResolver, SystemResolver } from './resolver.ts';
 
 export interface EgressOptions {
@@ -28,6 +29,13 @@ export interface EgressCounts {
   readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
 }
 
+/** A stream of any kind while it needs something of us. */
+interface ServedStream extends AcceptedHandlers {
+  start(host: string, port: number): void;
+  /** Breaks it off. */
+  stop(): void;
+}
+
 const IGNORE: AcceptedHandlers = { onData() {}, onFin() {}, onReset() {}, onDrain() {} };
 
 /** Seconds from the arrival of a request to the answer of the site. */
@@ -36,7 +44,7 @@ const CONNECT_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2,
 export class Egress {
   readonly #context: EgressContext;
   readonly #admission: Admission;
-  readonly #streams = new Set<EgressStream>();
+  readonly #streams = new Set<ServedStream>();
   readonly #refused: Partial<Record<ErrorCode, number>> = {};
   readonly #requests;
   #opened = 0;
@@ -76,14 +84,18 @@ export class Egress {
    * Takes a new stream. `session` groups streams for the limit per session and is used for nothing else.
    */
   readonly accept: AcceptHandler = (stream, kind, host, port, session) => {
-    if (kind !== 'tcp') return this.#turnDown(stream, 'COMMAND');
+    if (kind === 'udp') return this.#turnDown(stream, 'COMMAND');
     if (!this.#admission.admit(session, this.#context.clock.nowMs())) return this.#turnDown(stream, 'LIMIT');
-    const egressStream = new EgressStream(stream, this.#context, () => {
-      if (this.#streams.delete(egressStream)) this.#admission.release(session);
-    });
-    this.#streams.add(egressStream);
-    egressStream.start(host, port);
-    return egressStream;
+    const onGone = () => {
+      if (this.#streams.delete(served)) this.#admission.release(session);
+    };
+    const served: ServedStream =
+      kind === 'tcp'
+        ? new EgressStream(stream, this.#context, onGone)
+        : new ResolveStream(stream, this.#context, onGone);
+    this.#streams.add(served);
+    served.start(host, port);
+    return served;
   };
 
   counts(): EgressCounts {

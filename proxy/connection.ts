@@ -4,6 +4,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
+import { parseAddress } from '../lib/address-policy.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { checkDestination, type Destination } from '../lib/destination.ts';
 import { asMixError, type ErrorCode } from '../lib/errors.ts';
@@ -14,6 +15,9 @@ import type { FrontLimits } from './config.ts';
 import type { FrontCounters } from './front-counters.ts';
 import { type ClientRequest, type Handshake, type HandshakeStep, handshakeFor } from './handshake.ts';
 import type { StreamOpener } from './opener.ts';
+import { type Bound, socks5NameReply } from './replies.ts';
+import { ResolveRequest } from './resolve.ts';
+import type { SideEvents, SideRequest } from './side-request.ts';
 
 export interface ConnectionContext {
   readonly opener: StreamOpener;
@@ -33,6 +37,8 @@ export class FrontConnection {
   #phase: Phase = 'handshake';
   #handshake: Handshake | undefined;
   #stream: SessionStream | undefined;
+  /** In the place of stream and relay, when the client asked for something else than a connection. */
+  #side: SideRequest | undefined;
   #timer: Timer | undefined;
   #openStartedMs = 0;
 
@@ -53,7 +59,10 @@ export class FrontConnection {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, this.#context.limits.keepAliveMs);
     socket.on('error', () => {}); // 'close' follows
-    socket.on('close', () => this.#timer?.cancel());
+    socket.on('close', () => {
+      this.#timer?.cancel();
+      this.#side?.stop('RESET');
+    });
     socket.on('data', this.#onHandshakeData);
     socket.on('end', this.#onHandshakeEnd);
     this.#arm(this.#context.limits.handshakeMs, () => this.#giveUpHandshake('TIMEOUT'));
@@ -63,6 +72,7 @@ export class FrontConnection {
   /** Breaks the connection off. */
   stop(): void {
     this.#relay.stop('RESET');
+    this.#side?.stop('RESET');
     this.#phase = 'closing';
     this.#socket.destroy();
   }
@@ -104,6 +114,11 @@ export class FrontConnection {
 
   #request(request: ClientRequest, early: Uint8Array): void {
     this.#openStartedMs = this.#context.clock.nowMs();
+    if (request.kind === 'tcp') this.#connect(request, early);
+    else this.#beginSide(request);
+  }
+
+  #connect(request: ClientRequest, early: Uint8Array): void {
     const verdict = checkDestination(request.host, this.#context.allowPrivate);
     if (!verdict.ok) this.#fail(verdict.code);
     else if (request.port === 0) this.#fail('REFUSED');
@@ -112,8 +127,13 @@ export class FrontConnection {
 
   #open(request: ClientRequest, destination: Destination, early: Uint8Array): void {
     this.#phase = 'opening';
-    const { isolation, kind, port } = request;
-    const target = { kind, host: destination.host, port, ...(isolation === undefined ? {} : { isolation }) };
+    const { isolation, port } = request;
+    const target = {
+      kind: 'tcp',
+      host: destination.host,
+      port,
+      ...(isolation === undefined ? {} : { isolation }),
+    } as const;
     try {
       this.#stream = this.#context.opener.open(target, this.#handlers());
     } catch (error) {
@@ -125,6 +145,56 @@ export class FrontConnection {
       this.#stream?.reset('TIMEOUT', this.#context.clock.nowMs());
       this.#fail('TIMEOUT');
     });
+  }
+
+  /** The client has nothing to say but that it is still there. */
+  #beginSide(request: ClientRequest): void {
+    this.#phase = 'opening';
+    this.#socket.on('data', () => {});
+    this.#socket.on('end', () => this.#side?.clientEnded());
+    this.#socket.resume();
+    this.#arm(this.#context.limits.connectMs, () => {
+      this.#side?.stop('TIMEOUT');
+      this.#fail('TIMEOUT');
+    });
+    this.#side = new ResolveRequest(request, this.#context, this.#sideEvents());
+    this.#side.start();
+  }
+
+  #sideEvents(): SideEvents {
+    const { counters, clock } = this.#context;
+    const opened = () => {
+      this.#timer?.cancel();
+      this.#phase = 'open';
+      counters.opened(clock.nowMs() - this.#openStartedMs);
+    };
+    return {
+      open: (bound) => {
+        opened();
+        this.#socket.write(this.#openedReply(bound));
+      },
+      finish: (bound) => {
+        opened();
+        counters.ended('finished');
+        this.#answerAndClose(this.#openedReply(bound));
+      },
+      fail: (code) => this.#fail(code),
+      close: () => this.#endSide(),
+    };
+  }
+
+  /** Names come from RESOLVE_PTR only. */
+  #openedReply(bound: Bound): Uint8Array {
+    const isName = parseAddress(bound.host) === undefined;
+    return isName ? socks5NameReply(bound.host) : (this.#handshake?.openedReply(bound) ?? new Uint8Array(0));
+  }
+
+  /** It has ended as such a thing does. */
+  #endSide(): void {
+    if (this.#phase === 'closing') return;
+    if (this.#phase === 'open') this.#context.counters.ended('finished');
+    else this.#context.counters.abandoned();
+    this.#answerAndClose(new Uint8Array(0));
   }
 
   #handlers(): StreamHandlers {

@@ -24,6 +24,11 @@ export function passwordReply(accepted: boolean): Uint8Array {
   return Uint8Array.of(1, accepted ? 0 : 1);
 }
 
+/** Success whose bound address is a name: the answer to RESOLVE_PTR. */
+export function socks5NameReply(name: string): Uint8Array {
+  return Uint8Array.of(SOCKS5_VERSION, 0, 0, ADDRESS_TYPE.name, name.length, ...Buffer.from(name, 'latin1'), 0, 0);
+}
+
 /** 10 bytes, or 22 with an IPv6 address; `bound` that is no address is written as 0.0.0.0:0. */
 export function socks5Reply(reply: number, bound: Bound = UNSPECIFIED): Uint8Array {
   const address = parseAddress(bound.host);

@@ -9,7 +9,9 @@ import type { ErrorCode } from '../lib/errors.ts';
 import type { Handshake, HandshakeStep } from './handshake.ts';
 import { type Bound, SOCKS4_REJECTED, socks4Granted } from './replies.ts';
 
-const CONNECT = 1;
+const CONNECT = 0x01;
+/** Tor's addition; its reverse needs an answer that SOCKS4 has no place for. */
+const RESOLVE = 0xf0;
 const FIXED_BYTES = 8;
 /** The protocol sets no bound; SOCKS5 allows as much for a user name, and for a host name. */
 const MAX_FIELD_BYTES = 255;
@@ -39,7 +41,7 @@ export class Socks4Handshake implements Handshake {
 /** The outcome, or undefined while the message is incomplete. */
 function readRequest(message: Buffer): HandshakeStep | undefined {
   const command = message[1];
-  if (command !== undefined && command !== CONNECT) return refuse('COMMAND');
+  if (command !== undefined && command !== CONNECT && command !== RESOLVE) return refuse('COMMAND');
   if (message.byteLength < FIXED_BYTES) return undefined;
   const user = fieldAt(message, FIXED_BYTES);
   if (typeof user === 'string') return user === 'more' ? undefined : refuse('MALFORMED');
@@ -78,7 +80,7 @@ function request(
   const port = message.readUInt16BE(2);
   return {
     kind: 'request',
-    request: { protocol, kind: 'tcp', host, port, ...isolation },
+    request: { protocol, kind: message[1] === RESOLVE ? 'resolve' : 'tcp', host, port, ...isolation },
     early: message.subarray(last.end),
   };
 }

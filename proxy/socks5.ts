@@ -20,6 +20,13 @@ const CODE_OF_FAULT = {
   'address-type': 'ADDRESS_TYPE',
 } as const satisfies Record<Exclude<WireFault, 'greeting'>, ErrorCode>;
 
+/** BIND is none of them: no address of an exit is anybody's to listen on. */
+const KIND_OF_COMMAND: ReadonlyMap<number, ClientRequest['kind']> = new Map([
+  [COMMAND.connect, 'tcp'],
+  [COMMAND.resolve, 'resolve'],
+  [COMMAND.resolvePtr, 'resolve-ptr'],
+]);
+
 export class Socks5Handshake implements Handshake {
   readonly #wire = new Socks5Wire();
   #phase: 'greeting' | 'password' | 'request-start' | 'request' | 'done' = 'greeting';
@@ -99,8 +106,9 @@ export class Socks5Handshake implements Handshake {
 
   #onRequest(wire: WireRequest, early: Uint8Array): HandshakeStep {
     this.#phase = 'done';
-    if (wire.command !== COMMAND.connect) return this.#refuse('COMMAND');
-    return { kind: 'request', request: clientRequest(wire, this.#isolation), early };
+    const kind = KIND_OF_COMMAND.get(wire.command);
+    if (kind === undefined) return this.#refuse('COMMAND');
+    return { kind: 'request', request: clientRequest(kind, wire, this.#isolation), early };
   }
 
   #refuseFault(fault: WireFault): HandshakeStep {
@@ -118,6 +126,10 @@ export class Socks5Handshake implements Handshake {
   }
 }
 
-function clientRequest({ host, port }: WireRequest, isolation: string | undefined): ClientRequest {
-  return { protocol: 'socks5', kind: 'tcp', host, port, ...(isolation === undefined ? {} : { isolation }) };
+function clientRequest(
+  kind: ClientRequest['kind'],
+  { host, port }: WireRequest,
+  isolation: string | undefined,
+): ClientRequest {
+  return { protocol: 'socks5', kind, host, port, ...(isolation === undefined ? {} : { isolation }) };
 }

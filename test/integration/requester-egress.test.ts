@@ -258,7 +258,7 @@ t.test('limits in total and per session, and what they give back', async (t) => 
 
 t.test('other kinds of streams', async (t) => {
   const { egress } = world(t);
-  for (const kind of ['udp', 'resolve'] as const) {
+  for (const kind of ['udp'] as const) {
     const stream = new Accepted();
     egress.accept(stream, kind, 'example.org', 53, 'one');
     t.equal(await stream.outcome, 'COMMAND', kind);

@@ -33,7 +33,7 @@ t.test('user ids are bytes', async (t) => {
 
 t.test('failures have eight bytes and start with zero', async (t) => {
   t.same(run([4, 2]), [`refuse COMMAND ${REJECTED}`], 'BIND');
-  t.same(run([4, 0xf0]), [`refuse COMMAND ${REJECTED}`], 'Tor RESOLVE');
+  t.same(run([4, 0xf1]), [`refuse COMMAND ${REJECTED}`], 'the answer would have no room');
   t.same(run([4, 1, 0, 80, 192, 0, 2, 7], text('u'.repeat(256))), [`refuse MALFORMED ${REJECTED}`]);
   t.same(run([4, 1, 0, 80, 192, 0, 2, 7], text(`${'u'.repeat(255)}\0`)).length, 1);
   t.same(run([4, 1, 0, 80, 0, 0, 0, 7, 0], text('h'.repeat(256))), [`refuse ADDRESS_TYPE ${REJECTED}`]);
