@@ -4,8 +4,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Scope } from '../test/support/localnet.ts';
-import { curl, pattern, patternSha256, sha256, type TestWeb } from '../test/support/web.ts';
+import type { Scope } from './localnet.ts';
+import { curl, pattern, patternSha256, sha256, type TestWeb } from './web.ts';
 
 export interface Transfer {
   readonly bytes: number;
