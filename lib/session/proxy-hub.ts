@@ -51,6 +51,7 @@ export interface ProxyHubOptions {
 interface Waiting {
   readonly stream: HubStream;
   readonly token: string;
+  readonly port: number | undefined;
   readonly untilMs: number;
 }
 
@@ -118,11 +119,13 @@ export class ProxyHub implements Running {
     const { endpoint, requesters } = this.#options;
     if (endpoint.linkDownMs > LINK_LOSS_MS) throw new MixError('NO_GATEWAY', 'the gateway does not answer');
     if (requesters().length === 0) throw new MixError('NO_REQUESTER', 'no requester can be used');
-    const stream = new HubStream(target, handlers, (lost) => this.#await(lost, token));
+    // A look-up goes to no port, and an association to any.
+    const port = target.kind === 'tcp' ? target.port : undefined;
+    const stream = new HubStream(target, handlers, (lost) => this.#await(lost, token, port));
     // What the caller writes in this turn is to ride in the packet that opens the stream.
     return this.#pump.afterTurn(() => {
-      const live = this.#pool.sessionFor(token);
-      if (live === undefined) this.#await(stream, token);
+      const live = this.#pool.sessionFor(token, port);
+      if (live === undefined) this.#await(stream, token, port);
       else stream.openOn(live.session, this.#nowMs());
       return stream;
     });
@@ -183,18 +186,18 @@ export class ProxyHub implements Running {
   }
 
   /** Has `stream` opened on the token's next session. */
-  #await(stream: HubStream, token: string): void {
+  #await(stream: HubStream, token: string, port: number | undefined): void {
     if (this.#waiting.length >= MAX_WAITING_STREAMS) stream.fail('LIMIT');
-    else this.#waiting.push({ stream, token, untilMs: this.#nowMs() + SESSION_WAIT_MS });
+    else this.#waiting.push({ stream, token, port, untilMs: this.#nowMs() + SESSION_WAIT_MS });
   }
 
   /** Opens what waits as far as there are sessions now; gives up what has waited too long. */
   #openWaiting(): void {
     const nowMs = this.#nowMs();
     for (const waiting of this.#waiting.splice(0)) {
-      const { stream, token, untilMs } = waiting;
+      const { stream, token, port, untilMs } = waiting;
       if (stream.ended) continue;
-      const live = this.#sessionOrFail(stream, token);
+      const live = this.#sessionOrFail(stream, token, port);
       if (stream.ended) continue;
       if (live !== undefined) stream.openOrFail(live.session, nowMs);
       else if (untilMs <= nowMs) stream.fail('NO_REQUESTER');
@@ -202,9 +205,9 @@ export class ProxyHub implements Running {
     }
   }
 
-  #sessionOrFail(stream: HubStream, token: string): Live | undefined {
+  #sessionOrFail(stream: HubStream, token: string, port: number | undefined): Live | undefined {
     try {
-      return this.#pool.sessionFor(token);
+      return this.#pool.sessionFor(token, port);
     } catch (error) {
       stream.fail(asMixError(error).code);
       return undefined;

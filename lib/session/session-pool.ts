@@ -5,10 +5,14 @@
  * place has the same weight, whatever is asked for. Each place has at least one session at any time; one that nobody
  * has used yet is given to the first isolation token that is drawn to the place, and then belongs to it for good. A
  * session is never used by two tokens.
+ *
+ * The law changes in one case: when a port is asked for that no requester in use lets through and another one does, that
+ * one gets a place too, and keeps it.
  * @module
  */
 import type { NodeEntry } from '../directory/index.ts';
 import { MixError } from '../errors.ts';
+import { summaryAllows } from '../port-list.ts';
 import { pick, type Rng } from '../rng.ts';
 import type { ProxySession } from './proxy-session.ts';
 import { shareRate } from './rate-shares.ts';
@@ -60,22 +64,28 @@ export const MAX_TOKENS = 64;
 export const TOKEN_IDLE_MS = 180_000;
 /** Sessions of one proxy at a time, those included that only wait for their last streams; at the bound rotation waits. */
 export const MAX_PROXY_SESSIONS = MAX_TOKENS + 32;
+/** Requesters whose policy closes one of these are used only when there are no others. */
+const USUAL_PORTS: readonly number[] = [80, 443];
 /** Requesters in use at a time. */
 export const MAX_SPREAD = 8;
 /** A session that closed at once is not started anew before this time: a requester that refuses is not hammered. */
 const RESTART_DELAY_MS = 1_000;
+/** Between a token and the requester that it uses for some ports only. */
+const KEY_SEPARATOR = '\0at\0';
 /** A session keeps its share of the replies this long after the last stream was opened. */
 const BUSY_MS = 10_000;
 
 export class SessionPool {
   readonly #options: SessionPoolOptions;
   #places: Place[] = [];
+  #spread: number;
   #lives: Live[] = [];
   /** The one not used for longest first. */
   readonly #tokens = new Map<string, TokenEntry>();
 
   constructor(options: SessionPoolOptions) {
     this.#options = options;
+    this.#spread = options.spread;
   }
 
   get lives(): readonly Live[] {
@@ -97,15 +107,16 @@ export class SessionPool {
   }
 
   /**
-   * The session for streams of `token`, which then counts as used; undefined when none can be had for the moment. Throws
-   * LIMIT when as many tokens have streams as may have sessions.
+   * The session for streams of `token` to `port` (undefined: no port in particular), which then counts as used; undefined
+   * when none can be had for the moment. Throws LIMIT when as many tokens have streams as may have sessions.
    */
-  sessionFor(token: string): Live | undefined {
+  sessionFor(token: string, port?: number): Live | undefined {
     const nowMs = this.#options.nowMs();
-    const entry = this.#tokens.get(token) ?? this.#admit();
+    const { key, place } = this.#whereFor(token, port === undefined ? this.#places : this.#placesFor(port));
+    const entry = this.#tokens.get(key) ?? this.#admit(place);
     if (entry === undefined) return undefined;
-    this.#tokens.delete(token);
-    this.#tokens.set(token, entry);
+    this.#tokens.delete(key);
+    this.#tokens.set(key, entry);
     entry.usedMs = nowMs;
     const live = entry.live ?? this.#spareAt(entry.place) ?? this.#start(entry.place);
     if (live === undefined) return undefined;
@@ -170,9 +181,33 @@ export class SessionPool {
     return lives.map(({ use, usedMs }) => use !== 'retired' && usedMs === lastMs);
   }
 
+  /** The entry for `token`, and its place should it be new. One whose usual place is not among `places` has another. */
+  #whereFor(token: string, places: readonly Place[]): { key: string; place: Place | undefined } {
+    const usual = this.#tokens.get(token)?.place;
+    if (usual !== undefined && places.includes(usual)) return { key: token, place: usual };
+    const keyAt = (place: Place) => `${token}${KEY_SEPARATOR}${place.requester.id}`;
+    const place = places.find((one) => this.#tokens.has(keyAt(one))) ?? pick(this.#options.rng, places);
+    return { key: usual === undefined || place === undefined ? token : keyAt(place), place };
+  }
+
+  /** The places whose requesters let `port` through, a new one if none of them does; all when nobody does. */
+  #placesFor(port: number): readonly Place[] {
+    const listed = this.#options.requesters();
+    const closed = listed.filter(({ exitPolicy }) => !summaryAllows(exitPolicy, port));
+    const fitting = this.#places.filter(({ requester }) => closed.every(({ id }) => id !== requester.id));
+    if (fitting.length > 0) return fitting;
+    const open = listed.filter((node) => !closed.includes(node));
+    const requester = this.#places.length < MAX_SPREAD ? pick(this.#options.rng, open) : undefined;
+    if (requester === undefined || this.#places.length === 0) return this.#places;
+    const place: Place = { requester, notBeforeMs: Number.NEGATIVE_INFINITY };
+    this.#places.push(place);
+    this.#spread = this.#places.length;
+    this.#fillPlaces();
+    return [place];
+  }
+
   /** Room for one more token: the one idle for longest makes it. Undefined when there is no place at all. */
-  #admit(): TokenEntry | undefined {
-    const place = this.draw();
+  #admit(place: Place | undefined): TokenEntry | undefined {
     if (place === undefined) return undefined;
     if (this.#tokens.size >= MAX_TOKENS) {
       const idle = [...this.#tokens].find(([, entry]) => !this.#hasStreams(entry));
@@ -229,10 +264,11 @@ export class SessionPool {
     const usable = this.#options.requesters();
     if (usable.length === 0) return;
     const kept = this.#places.filter(({ requester }) => usable.some((node) => node.id === requester.id));
-    const wanted = Math.min(this.#options.spread, usable.length);
+    const wanted = Math.min(this.#spread, usable.length);
     while (kept.length < wanted) {
       const unused = usable.filter((node) => kept.every(({ requester }) => requester.id !== node.id));
-      const requester = pick(this.#options.rng, unused);
+      const usual = unused.filter(({ exitPolicy }) => USUAL_PORTS.every((port) => summaryAllows(exitPolicy, port)));
+      const requester = pick(this.#options.rng, usual.length > 0 ? usual : unused);
       if (requester === undefined) break;
       kept.push({ requester, notBeforeMs: Number.NEGATIVE_INFINITY });
     }
@@ -243,8 +279,9 @@ export class SessionPool {
     const left = this.#places.filter((place) => !places.includes(place));
     this.#places = places;
     if (left.length === 0) return;
-    for (const entry of this.#tokens.values()) {
+    for (const [token, entry] of [...this.#tokens]) {
       if (!left.includes(entry.place)) continue;
+      if (token.includes(KEY_SEPARATOR)) this.#tokens.delete(token);
       entry.place = this.draw() ?? entry.place;
       entry.live = undefined;
     }

@@ -63,6 +63,8 @@ export interface HubWorldOptions {
   readonly spread?: number;
   readonly mainRate?: number;
   readonly replyRate?: number;
+  /** Summaries of the requesters' exit policies. */
+  readonly policies?: readonly string[];
 }
 
 /**
@@ -90,9 +92,13 @@ export class HubWorld {
   #nextTickMs = 0;
 
   constructor(options: HubWorldOptions = {}) {
-    const { requesters = 1, spread = 1, mainRate = 20, replyRate = 40 } = options;
+    const { requesters = 1, spread = 1, mainRate = 20, replyRate = 40, policies = [] } = options;
     this.#rates = { mainRate, replyRate, loopRate: 1, dropRate: 1 };
-    this.nodes = Array.from({ length: requesters }, (_, i) => nodeEntry(900 + i, { role: 'requester', name: `r${i}` }));
+    this.nodes = Array.from({ length: requesters }, (_, i) => {
+      const exitPolicy = policies[i];
+      const fields = { role: 'requester', name: `r${i}` } as const;
+      return nodeEntry(900 + i, exitPolicy === undefined ? fields : { ...fields, exitPolicy });
+    });
     this.listed = [...this.nodes];
     for (const { name } of this.nodes) this.tables.set(name, this.#newTable(name));
     this.hub = new ProxyHub({
@@ -115,7 +121,7 @@ export class HubWorld {
   }
 
   /** Opens a stream and lets the hub feed. */
-  async open(host: string, token?: string): Promise<Asked> {
+  async open(host: string, token?: string, port = 80): Promise<Asked> {
     const asked: { -readonly [K in keyof Asked]?: Asked[K] } = { opened: false, refused: undefined, reset: undefined };
     const handlers: StreamHandlers = {
       onOpened: () => {
@@ -131,14 +137,14 @@ export class HubWorld {
       onFin: () => {},
       onDrain: () => {},
     };
-    asked.stream = this.hub.open({ kind: 'tcp', host, port: 80 }, handlers, token);
+    asked.stream = this.hub.open({ kind: 'tcp', host, port }, handlers, token);
     await Promise.resolve();
     return asked as Asked;
   }
 
   /** Opens a stream and waits until it is open. */
-  async connect(host: string, token?: string): Promise<{ asked: Asked; arrived: Arrived }> {
-    const asked = await this.open(host, token);
+  async connect(host: string, token?: string, port?: number): Promise<{ asked: Asked; arrived: Arrived }> {
+    const asked = await this.open(host, token, port);
     for (let i = 0; i < 2000 && !asked.opened; i++) this.run(STEP_MS);
     assert.ok(asked.opened, `${host} was not opened: ${asked.refused ?? asked.reset ?? 'no answer'}`);
     const arrived = this.arrived.findLast((one) => one.host === host);

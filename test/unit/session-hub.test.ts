@@ -257,3 +257,62 @@ t.test('failures are told at once', async (t) => {
   world.linkDownMs = 60_000;
   await t.rejects(world.open('x'), { code: 'NO_GATEWAY' });
 });
+
+t.test('a port goes to a requester that lets it through', async (t) => {
+  const policies = ['accept 80,443', 'reject 25', 'accept 80,443,6667'];
+  const world = new HubWorld({ requesters: 3, spread: 3, policies });
+  world.run(1000);
+  const at = async (host: string, port: number, token?: string) =>
+    (await world.connect(host, token, port)).arrived.requester;
+  for (let i = 0; i < 10; i++) {
+    t.not(await at(`irc${i}`, 6667, `t${i}`), 'r0');
+    t.equal(await at(`ssh${i}`, 22, `t${i}`), 'r1');
+  }
+  t.ok(new Set(world.arrived.map(({ requester }) => requester)).size > 1);
+  tokensOf(world.arrived, (host) => `t${host.slice(3)}`);
+});
+
+t.test('a token keeps its requester for what that lets through, and has one other for the rest', async (t) => {
+  const world = new HubWorld({ requesters: 2, spread: 2, policies: ['accept 80', 'reject 1'] });
+  world.run(1000);
+  const sessions = new Map<string, Set<string>>();
+  for (let i = 0; i < 12; i++) {
+    const port = i % 2 === 0 ? 80 : 1000 + i;
+    const { arrived, asked } = await world.connect(`host${i}`, 'one', port);
+    const key = `${arrived.requester} ${port === 80 ? 'web' : 'other'}`;
+    sessions.set(key, (sessions.get(key) ?? new Set()).add(arrived.session));
+    world.close({ arrived, asked });
+  }
+  for (const [key, ids] of sessions) t.equal(ids.size, 1, key);
+  t.equal([...sessions.keys()].filter((key) => key.endsWith('other')).join(), 'r1 other');
+});
+
+t.test(
+  'the usual ports decide whom the proxy uses; a requester for other ports is added when it is needed',
+  async (t) => {
+    const policies = ['accept 22', 'accept 80,443', 'accept 22'];
+    const world = new HubWorld({ requesters: 3, policies });
+    world.run(1000);
+    t.equal((await world.connect('web.example')).arrived.requester, 'r1');
+    const shell = await world.connect('shell.example', undefined, 22);
+    t.match(shell.arrived.requester, /r0|r2/);
+    t.equal(
+      (await world.connect('other.example', 'b', 22)).arrived.requester,
+      shell.arrived.requester,
+      'one is enough',
+    );
+    world.run(60_000);
+    world.departures.length = 0;
+    world.run(60_000);
+    const share = world.departures.filter((name) => name === shell.arrived.requester).length / world.departures.length;
+    t.ok(share > 0.4 && share < 0.6, `it keeps an even share: ${share}`);
+    t.ok(world.hub.ready);
+  },
+);
+
+t.test("what nobody lets through is asked for all the same: the refusal is the requester's to say", async (t) => {
+  const world = new HubWorld({ requesters: 2, policies: ['accept 80', 'accept 80'] });
+  world.run(1000);
+  t.ok((await world.connect('mail.example', 'a', 25)).asked.opened);
+  t.equal(world.hub.sessions().length, 1, 'no place was added');
+});
