@@ -21,7 +21,7 @@ export interface FrameSource {
 const IDLE_PER_FEED = 4;
 
 /** How far ahead content is committed: deep enough for a busy main thread, shallow enough that fresh data leaves soon. */
-const CONTENT_AHEAD_MS = 25;
+const CONTENT_AHEAD_MS = 60;
 /** How far ahead padding stands ready: longer than a garbage collection or a burst of work. */
 const IDLE_AHEAD_MS = 400;
 
