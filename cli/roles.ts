@@ -58,7 +58,7 @@ export const ROLES: readonly Role[] = [
       const { ProxyConfig, startProxy } = await import('../proxy/index.ts');
       return loaded(ProxyConfig, async (config, components) => {
         const running = await startProxy(config, components);
-        return { listening: `${running.socks}, status ${running.statusUrl}`, stop: () => running.stop() };
+        return { listening: `${running.listens.join(', ')}, status ${running.statusUrl}`, stop: () => running.stop() };
       });
     },
   },

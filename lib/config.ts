@@ -42,6 +42,8 @@ interface TypeFacts {
   readonly in?: z.ZodType;
   readonly defaultValue?: unknown;
   readonly entries?: Readonly<Record<string, string>>;
+  /** Of a union: a text may stand for a list of one. */
+  readonly options?: readonly z.ZodType[];
 }
 
 function optionOf(key: string, outer: z.ZodType): ConfigOption {
@@ -59,11 +61,13 @@ function optionOf(key: string, outer: z.ZodType): ConfigOption {
   }
   const choices = facts.type === 'enum' ? Object.values(facts.entries ?? {}) : undefined;
   const names = { key, flag: flagOf(key), variable: variableOf(key) };
-  return { ...names, kind: kindOf(facts.type), description: description ?? '', required, defaultValue, choices };
+  return { ...names, kind: kindOf(facts), description: description ?? '', required, defaultValue, choices };
 }
 
-function kindOf(zodType: string): ValueKind {
-  switch (zodType) {
+function kindOf({ type, options = [] }: TypeFacts): ValueKind {
+  switch (type) {
+    case 'union':
+      return options.some((option) => option.def.type === 'array') ? 'list' : 'string';
     case 'boolean':
       return 'boolean';
     case 'number':

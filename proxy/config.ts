@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { RelayLimits } from '../lib/relay/stream-relay.ts';
+import { MAX_SPREAD } from '../lib/session/session-pool.ts';
 
 /** Bounds of the front (docs/LIMITS.md). */
 export interface FrontLimits extends RelayLimits {
@@ -29,13 +30,35 @@ export const DEFAULT_FRONT_LIMITS: FrontLimits = {
   halfClosedIdleMs: 600_000,
 };
 
+/** Addresses that one front listens on. */
+export const MAX_LISTENERS = 16;
+
 const timeoutMs = (defaultMs: number) => z.int().min(100).max(86_400_000).default(defaultMs);
 const identity = z.string().regex(/^[0-9a-f]{64}$/, 'expected an identity: 64 lower-case hex digits');
 
 export const ProxyConfig = z.strictObject({
   dir: z.string().describe('folder of the proxy: its copy of the consensus'),
   networkFile: z.string().optional().describe('network.json of the network to join (default DIR/network.json)'),
-  socksListen: z.string().default('127.0.0.1:1080').describe('address and port for applications; port 0: any free one'),
+  socksListen: z
+    .union([z.array(z.string()).min(1).max(MAX_LISTENERS), z.string()])
+    .transform((given) => (typeof given === 'string' ? [given] : given))
+    .default(['127.0.0.1:1080'])
+    .describe(
+      'addresses for applications: host:port (port 0: any free one) or unix:/path, each with options behind plus signs ' +
+        '(+safe-socks, +extended-errors, +optimistic, +allow-private, +isolate-clients=no, +isolate-credentials=no, +group=NAME)',
+    ),
+  allowRemote: z
+    .boolean()
+    .default(false)
+    .describe('listen for applications on addresses that other machines can reach'),
+  safeSocks: z
+    .boolean()
+    .default(false)
+    .describe('refuse programs that send an IP address: they may resolve names outside the mixnet'),
+  extendedErrors: z
+    .boolean()
+    .default(false)
+    .describe('SOCKS5 replies 0xf0 to 0xf8 for failures that RFC 1928 has no code for'),
   statusListen: z.string().default('127.0.0.1:1081').describe('address and port of /status.json and /metrics'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
@@ -54,6 +77,14 @@ export const ProxyConfig = z.strictObject({
     .boolean()
     .default(false)
     .describe('let names and addresses of private and loopback networks through to the requester'),
+  requesterSpread: z
+    .int()
+    .min(1)
+    .max(MAX_SPREAD)
+    .default(1)
+    .describe(
+      'requesters in use at a time: isolated programs are drawn to one of them each, and each gets an equal share of the rates',
+    ),
   requester: identity.optional().describe('identity of the requester to use (default: one is chosen)'),
   gateway: identity.optional().describe('identity of the gateway to use (default: one is chosen)'),
   accessToken: z.string().min(1).max(255).optional().describe('token that a closed requester asks for'),

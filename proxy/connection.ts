@@ -7,13 +7,17 @@ import type { Socket } from 'node:net';
 import { parseAddress } from '../lib/address-policy.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { checkDestination, type Destination } from '../lib/destination.ts';
-import { asMixError, type ErrorCode } from '../lib/errors.ts';
+import { asMixError, ERRORS, type ErrorCode } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { breakOff } from '../lib/relay/break-off.ts';
 import { type RelayOutcome, StreamRelay } from '../lib/relay/stream-relay.ts';
 import type { BoundAddress, SessionStream, StreamHandlers } from '../lib/session/index.ts';
 import type { FrontLimits } from './config.ts';
 import type { FrontCounters } from './front-counters.ts';
-import { type ClientRequest, type Handshake, type HandshakeStep, handshakeFor } from './handshake.ts';
+import { type ClientRequest, type Handshake, type HandshakeStep, handshakeFor, type Protocol } from './handshake.ts';
+import type { IsolationTokens } from './isolation.ts';
+import type { LeakWarning } from './leak-warning.ts';
+import { describeAddress, type ListenerOptions } from './listener.ts';
 import type { StreamOpener } from './opener.ts';
 import { type Bound, socks5NameReply } from './replies.ts';
 import { ResolveRequest } from './resolve.ts';
@@ -24,9 +28,16 @@ export interface ConnectionContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: FrontLimits;
-  readonly allowPrivate: boolean;
   readonly counters: FrontCounters;
+  readonly tokens: IsolationTokens;
+  readonly leaks: LeakWarning;
+  readonly listener: ListenerOptions;
+  /** As the listener has it. */
+  readonly allowPrivate: boolean;
 }
+
+/** What an optimistic listener tells before there is an address. */
+const UNKNOWN_BOUND: BoundAddress = { host: '0.0.0.0', port: 0 };
 
 type Phase = 'handshake' | 'opening' | 'open' | 'closing';
 
@@ -41,6 +52,8 @@ export class FrontConnection {
   #side: SideRequest | undefined;
   #timer: Timer | undefined;
   #openStartedMs = 0;
+  /** Success was told; from then on a failure can only be a reset. */
+  #promised = false;
 
   constructor(socket: Socket, context: ConnectionContext) {
     this.#socket = socket;
@@ -78,7 +91,7 @@ export class FrontConnection {
   }
 
   readonly #onHandshakeData = (bytes: Buffer): void => {
-    this.#handshake ??= handshakeFor(bytes[0] ?? 0);
+    this.#handshake ??= handshakeFor(bytes[0] ?? 0, this.#context.listener);
     for (const step of this.#handshake.push(bytes)) this.#carryOut(step);
   };
 
@@ -112,28 +125,43 @@ export class FrontConnection {
     this.#socket.pause();
   }
 
-  #request(request: ClientRequest, early: Uint8Array): void {
+  #request(asked: ClientRequest, early: Uint8Array): void {
     this.#openStartedMs = this.#context.clock.nowMs();
+    const request = { ...asked, isolation: this.#tokenOf(asked) };
     if (request.kind === 'tcp') this.#connect(request, early);
     else this.#beginSide(request);
+  }
+
+  #tokenOf({ protocol, isolation: credentials }: ClientRequest): string {
+    const { listener, tokens } = this.#context;
+    return tokens.tokenOf({ listener, clientAddress: this.#socket.remoteAddress, protocol, credentials });
   }
 
   #connect(request: ClientRequest, early: Uint8Array): void {
     const verdict = checkDestination(request.host, this.#context.allowPrivate);
     if (!verdict.ok) this.#fail(verdict.code);
     else if (request.port === 0) this.#fail('REFUSED');
+    else if (this.#mayLeak(verdict.destination, request.protocol)) this.#fail('UNSAFE');
     else this.#open(request, verdict.destination, early);
   }
 
-  #open(request: ClientRequest, destination: Destination, early: Uint8Array): void {
+  /**
+   * Who sends the address of a public site may have asked a resolver for it; that Chromium sends addresses as names does
+   * not make them safer. True when this listener refuses such requests, else they are only noted.
+   */
+  #mayLeak(destination: Destination, protocol: Protocol): boolean {
+    if (destination.kind !== 'address') return false;
+    const { listener, leaks, counters } = this.#context;
+    if (listener.safeSocks) return true;
+    if (parseAddress(destination.host)?.scope !== 'public') return false;
+    counters.addresses.inc({ protocol });
+    leaks.note(describeAddress(listener.address), protocol);
+    return false;
+  }
+
+  #open({ isolation, port }: ClientRequest, { host }: Destination, early: Uint8Array): void {
     this.#phase = 'opening';
-    const { isolation, port } = request;
-    const target = {
-      kind: 'tcp',
-      host: destination.host,
-      port,
-      ...(isolation === undefined ? {} : { isolation }),
-    } as const;
+    const target = { kind: 'tcp', host, port, ...(isolation === undefined ? {} : { isolation }) } as const;
     try {
       this.#stream = this.#context.opener.open(target, this.#handlers());
     } catch (error) {
@@ -145,6 +173,7 @@ export class FrontConnection {
       this.#stream?.reset('TIMEOUT', this.#context.clock.nowMs());
       this.#fail('TIMEOUT');
     });
+    if (this.#context.listener.optimistic) this.#promise(UNKNOWN_BOUND);
   }
 
   /** The client has nothing to say but that it is still there. */
@@ -214,8 +243,13 @@ export class FrontConnection {
     this.#timer?.cancel();
     const { counters, clock } = this.#context;
     counters.opened(clock.nowMs() - this.#openStartedMs);
-    this.#socket.write(this.#handshake?.openedReply(bound) ?? new Uint8Array(0));
+    this.#promise(bound);
     this.#relay.startWriting();
+  }
+
+  #promise(bound: BoundAddress): void {
+    if (!this.#promised) this.#socket.write(this.#handshake?.openedReply(bound) ?? new Uint8Array(0));
+    this.#promised = true;
   }
 
   #onFailure(code: ErrorCode): void {
@@ -226,8 +260,13 @@ export class FrontConnection {
     this.#timer?.cancel();
     this.#relay.release();
     this.#context.counters.failed(code);
-    this.#context.log.debug({ code }, 'a stream could not be opened');
-    this.#answerAndClose(this.#handshake?.failureReply(code) ?? new Uint8Array(0));
+    this.#context.log.debug({ code, meaning: ERRORS[code].meaning }, 'a stream could not be opened');
+    if (!this.#promised) {
+      this.#answerAndClose(this.#handshake?.failureReply(code) ?? new Uint8Array(0));
+      return;
+    }
+    this.#phase = 'closing';
+    breakOff(this.#socket);
   }
 
   /**

@@ -25,6 +25,7 @@ const OPEN_BUCKETS_S = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30,
 export class FrontCounters {
   readonly bytes;
   readonly handshakesFailed;
+  readonly addresses;
   readonly #requests;
   readonly #ended;
   readonly #openSeconds;
@@ -41,6 +42,11 @@ export class FrontCounters {
     this.handshakesFailed = metrics.counter('proxy_handshakes_failed_total', 'Connections that asked for nothing.', [
       'reason',
     ]);
+    this.addresses = metrics.counter(
+      'proxy_addresses_for_names_total',
+      'Requests with a public address in place of a name: the program may resolve names outside the mixnet.',
+      ['protocol'],
+    );
     this.#requests = metrics.counter('proxy_requests_total', 'Requests by outcome: opened, or why not.', ['outcome']);
     this.#ended = metrics.counter('proxy_streams_ended_total', 'How open streams ended.', ['outcome']);
     this.#openSeconds = metrics.histogram('proxy_open_seconds', 'From request to success reply.', OPEN_BUCKETS_S);

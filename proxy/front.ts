@@ -1,77 +1,118 @@
 /**
- * The front door: the port that applications talk to. Accepts up to a bound, hands each connection to a
- * FrontConnection, closes all of them when told.
+ * The front door: the ports and socket files that applications talk to. Accepts up to a bound over all of them, hands
+ * each connection to a FrontConnection, closes all of them when told.
  * @module
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { joinHostPort, parseListen } from '../lib/address.ts';
-import { parseAddress } from '../lib/address-policy.ts';
 import type { Components, Running } from '../lib/components.ts';
-import { listenError } from '../lib/http.ts';
+import { MixError } from '../lib/errors.ts';
 import { DEFAULT_FRONT_LIMITS, type FrontLimits } from './config.ts';
 import { type ConnectionContext, FrontConnection } from './connection.ts';
 import { FrontCounters, type StreamCounts } from './front-counters.ts';
+import { IsolationTokens } from './isolation.ts';
+import { LeakWarning } from './leak-warning.ts';
+import { describeAddress, type ListenerOptions, type ListenerSwitches, parseListener } from './listener.ts';
+import { listen } from './listening.ts';
 import type { StreamOpener } from './opener.ts';
 
-export interface FrontOptions {
-  /** `host:port`; port 0 takes any free one. */
-  readonly listen: string;
+export interface FrontOptions extends Partial<ListenerSwitches> {
+  /** Listeners as proxy/listener.ts reads them; port 0 takes any free one. */
+  readonly listen: string | readonly string[];
+  /** Listen on addresses that other machines can reach. */
+  readonly allowRemote?: boolean;
   readonly opener: StreamOpener;
-  readonly components: Pick<Components, 'clock' | 'log' | 'metrics'>;
+  readonly components: Pick<Components, 'clock' | 'log' | 'metrics' | 'rng'>;
   readonly limits?: Partial<FrontLimits>;
-  readonly allowPrivate: boolean;
 }
 
 export interface Front extends Running {
-  /** `host:port` with the real port. */
+  /** `host:port` of the first TCP listener with the real port; without one, `unix:` and the path of the first. */
   readonly listen: string;
+  /** All of them, in the order given. */
+  readonly listens: readonly string[];
   streams(): StreamCounts;
 }
 
-/** Starts to listen; rejects with LISTEN when the address cannot be had. */
+const DEFAULT_SWITCHES: ListenerSwitches = {
+  allowPrivate: false,
+  safeSocks: false,
+  extendedErrors: false,
+  optimistic: false,
+  isolateClients: true,
+  isolateCredentials: true,
+};
+
+/** Starts to listen; rejects with CONFIG, or with LISTEN when an address cannot be had. */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { clock, metrics } = options.components;
+  const { clock, metrics, rng } = options.components;
   const log = options.components.log.child({ part: 'front' });
   const limits = { ...DEFAULT_FRONT_LIMITS, ...options.limits };
+  const listeners = listenersOf(options);
   const connections = new Map<Socket, FrontConnection>();
   const counters = new FrontCounters(metrics, () => connections.size);
-  const context: ConnectionContext = { ...options, clock, log, limits, counters };
+  const shared = {
+    opener: options.opener,
+    clock,
+    log,
+    limits,
+    counters,
+    tokens: new IsolationTokens(rng),
+    leaks: new LeakWarning(clock, log),
+  };
 
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+  const accept = (socket: Socket, context: ConnectionContext) => {
+    if (connections.size >= limits.connections) {
+      counters.handshakesFailed.inc({ reason: 'LIMIT' });
+      socket.destroy();
+      return;
+    }
     const connection = new FrontConnection(socket, context);
     connections.set(socket, connection);
     socket.once('close', () => connections.delete(socket));
     connection.start();
-  });
-  server.maxConnections = limits.connections;
-  server.on('drop', () => counters.handshakesFailed.inc({ reason: 'LIMIT' }));
-  const { host, port } = parseListen(options.listen);
-  const boundPort = await listening(server, host, port);
-  if (!isLoopback(host)) log.warn({}, 'the SOCKS port can be reached from other machines: anyone there may use it');
-
-  return {
-    listen: joinHostPort(host, boundPort),
-    streams: () => counters.counts(),
-    stop: () => {
-      for (const connection of connections.values()) connection.stop();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
   };
+
+  const servers: Server[] = [];
+  const stop = async () => {
+    for (const connection of connections.values()) connection.stop();
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  };
+  const bound = [];
+  try {
+    for (const listener of listeners) {
+      const context = { ...shared, listener, allowPrivate: listener.allowPrivate };
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => accept(socket, context));
+      const address = await listen(server, listener.address);
+      servers.push(server);
+      bound.push(address);
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  if (listeners.some(isRemote)) {
+    log.warn({}, 'the SOCKS port can be reached from other machines: anyone there may use it');
+  }
+  const listens = bound.map(describeAddress);
+  const first = bound.findIndex(({ kind }) => kind === 'tcp');
+  return { listen: listens[Math.max(0, first)] ?? '', listens, streams: () => counters.counts(), stop };
 }
 
-function listening(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, host, port)));
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      server.on('error', () => {}); // a failed accept (EMFILE) concerns that connection only
-      const address = server.address();
-      resolve(address !== null && typeof address === 'object' ? address.port : port);
-    });
-  });
+/** Throws CONFIG: an open proxy gets abused, and must be meant. */
+function listenersOf(options: FrontOptions): ListenerOptions[] {
+  const switches = Object.fromEntries(
+    Object.entries(DEFAULT_SWITCHES).map(([key, value]) => [key, options[key as keyof ListenerSwitches] ?? value]),
+  ) as unknown as ListenerSwitches;
+  const texts = typeof options.listen === 'string' ? [options.listen] : options.listen;
+  const listeners = texts.map((text) => parseListener(text, switches));
+  const remote = listeners.find(isRemote);
+  if (remote !== undefined && options.allowRemote !== true) {
+    const where = describeAddress(remote.address);
+    throw new MixError('CONFIG', `${where} can be reached from other machines; --allow-remote if that is meant`);
+  }
+  return listeners;
 }
 
-function isLoopback(host: string): boolean {
-  const address = parseAddress(host);
-  return host === 'localhost' || host === '::1' || (address?.family === 4 && address.text.startsWith('127.'));
+function isRemote({ address }: ListenerOptions): boolean {
+  return address.kind === 'tcp' && !address.loopback;
 }

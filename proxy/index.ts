@@ -14,8 +14,10 @@ export { ProxyConfig } from './config.ts';
 export type { Status } from './status.ts';
 
 export interface RunningProxy extends Running {
-  /** `host:port` of the SOCKS port. */
+  /** `host:port` of the SOCKS port: of the first, if there are several. */
   readonly socks: string;
+  /** Where applications are served, all of it. */
+  readonly listens: readonly string[];
   readonly statusUrl: string;
   readonly metricsUrl: string;
   /** Whether a SOCKS request made now would find a way. */
@@ -35,12 +37,16 @@ export async function startProxy(config: ProxyConfig, components: Components): P
     for (const part of parts.reverse()) await part.stop();
   };
   try {
+    const { socksListen, allowRemote, allowPrivate, safeSocks, extendedErrors } = config;
     const front = await startFront({
-      listen: config.socksListen,
+      listen: socksListen,
+      allowRemote,
+      allowPrivate,
+      safeSocks,
+      extendedErrors,
       opener: mixnet,
       components,
       limits: frontLimits(config),
-      allowPrivate: config.allowPrivate,
     });
     parts.push(front);
     const replies = new ReplyMeter(clock, () => mixnet.hub?.sessions() ?? []);
@@ -48,9 +54,10 @@ export async function startProxy(config: ProxyConfig, components: Components): P
     parts.push({ stop: async () => replies.stop() });
     const page = await startStatusServer({ listen: config.statusListen, status, metrics, clock, log });
     parts.push({ stop: () => page.close() });
-    log.info({ socks: front.listen, status: page.url }, 'proxy is running');
+    log.info({ socks: front.listens, status: page.url }, 'proxy is running');
     return {
       socks: front.listen,
+      listens: front.listens,
       statusUrl: page.url,
       metricsUrl: `${page.url}/metrics`,
       ready: () => mixnet.ready,

@@ -109,12 +109,13 @@ export class ProxyMixnet implements StreamOpener, Running {
       chooseGateway: (topology, avoid) => this.#chooseGateway(topology, avoid),
     });
     endpoint.start();
-    const { accessToken, downlink } = this.#config;
+    const { accessToken, downlink, requesterSpread } = this.#config;
     this.endpoint = endpoint;
     this.hub = new ProxyHub({
       components,
       endpoint,
       downlink,
+      spread: requesterSpread,
       requesters: () => this.#requesters(endpoint),
       ...(accessToken === undefined ? {} : { accessToken: Buffer.from(accessToken) }),
     });

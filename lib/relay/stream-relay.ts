@@ -11,6 +11,7 @@ import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../clock.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { SessionStream, StreamHandlers } from '../session/index.ts';
+import { breakOff } from './break-off.ts';
 
 /**
  * How a relay ended: both directions finished, one of the ends broke off, nothing moved for too long, it was open for
@@ -98,7 +99,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
     const socket = this.#socket;
     this.#stream?.reset(code, this.#clock.nowMs());
     this.#end(outcome);
-    socket?.resetAndDestroy();
+    if (socket !== undefined) breakOff(socket);
   }
 
   onData(bytes: Uint8Array): void {
@@ -119,7 +120,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
     if (this.#ended) return;
     const socket = this.#socket;
     this.#end('stream-reset');
-    socket?.resetAndDestroy();
+    if (socket !== undefined) breakOff(socket);
   }
 
   onDrain(): void {

@@ -2,11 +2,17 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import { Metrics } from '../../lib/metrics.ts';
+import { systemRng } from '../../lib/rng.ts';
 import { Egress, type EgressOptions } from '../../network-requester/egress.ts';
 import { type FrontOptions, startFront } from '../../proxy/front.ts';
 import { type StreamPairOptions, StreamPairs } from './stream-pair.ts';
 
-export const testComponents = () => ({ clock: systemClock, log: silentLog, metrics: new Metrics() });
+export const testComponents = () => ({
+  clock: systemClock,
+  log: silentLog,
+  metrics: new Metrics(),
+  rng: systemRng,
+});
 
 export interface World {
   readonly front: Awaited<ReturnType<typeof startFront>>;
@@ -100,8 +106,12 @@ export class RawClient {
     );
   }
 
-  static async connect(port: number, host = '127.0.0.1'): Promise<RawClient> {
-    const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
+  /** `place` is a port, or the path of a socket file. */
+  static async connect(place: number | string, host = '127.0.0.1'): Promise<RawClient> {
+    const socket = connect({
+      ...(typeof place === 'number' ? { port: place, host, noDelay: true } : { path: place }),
+      allowHalfOpen: true,
+    });
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
       socket.once('error', reject);

@@ -1,0 +1,77 @@
+import t from 'tap';
+import { IsolationTokens, type StreamOrigin } from '../../proxy/isolation.ts';
+import { describeAddress, parseListener } from '../../proxy/listener.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+
+const DEFAULTS = {
+  allowPrivate: false,
+  safeSocks: false,
+  extendedErrors: false,
+  optimistic: false,
+  isolateClients: true,
+  isolateCredentials: true,
+};
+const parse = (text: string) => parseListener(text, DEFAULTS);
+
+t.test('addresses', async (t) => {
+  t.same(parse('127.0.0.1:1080').address, { kind: 'tcp', host: '127.0.0.1', port: 1080, loopback: true });
+  t.match(parse('[::1]:0').address, { host: '::1', loopback: true });
+  t.match(parse('localhost:1').address, { host: '127.0.0.1', loopback: true }, 'not left to the resolver');
+  t.match(parse('127.9.9.9:1').address, { loopback: true });
+  for (const remote of ['0.0.0.0:1', '192.168.0.2:1', '[::]:1', '[fe80::1]:1', 'myhost:1', '[::ffff:192.0.2.1]:1']) {
+    t.match(parse(remote).address, { loopback: false }, remote);
+  }
+  t.same(parse('unix:/run/a b.sock').address, { kind: 'unix', path: '/run/a b.sock' });
+  for (const text of ['127.0.0.1:1080', '[::1]:9', 'unix:/x']) t.equal(describeAddress(parse(text).address), text);
+  for (const bad of ['', '1080', 'unix:', '127.0.0.1:65536', '::1:80']) {
+    t.throws(() => parse(bad), { code: 'CONFIG' }, bad);
+  }
+});
+
+t.test('options', async (t) => {
+  const given = parse('127.0.0.1:1080+safe-socks+extended-errors=yes+isolate-clients=no+optimistic+allow-private=off');
+  t.match(given, { ...DEFAULTS, safeSocks: true, extendedErrors: true, isolateClients: false, optimistic: true });
+  const defaults = { ...DEFAULTS, safeSocks: true };
+  t.match(parseListener('unix:/x', defaults), { safeSocks: true });
+  t.match(parseListener('unix:/x+safe-socks=no', defaults), { safeSocks: false });
+  t.throws(() => parse('127.0.0.1:1+save-socks'), { code: 'CONFIG', message: /did you mean 'safe-socks'/ });
+  t.throws(() => parse('127.0.0.1:1+safe-socks=maybe'), { code: 'CONFIG', message: /yes or no/ });
+  t.throws(() => parse('127.0.0.1:1+group'), { code: 'CONFIG', message: /group=NAME/ });
+  t.throws(() => parse('127.0.0.1:1+toString'), { code: 'CONFIG' });
+});
+
+t.test('isolation tokens', async (t) => {
+  const tokens = new IsolationTokens(seededRng(1));
+  const origin: StreamOrigin = {
+    listener: parse('127.0.0.1:1'),
+    clientAddress: '127.0.0.1',
+    protocol: 'socks5',
+    credentials: undefined,
+  };
+  const token = (change: Partial<StreamOrigin> = {}) => tokens.tokenOf({ ...origin, ...change });
+  t.equal(token(), token());
+  t.equal(token({ protocol: 'http' }), token(), 'without credentials the protocol plays no role');
+  const different = [
+    token(),
+    token({ clientAddress: '127.0.0.2' }),
+    token({ listener: parse('127.0.0.1:2') }),
+    token({ listener: parse('127.0.0.1:1+group=127.0.0.1:2') }),
+    token({ credentials: '' }),
+    token({ credentials: '\x01a\x01b' }),
+    token({ credentials: '\x02ab\x00' }),
+    token({ credentials: '\xff' }),
+    token({ credentials: '\xfe' }),
+    token({ credentials: 'a', protocol: 'http' }),
+    token({ credentials: 'a' }),
+    new IsolationTokens(seededRng(2)).tokenOf(origin),
+  ];
+  t.equal(new Set(different).size, different.length, 'all differ');
+  t.equal(
+    token({ listener: parse('127.0.0.1:1+group=g') }),
+    token({ listener: parse('unix:/x+group=g') }),
+    'one group',
+  );
+  const loose = parse('127.0.0.1:1+isolate-clients=no+isolate-credentials=no');
+  t.equal(token({ listener: loose }), token({ listener: loose, clientAddress: '192.0.2.1', credentials: 'x' }));
+  t.notOk(token({ credentials: 'password' }).includes('password'));
+});
