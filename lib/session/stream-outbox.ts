@@ -1,0 +1,148 @@
+/**
+ * The sending half of a stream: bytes within the credit of the peer and our own bounds, until they are acknowledged or
+ * the stream is reset.
+ * @module
+ */
+import type { FrameOwner, PacketBuilder, SentFrame } from './packet-builder.ts';
+import { SendBuffer } from './send-buffer.ts';
+
+export interface OutboxHost {
+  /** Bytes waiting to be sent, or kept until acknowledged, changed. */
+  queuedChanged(deltaQueued: number, deltaRetained: number): void;
+}
+
+/** What a DATA frame took. */
+export interface DataWritten {
+  /** Credit of the session. */
+  readonly newBytes: number;
+  readonly bytes: number;
+}
+
+/** Bytes that a stream sends with priority after it was quiet: requests and small answers pass bulk transfers. */
+const PROMPT_BYTES = 16 * 1024;
+
+export class StreamOutbox {
+  readonly #buffer = new SendBuffer();
+  #state: 'open' | 'reset' | 'ended' = 'open';
+  #queuedBytes = 0;
+  #retainedBytes = 0;
+  #promptLeft = PROMPT_BYTES;
+
+  constructor(
+    private readonly host: OutboxHost,
+    private peerLimit: number,
+    private readonly maxRetainedBytes: number,
+  ) {}
+
+  /** Whether the application can add bytes. */
+  get writable(): boolean {
+    return this.#state === 'open' && !this.#buffer.finished;
+  }
+
+  /** A RESET is under way. */
+  get resetting(): boolean {
+    return this.#state === 'reset';
+  }
+
+  /** The peer has everything, or knows that it will not get it. */
+  get settled(): boolean {
+    return this.#state === 'ended' || (this.#state === 'open' && this.#buffer.done);
+  }
+
+  get unsentBytes(): number {
+    return this.#buffer.unsentBytes;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** The final size to name in a RESET. */
+  get sentBytes(): number {
+    return this.#buffer.sentBytes;
+  }
+
+  /** Whether there are bytes (or a FIN) to send now, the session's credit aside. */
+  get sendable(): boolean {
+    return this.#state === 'open' && this.#buffer.sendable(this.#creditEnd);
+  }
+
+  /** Whether what it has to send needs credit of the session. */
+  get needsCredit(): boolean {
+    return this.#buffer.lostBytes === 0 && this.#buffer.unsentBytes > 0;
+  }
+
+  /** Whether it should pass bulk transfers: little was sent since it was quiet, or something was lost. */
+  get prompt(): boolean {
+    return this.#promptLeft > 0 || this.#buffer.lostBytes > 0;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#buffer.write(bytes);
+    this.#account();
+  }
+
+  finish(): void {
+    this.#buffer.finish();
+  }
+
+  /** Raises the peer's limit; false when it knew better already. */
+  raise(limit: number): boolean {
+    if (limit <= this.peerLimit) return false;
+    this.peerLimit = limit;
+    return true;
+  }
+
+  /** Drops everything unsent. True when the peer must be told (RESET). */
+  abort(): boolean {
+    if (this.#state !== 'open' || this.#buffer.done) return false;
+    this.#buffer.abort();
+    this.#account();
+    this.#state = 'reset';
+    return true;
+  }
+
+  /** Nothing will be sent any more, and nothing need be said. */
+  end(): void {
+    this.#buffer.abort();
+    this.#account();
+    this.#state = 'ended';
+  }
+
+  /** Writes one DATA frame, if there is room for it and something to send. */
+  writeData(builder: PacketBuilder, owner: FrameOwner, id: number, sessionCredit: number): DataWritten | undefined {
+    const creditEnd = Math.min(this.#creditEnd, this.#buffer.sentBytes + Math.max(0, sessionCredit));
+    const piece = builder.data(owner, id, this.#buffer, creditEnd);
+    if (piece === undefined) return undefined;
+    this.#promptLeft -= piece.length;
+    this.#account();
+    if (this.#buffer.queuedBytes === 0) this.#promptLeft = PROMPT_BYTES;
+    return { newBytes: piece.newBytes, bytes: piece.length };
+  }
+
+  onAcked(frame: SentFrame): void {
+    this.#buffer.onAcked(frame.offset, frame.length, frame.fin);
+    this.#account();
+  }
+
+  onLost(frame: SentFrame): void {
+    this.#buffer.onLost(frame.offset, frame.length, frame.fin);
+    this.#account();
+  }
+
+  /**
+   * Up to which offset new bytes may go: the peer's credit, but never further ahead of what it acknowledged than our
+   * own bound, since all of that is kept here.
+   */
+  get #creditEnd(): number {
+    const { sentBytes, retainedBytes } = this.#buffer;
+    return Math.min(this.peerLimit, sentBytes - retainedBytes + this.maxRetainedBytes);
+  }
+
+  #account(): void {
+    const { queuedBytes, retainedBytes } = this.#buffer;
+    this.host.queuedChanged(queuedBytes - this.#queuedBytes, retainedBytes - this.#retainedBytes);
+    this.#queuedBytes = queuedBytes;
+    this.#retainedBytes = retainedBytes;
+  }
+}
