@@ -20,16 +20,19 @@ import type { DelayLaw } from './types.ts';
 const QUANTILE = 0.999;
 /** Until the first sample nothing is known of the links. */
 const MIN_FIRST_THRESHOLD_MS = 1000;
-const MAX_THRESHOLD_MS = 30_000;
-const SRTT_GAIN = 1 / 32;
-const RTTVAR_GAIN = 1 / 32;
+/** The threshold never exceeds this many times the law's part of it, and this on top for the links. */
+const MAX_LAW_FACTOR = 4;
+const MAX_LINK_MS = 4000;
+/** A sample beyond the threshold counts as at most so many thresholds, and with this weight. */
+const OLD_SAMPLE_FACTOR = 1.5;
+const OLD_SAMPLE_GAIN = 1 / 8;
+/** The n-th sample counts 1/n at first, so that the start value is soon forgotten, and this much later. */
+const GAIN = 1 / 32;
 /** How the factor moves: down per timely packet, up per hasty loss. Their ratio is the share of hasty losses. */
 const CALM_FACTOR = 1 - 1 / 4096;
 const HASTE_FACTOR = 1.1;
 const MIN_PATIENCE = 0.6;
 const MAX_PATIENCE = 2;
-/** The first samples count for more, so that the start value is soon forgotten. */
-const WARM_UP_SAMPLES = 16;
 
 export interface LossClockOptions {
   readonly delay: DelayLaw;
@@ -78,7 +81,7 @@ export class LossClock {
   /** The same for a packet whose own mix delays are known: only the way back is uncertain. */
   thresholdKnowingMs(delayMs: number): number {
     const knownMs = delayMs + this.#oneWayQuantileMs - this.#lawQuantileMs;
-    return Math.min(MAX_THRESHOLD_MS, this.#thresholdMs + this.#patience * knownMs);
+    return Math.min(this.#maxThresholdMs, this.#thresholdMs + this.#patience * knownMs);
   }
 
   /** The smallest that `thresholdKnowingMs` can be. */
@@ -93,20 +96,22 @@ export class LossClock {
 
   /** Takes the time from a packet's sending to its acknowledgement, the wait for the acknowledgement's slot included. */
   sample(rttMs: number): void {
-    // A path that was dead for a minute answers with minutes: learn from that, but not all at once.
-    const rtt = Math.min(rttMs, 2 * this.#thresholdMs);
-    const warm = Math.max(1 / (this.#samples + 1), 1 / WARM_UP_SAMPLES);
-    const srttGain = this.#samples < WARM_UP_SAMPLES ? warm : SRTT_GAIN;
-    const rttvarGain = this.#samples < WARM_UP_SAMPLES ? Math.min(1 / 4, warm) : RTTVAR_GAIN;
-    this.#samples++;
-    if (this.#samples === 1) {
-      this.#srttMs = rtt;
-      this.#rttvarMs = rtt / 2;
+    if (rttMs > this.#thresholdMs) {
+      // A path that was dead for a minute answers with minutes. It may also have become slow: then many such follow.
+      this.#learn(Math.min(rttMs, OLD_SAMPLE_FACTOR * this.#thresholdMs), OLD_SAMPLE_GAIN, OLD_SAMPLE_GAIN);
+    } else if (this.#samples++ === 0) {
+      this.#srttMs = rttMs;
+      this.#rttvarMs = rttMs / 2;
     } else {
-      this.#rttvarMs += rttvarGain * (Math.abs(rtt - this.#srttMs) - this.#rttvarMs);
-      this.#srttMs += srttGain * (rtt - this.#srttMs);
+      const gain = Math.max(GAIN, 1 / this.#samples);
+      this.#learn(rttMs, gain, Math.min(1 / 4, gain));
     }
     this.#update();
+  }
+
+  #learn(rttMs: number, srttGain: number, rttvarGain: number): void {
+    this.#rttvarMs += rttvarGain * (Math.abs(rttMs - this.#srttMs) - this.#rttvarMs);
+    this.#srttMs += srttGain * (rttMs - this.#srttMs);
   }
 
   /** A packet was acknowledged before it was given up. */
@@ -119,12 +124,16 @@ export class LossClock {
     this.#patience = Math.min(MAX_PATIENCE, this.#patience * HASTE_FACTOR);
   }
 
+  get #maxThresholdMs(): number {
+    return MAX_LAW_FACTOR * (this.#lawQuantileMs + this.#slotQuantileMs) + MAX_LINK_MS;
+  }
+
   #update(): void {
     const excessMs = Math.max(0, this.#srttMs - this.#lawMeanMs);
     const sumMs = excessMs + this.#lawQuantileMs + this.#slotQuantileMs + 4 * this.#rttvarMs;
     const thresholdMs = this.#patience * sumMs;
     const floorMs = this.#samples === 0 ? MIN_FIRST_THRESHOLD_MS : 0;
-    this.#thresholdMs = Math.min(MAX_THRESHOLD_MS, Math.max(floorMs, thresholdMs));
+    this.#thresholdMs = Math.min(this.#maxThresholdMs, Math.max(floorMs, thresholdMs));
   }
 }
 

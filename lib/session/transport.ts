@@ -11,23 +11,19 @@ import { ACK_SHARE, INITIAL_SESSION_WINDOW_BYTES, INITIAL_STREAM_WINDOW_BYTES } 
 import { LossClock } from './loss-clock.ts';
 import type { FrameOwner, PacketBuilder, SentFrame } from './packet-builder.ts';
 import { errorCode } from './reasons.ts';
-import { type SentPacket, SentPackets } from './sent-packets.ts';
+import { Recovery, type RecoveryListener } from './recovery.ts';
 import { Stream, type StreamHost } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
 import type { DelayLaw, SessionLimits, SessionStats, StreamHandlers, StreamTarget } from './types.ts';
 
 /** What the ends add to the engine. */
-export interface TransportEnd {
+export interface TransportEnd extends Omit<RecoveryListener, 'onProbe'> {
   /** A frame that the engine does not handle. False: it breaks the rules. */
   onFrame(frame: Frame, packetNumber: number, nowMs: number): boolean;
   /** The peer named a stream that the table does not have. A new stream, 'gone' when it is over, or a breach. */
   onUnknownStream(id: number, nowMs: number): Stream | 'gone' | 'violation';
   /** The last stream ended, or one did. */
   onStreamEnded(nowMs: number): void;
-  onPacketAcked(packet: SentPacket): void;
-  onPacketLost(packet: SentPacket): void;
-  /** Blocks of a packet are no longer under way: it was acknowledged, or is overdue. */
-  onSurbsSettled(count: number): void;
   /** Something may have become content. */
   onWake(nowMs: number): void;
   /** The peer broke the rules. */
@@ -47,11 +43,6 @@ export interface TransportOptions {
 const SKIP_EVERY = 32;
 /** … of up to this many unused numbers. */
 const MAX_SKIP = 3;
-/** A probe's wait doubles up to this: a path that comes back is noticed soon, whatever it loses. */
-const MAX_PROBE_WAIT_MS = 2000;
-const LOSS_RATIO_GAIN = 1 / 128;
-/** Below this loss, repeating early is not worth the work. */
-const WORTH_REPEATING_LOSS = 0.01;
 /** How much of the time between two calls counts as time awake: more than that, and the machine slept. */
 export const MAX_AWAKE_STEP_MS = 10_000;
 
@@ -62,17 +53,9 @@ export class Transport implements StreamHost, FrameOwner {
   readonly limits: SessionLimits;
   readonly #rng: Rng;
   readonly #end: TransportEnd;
-  readonly #sent: SentPackets;
+  readonly #recovery: Recovery;
   readonly #window: ReceiveWindow;
   #nextNumber = 1;
-  #largestAckedSentMs = Number.NEGATIVE_INFINITY;
-  /** Packets below it have had their blocks settled. */
-  #surbsSettledBelow = 1;
-  #progressMs = 0;
-  #probeCount = 0;
-  /** Packets below these have been considered for early repetition. */
-  #repeatedBelow = 1;
-  #controlRepeatedBelow = 1;
   #pingWanted = false;
   #maxDataOwed = false;
   #peerSessionLimit = INITIAL_SESSION_WINDOW_BYTES;
@@ -83,7 +66,6 @@ export class Transport implements StreamHost, FrameOwner {
   #queuedBytes = 0;
   #retainedBytes = 0;
   #deferredDrains: Stream[] = [];
-  #lossRatio = 0;
   #nowMs: number;
   /** Awake time since the peer was last heard. */
   #silentMs = 0;
@@ -91,13 +73,8 @@ export class Transport implements StreamHost, FrameOwner {
     packetsSent: 0,
     packetsReceived: 0,
     elicitingSent: 0,
-    packetsLost: 0,
-    packetsLostSpuriously: 0,
-    probes: 0,
-    repeats: 0,
     duplicatesReceived: 0,
     bytesSent: 0,
-    bytesRetransmitted: 0,
     bytesDelivered: 0,
     streamsOpened: 0,
   };
@@ -112,7 +89,19 @@ export class Transport implements StreamHost, FrameOwner {
       slotGapMs: options.slotGapMs,
       ackDelayMs: options.peerAckDelayMs,
     });
-    this.#sent = new SentPackets(this.#nextNumber);
+    const onProbe = () => {
+      this.#pingWanted = true;
+    };
+    this.#recovery = new Recovery(
+      this.clock,
+      {
+        onPacketAcked: (packet) => end.onPacketAcked(packet),
+        onPacketLost: (packet) => end.onPacketLost(packet),
+        onSurbsSettled: (count) => end.onSurbsSettled(count),
+        onProbe,
+      },
+      this.#nextNumber,
+    );
     this.#window = new ReceiveWindow(options.limits.sessionWindowBytes, options.limits.maxSessionWindowBytes, nowMs);
     this.#nowMs = nowMs;
   }
@@ -123,6 +112,7 @@ export class Transport implements StreamHost, FrameOwner {
   advance(nowMs: number): void {
     const stepMs = nowMs - this.#nowMs;
     if (stepMs <= 0) return;
+    if (stepMs > MAX_AWAKE_STEP_MS) this.#recovery.onSlept(nowMs);
     this.#silentMs += Math.min(stepMs, MAX_AWAKE_STEP_MS);
     this.#nowMs = nowMs;
   }
@@ -142,142 +132,27 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   get lossRatio(): number {
-    return this.#lossRatio;
-  }
-
-  /** When `detectLosses` has something to do. */
-  get lossDeadlineMs(): number {
-    const oldest = this.#sent.oldestFlying();
-    if (oldest === undefined) return Number.POSITIVE_INFINITY;
-    if (oldest.sentMs < this.#largestAckedSentMs) return oldest.sentMs + this.#patienceMs(oldest);
-    return this.#probeDeadlineMs(oldest);
+    return this.#recovery.lossRatio;
   }
 
   /** When the engine next has something to do on its own. */
   get nextDeadlineMs(): number {
     const ackMs = this.acks.dueMs;
-    return Math.min(this.lossDeadlineMs, ackMs > this.#nowMs ? ackMs : Number.POSITIVE_INFINITY);
+    return Math.min(this.#recovery.deadlineMs, ackMs > this.#nowMs ? ackMs : Number.POSITIVE_INFINITY);
   }
 
   get hasFlying(): boolean {
-    return this.#sent.flying > 0;
+    return this.#recovery.flying > 0;
   }
 
-  #patienceMs(packet: SentPacket): number {
-    return packet.delayMs === undefined
-      ? this.clock.thresholdMs
-      : Math.min(this.clock.thresholdMs, this.clock.thresholdKnowingMs(packet.delayMs));
-  }
-
-  #probeDeadlineMs(oldest: SentPacket): number {
-    const { thresholdMs } = this.clock;
-    const waitMs = Math.min(
-      thresholdMs * 2 ** Math.min(this.#probeCount, 16),
-      Math.max(thresholdMs, MAX_PROBE_WAIT_MS),
-    );
-    return Math.max(oldest.sentMs, this.#progressMs) + waitMs;
-  }
-
-  /**
-   * Gives packets up. With a later packet acknowledged, time is up after the threshold. Without, the path may be dead:
-   * then one packet's frames go again per probe time, which doubles.
-   */
   detectLosses(nowMs: number): void {
-    this.#settleOverdueSurbs(nowMs);
-    this.#repeatControl(nowMs);
-    let packet = this.#sent.oldestFlying();
-    const least = this.clock.leastThresholdMs;
-    while (packet !== undefined && packet.sentMs + least <= nowMs && packet.sentMs < this.#largestAckedSentMs) {
-      if (packet.sentMs + this.#patienceMs(packet) <= nowMs) this.#giveUp(packet, nowMs, true);
-      packet = this.#sent.oldestFlying(packet.number + 1);
-    }
-    const oldest = this.#sent.oldestFlying();
-    if (oldest === undefined || this.#probeDeadlineMs(oldest) > nowMs) return;
-    this.#probeCount++;
-    this.#counts.probes++;
-    this.#progressMs = nowMs;
-    this.#giveUp(oldest, nowMs, false);
-    this.#pingWanted = true;
+    this.#recovery.detect(nowMs);
   }
 
-  /** Blocks count as under way for one threshold only, whether or not the path lives. */
-  #settleOverdueSurbs(nowMs: number): void {
-    for (;;) {
-      const packet = this.#sent.oldestFrom(this.#surbsSettledBelow);
-      if (packet === undefined || (packet.fate === 'flying' && packet.sentMs + this.clock.thresholdMs > nowMs)) return;
-      this.#surbsSettledBelow = packet.number + 1;
-      this.#settleSurbs(packet);
-      // With nothing in it to send again, waiting for more evidence is pointless.
-      if (packet.fate === 'flying' && !packet.frames.some(isRepairable)) {
-        this.#giveUp(packet, nowMs, packet.sentMs < this.#largestAckedSentMs);
-      }
-    }
-  }
-
-  #settleSurbs(packet: SentPacket): void {
-    if (packet.surbs > 0) this.#end.onSurbsSettled(packet.surbs);
-    packet.surbs = 0;
-  }
-
-  /**
-   * A slot is free that leaves anyway: sends the frames of a packet that is later than most are once more, without
-   * giving it up. On a path that loses packets this saves most of the wait for the threshold. True if there is
-   * something to send now.
-   */
+  /** Fills a slot that leaves anyway with what is overdue. True when there is something to send now. */
   repeatEarly(nowMs: number): boolean {
-    if (!this.#pathIsLossy) return false;
-    const beforeMs = nowMs - this.clock.usualMs;
-    for (;;) {
-      const packet = this.#sent.oldestFlying(this.#repeatedBelow);
-      if (packet === undefined || packet.sentMs > beforeMs) return false;
-      this.#repeatedBelow = packet.number + 1;
-      if (!packet.frames.some(isRepairable)) continue;
-      this.#counts.repeats++;
-      this.#sendAgain(packet, 'all', nowMs);
-      if (this.canSendData || this.owesControl(nowMs)) return true;
-    }
-  }
-
-  /** The same for control frames, slot or not: they are small, and windows and openings hold everything else up. */
-  #repeatControl(nowMs: number): void {
-    if (!this.#pathIsLossy) return;
-    const beforeMs = nowMs - this.clock.usualMs;
-    for (;;) {
-      const packet = this.#sent.oldestFlying(this.#controlRepeatedBelow);
-      if (packet === undefined || packet.sentMs > beforeMs) return;
-      this.#controlRepeatedBelow = packet.number + 1;
-      this.#sendAgain(packet, 'control', nowMs);
-    }
-  }
-
-  /** Where packets get lost, and not only delayed; not while nothing comes through at all. */
-  get #pathIsLossy(): boolean {
-    return this.#lossRatio >= WORTH_REPEATING_LOSS && this.#probeCount === 0;
-  }
-
-  /** Hands the frames of a packet back to their owners, as far as that has not been done yet. */
-  #sendAgain(packet: SentPacket, what: 'control' | 'all', nowMs: number): void {
-    const before = packet.sentAgain;
-    if (before === 'all' || before === what) return;
-    packet.sentAgain = what;
-    for (const frame of packet.frames) {
-      const isData = frame.type === FRAME.DATA;
-      if (isData ? what === 'all' : before === 'none') frame.owner.frameLost(frame, nowMs);
-    }
-  }
-
-  #giveUp(packet: SentPacket, nowMs: number, byEvidence: boolean): void {
-    this.#sent.settle(packet, 'lost');
-    this.#settleSurbs(packet);
-    this.#counts.packetsLost++;
-    if (byEvidence) {
-      this.#lossRatio += LOSS_RATIO_GAIN * (1 - this.#lossRatio);
-      this.#end.onPacketLost(packet);
-    }
-    if (packet.sentAgain !== 'all') {
-      for (const frame of packet.frames) if (frame.type === FRAME.DATA) this.#counts.bytesRetransmitted += frame.length;
-    }
-    this.#sendAgain(packet, 'all', nowMs);
+    while (this.#recovery.repeatEarly(nowMs)) if (this.canSendData || this.owesControl(nowMs)) return true;
+    return false;
   }
 
   // ---- receiving
@@ -311,7 +186,7 @@ export class Transport implements StreamHost, FrameOwner {
     this.#silentMs = 0;
     this.#counts.packetsReceived++;
     for (const frame of frames) {
-      const sound = frame.type === FRAME.ACK && this.#onAck(frame.ranges, nowMs);
+      const sound = frame.type === FRAME.ACK && this.#recovery.onAck(frame.ranges, this.#nextNumber, nowMs);
       if (!sound) {
         this.#end.onViolation(`frame ${frame.type} without number`, nowMs);
         return;
@@ -324,7 +199,7 @@ export class Transport implements StreamHost, FrameOwner {
       case FRAME.PING:
         return true;
       case FRAME.ACK:
-        return this.#onAck(frame.ranges, nowMs);
+        return this.#recovery.onAck(frame.ranges, this.#nextNumber, nowMs);
       case FRAME.MAX_DATA:
         if (frame.limit > this.#peerSessionLimit) {
           this.#peerSessionLimit = frame.limit;
@@ -369,54 +244,6 @@ export class Transport implements StreamHost, FrameOwner {
     return this.#receivedBytes <= this.#window.limit;
   }
 
-  #onAck(ranges: readonly number[], nowMs: number): boolean {
-    let progress = false;
-    for (let i = 0; i < ranges.length; i += 2) {
-      const lastInRange = ranges[i + 1] as number;
-      if (lastInRange >= this.#nextNumber) return false;
-      const [first, last] = this.#sent.clip(ranges[i] as number, lastInRange);
-      for (let number = last; number >= first; number--) {
-        const packet = this.#sent.get(number);
-        if (packet === null) return false; // never sent: the peer guesses
-        if (packet === undefined || packet.fate === 'acked') continue;
-        this.#sample(packet, !progress, nowMs);
-        this.#onPacketAcked(packet, nowMs);
-        progress = true;
-      }
-    }
-    if (progress) {
-      this.#probeCount = 0;
-      this.#progressMs = nowMs;
-      this.detectLosses(nowMs);
-    }
-    return true;
-  }
-
-  /**
-   * Every newly acknowledged packet tells the round trip, unless it is older than the threshold: then it has most
-   * likely waited for an ACK that was lost, or for a path that was dead. Of such packets only the highest of an ACK
-   * counts, so that a path that became slower is still noticed.
-   */
-  #sample(packet: SentPacket, highest: boolean, nowMs: number): void {
-    const ageMs = nowMs - packet.sentMs;
-    if (packet.fate === 'flying') this.clock.onTimely();
-    else if (ageMs < 2 * this.clock.thresholdMs) this.clock.onHasty();
-    if (highest || ageMs <= this.clock.thresholdMs) this.clock.sample(ageMs);
-  }
-
-  #onPacketAcked(packet: SentPacket, nowMs: number): void {
-    if (packet.fate === 'lost') {
-      this.#counts.packetsLostSpuriously++;
-    } else {
-      this.#lossRatio -= LOSS_RATIO_GAIN * this.#lossRatio;
-      this.#end.onPacketAcked(packet);
-    }
-    this.#sent.settle(packet, 'acked');
-    this.#settleSurbs(packet);
-    if (packet.sentMs > this.#largestAckedSentMs) this.#largestAckedSentMs = packet.sentMs;
-    for (const frame of packet.frames) frame.owner.frameAcked(frame, nowMs);
-  }
-
   // ---- sending
 
   /** The number for the next packet; some are skipped, so that a hole proves nothing and a liar is found out. */
@@ -440,7 +267,7 @@ export class Transport implements StreamHost, FrameOwner {
 
   /** Whether stream bytes can be sent. */
   get canSendData(): boolean {
-    return this.#sent.flying < this.limits.maxInFlightPackets && this.streams.canSend(this.credit);
+    return this.#recovery.flying < this.limits.maxInFlightPackets && this.streams.canSend(this.credit);
   }
 
   get queuedBytes(): number {
@@ -449,7 +276,7 @@ export class Transport implements StreamHost, FrameOwner {
 
   /** Whether an ACK is worth a slot that is free: one went out lately and may have been lost. */
   repeatsAck(nowMs: number): boolean {
-    return this.#lossRatio >= WORTH_REPEATING_LOSS && this.acks.repeatDueMs <= nowMs;
+    return this.#recovery.pathIsLossy && this.acks.repeatDueMs <= nowMs;
   }
 
   writeAck(builder: PacketBuilder, nowMs: number): void {
@@ -485,14 +312,22 @@ export class Transport implements StreamHost, FrameOwner {
     if (eliciting) this.#counts.elicitingSent++;
     // A packet that asks for no acknowledgement is settled from the start; its number may be acknowledged all the same.
     const fate = eliciting ? 'flying' : 'acked';
-    this.#sent.add({ number, sentMs: nowMs, frames, surbs, delayMs: undefined, sentAgain: 'none', fate, paceRound });
+    this.#recovery.onSent({
+      number,
+      sentMs: nowMs,
+      frames,
+      surbs,
+      delayMs: undefined,
+      sentAgain: 'none',
+      fate,
+      paceRound,
+    });
     this.#flushDrains();
   }
 
   /** Tells the mix delays drawn for packet `number`. */
   setDelay(number: number, delayMs: number): void {
-    const packet = this.#sent.get(number);
-    if (packet) packet.delayMs = delayMs;
+    this.#recovery.setDelay(number, delayMs);
   }
 
   // ---- streams
@@ -589,18 +424,14 @@ export class Transport implements StreamHost, FrameOwner {
     for (const stream of this.streams.values()) bytesHeldOutOfOrder += stream.heldBytes;
     return {
       ...this.#counts,
+      ...this.#recovery.counts,
       bytesQueued: this.#queuedBytes,
       bytesHeldOutOfOrder,
       streamsOpen: this.streams.size,
-      inFlightPackets: this.#sent.flying,
+      inFlightPackets: this.#recovery.flying,
       smoothedRttMs: this.clock.srttMs,
       lossThresholdMs: this.clock.thresholdMs,
-      lossRatio: this.#lossRatio,
+      lossRatio: this.lossRatio,
     };
   }
-}
-
-/** Whether a frame is sent again when its packet is lost. */
-function isRepairable(frame: SentFrame): boolean {
-  return frame.type !== FRAME.SURBS && frame.type !== FRAME.DATAGRAM;
 }
