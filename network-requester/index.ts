@@ -40,6 +40,7 @@ export async function startRequester(config: RequesterConfig, components: Compon
     limits: egressLimits(config),
     resolver: new SystemResolver({ clock, limits: { timeoutMs: config.dnsTimeoutMs } }),
   });
+  metrics.gaugeOf('requester_sessions', 'Sessions of proxies.', () => mixnet.hub?.stats().sessions ?? 0);
   const page = await serveLocalHttp({
     listen: config.metricsListen,
     log,

@@ -98,8 +98,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   return { listen: listens[Math.max(0, first)] ?? '', listens, streams: () => counters.counts(), stop };
 }
 
-/** Throws CONFIG: an open proxy gets abused, and must be meant. */
-function listenersOf(options: FrontOptions): ListenerOptions[] {
+/** The listeners as configured. Throws CONFIG, also for an address that other machines can reach and that is not meant. */
+export function listenersOf(options: Omit<FrontOptions, 'opener' | 'components'>): ListenerOptions[] {
   const switches = Object.fromEntries(
     Object.entries(DEFAULT_SWITCHES).map(([key, value]) => [key, options[key as keyof ListenerSwitches] ?? value]),
   ) as unknown as ListenerSwitches;

@@ -4,7 +4,7 @@
  */
 import type { Components, Running } from '../lib/components.ts';
 import { frontLimits, type ProxyConfig } from './config.ts';
-import { startFront } from './front.ts';
+import { listenersOf, startFront } from './front.ts';
 import { ProxyMixnet } from './mixnet.ts';
 import { ReplyMeter } from './reply-meter.ts';
 import { startStatusServer } from './status.ts';
@@ -31,23 +31,15 @@ export interface RunningProxy extends Running {
 export async function startProxy(config: ProxyConfig, components: Components): Promise<RunningProxy> {
   const { clock, log, metrics } = components;
   const startedMs = clock.nowMs();
+  const frontOptions = frontOptionsOf(config);
+  listenersOf(frontOptions); // what is wrong there shows before anything is started
   const mixnet = await ProxyMixnet.start(config, components);
   const parts: Running[] = [mixnet];
   const stop = async () => {
     for (const part of parts.reverse()) await part.stop();
   };
   try {
-    const { socksListen, allowRemote, allowPrivate, safeSocks, extendedErrors } = config;
-    const front = await startFront({
-      listen: socksListen,
-      allowRemote,
-      allowPrivate,
-      safeSocks,
-      extendedErrors,
-      opener: mixnet,
-      components,
-      limits: frontLimits(config),
-    });
+    const front = await startFront({ ...frontOptions, opener: mixnet, components });
     parts.push(front);
     const replies = new ReplyMeter(clock, () => mixnet.hub?.sessions() ?? []);
     const status = () => statusOf({ config, components, mixnet, front, replies, startedMs });
@@ -67,4 +59,9 @@ export async function startProxy(config: ProxyConfig, components: Components): P
     await stop();
     throw error;
   }
+}
+
+function frontOptionsOf(config: ProxyConfig) {
+  const { socksListen: listen, allowRemote, allowPrivate, safeSocks, extendedErrors } = config;
+  return { listen, allowRemote, allowPrivate, safeSocks, extendedErrors, limits: frontLimits(config) };
 }

@@ -37,6 +37,6 @@ export class IsolationTokens {
       add(protocol === 'http' ? 'http' : 'socks');
       add(credentials);
     }
-    return hash.digest().toString('latin1', 0, TOKEN_BYTES);
+    return hash.digest().toString('base64url', 0, TOKEN_BYTES);
   }
 }

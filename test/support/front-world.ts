@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { systemClock } from '../../lib/clock.ts';
-import { silentLog } from '../../lib/log.ts';
+import { type Log, silentLog } from '../../lib/log.ts';
 import { Metrics } from '../../lib/metrics.ts';
 import { systemRng } from '../../lib/rng.ts';
 import { Egress, type EgressOptions } from '../../network-requester/egress.ts';
@@ -24,6 +24,7 @@ export interface World {
 }
 
 export interface WorldOptions {
+  log?: Log;
   front?: Partial<FrontOptions>;
   egress?: Partial<EgressOptions>;
   pairs?: StreamPairOptions;
@@ -31,7 +32,7 @@ export interface WorldOptions {
 
 /** A front and an egress in one process, joined by in-memory streams instead of a mixnet. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  const components = testComponents();
+  const components = { ...testComponents(), ...(options.log === undefined ? {} : { log: options.log }) };
   const egress = new Egress({ components, allowPrivate: true, ...options.egress });
   const pairs = new StreamPairs(egress.accept, options.pairs);
   const front = await startFront({
