@@ -5,13 +5,13 @@
  */
 import type { Rng } from '../rng.ts';
 import { AckTracker } from './acks.ts';
-import { ReceiveWindow } from './flow.ts';
 import { FRAME, type Frame, isEliciting } from './frames.ts';
-import { ACK_SHARE, INITIAL_SESSION_WINDOW_BYTES, INITIAL_STREAM_WINDOW_BYTES } from './limits.ts';
+import { ACK_SHARE, INITIAL_STREAM_WINDOW_BYTES } from './limits.ts';
 import { LossClock } from './loss-clock.ts';
 import type { FrameOwner, PacketBuilder, SentFrame } from './packet-builder.ts';
 import { errorCode } from './reasons.ts';
 import { Recovery, type RecoveryListener } from './recovery.ts';
+import { SessionFlow } from './session-flow.ts';
 import { Stream, type StreamHost } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
 import type { DelayLaw, SessionLimits, SessionStats, StreamHandlers, StreamTarget } from './types.ts';
@@ -54,17 +54,11 @@ export class Transport implements StreamHost, FrameOwner {
   readonly #rng: Rng;
   readonly #end: TransportEnd;
   readonly #recovery: Recovery;
-  readonly #window: ReceiveWindow;
+  readonly #flow: SessionFlow;
   #nextNumber = 1;
   #pingWanted = false;
-  #maxDataOwed = false;
-  #peerSessionLimit = INITIAL_SESSION_WINDOW_BYTES;
   #peerStreamWindow = INITIAL_STREAM_WINDOW_BYTES;
   #peerWindowsKnown = false;
-  #sentNewBytes = 0;
-  #receivedBytes = 0;
-  #queuedBytes = 0;
-  #retainedBytes = 0;
   #deferredDrains: Stream[] = [];
   #nowMs: number;
   /** Awake time since the peer was last heard. */
@@ -102,7 +96,7 @@ export class Transport implements StreamHost, FrameOwner {
       },
       this.#nextNumber,
     );
-    this.#window = new ReceiveWindow(options.limits.sessionWindowBytes, options.limits.maxSessionWindowBytes, nowMs);
+    this.#flow = new SessionFlow(options.limits, nowMs);
     this.#nowMs = nowMs;
   }
 
@@ -201,10 +195,7 @@ export class Transport implements StreamHost, FrameOwner {
       case FRAME.ACK:
         return this.#recovery.onAck(frame.ranges, this.#nextNumber, nowMs);
       case FRAME.MAX_DATA:
-        if (frame.limit > this.#peerSessionLimit) {
-          this.#peerSessionLimit = frame.limit;
-          this.streams.unpark();
-        }
+        if (this.#flow.raise(frame.limit)) this.streams.unpark();
         return true;
       case FRAME.DATA:
       case FRAME.RESET:
@@ -239,9 +230,7 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   #grow(bytes: number | 'violation'): boolean {
-    if (bytes === 'violation') return false;
-    this.#receivedBytes += bytes;
-    return this.#receivedBytes <= this.#window.limit;
+    return bytes !== 'violation' && this.#flow.onReceived(bytes);
   }
 
   // ---- sending
@@ -254,24 +243,18 @@ export class Transport implements StreamHost, FrameOwner {
     return number;
   }
 
-  /** Session credit for bytes never sent before: the peer's, within our own bound on what is kept for it. */
-  get credit(): number {
-    const ownBytes = this.limits.maxSessionWindowBytes - this.#retainedBytes;
-    return Math.min(this.#peerSessionLimit - this.#sentNewBytes, ownBytes);
-  }
-
   /** Whether control frames wait that must not wait for data. */
   owesControl(nowMs: number): boolean {
-    return this.#pingWanted || this.#maxDataOwed || this.streams.owesControl || this.acks.dueMs <= nowMs;
+    return this.#pingWanted || this.#flow.creditOwed || this.streams.owesControl || this.acks.dueMs <= nowMs;
   }
 
   /** Whether stream bytes can be sent. */
   get canSendData(): boolean {
-    return this.#recovery.flying < this.limits.maxInFlightPackets && this.streams.canSend(this.credit);
+    return this.#recovery.flying < this.limits.maxInFlightPackets && this.streams.canSend(this.#flow.credit);
   }
 
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#flow.queuedBytes;
   }
 
   /** Whether an ACK is worth a slot that is free: one went out lately and may have been lost. */
@@ -289,14 +272,14 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   writeControl(builder: PacketBuilder): void {
-    if (this.#maxDataOwed && builder.maxData(this, this.#window.limit)) this.#maxDataOwed = false;
+    if (this.#flow.creditOwed && builder.maxData(this, this.#flow.limit)) this.#flow.creditOwed = false;
     if (this.streams.owesControl) this.streams.writeControl(builder);
   }
 
   writeData(builder: PacketBuilder): void {
     if (!this.canSendData) return;
-    const written = this.streams.writeData(builder, this.credit);
-    this.#sentNewBytes += written.newBytes;
+    const written = this.streams.writeData(builder, this.#flow.credit);
+    this.#flow.onSent(written.newBytes);
     this.#counts.bytesSent += written.bytes;
   }
 
@@ -352,7 +335,7 @@ export class Transport implements StreamHost, FrameOwner {
     if (this.#peerWindowsKnown) return;
     this.#peerWindowsKnown = true;
     this.#peerStreamWindow = streamWindow;
-    this.#peerSessionLimit = sessionWindow;
+    this.#flow.begin(sessionWindow);
   }
 
   closeStreams(code: Parameters<Stream['sessionClosed']>[0]): void {
@@ -370,20 +353,17 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   queuedChanged(deltaQueued: number, deltaRetained: number): void {
-    const ownBoundHeld = this.#retainedBytes >= this.limits.maxSessionWindowBytes;
-    this.#queuedBytes += deltaQueued;
-    this.#retainedBytes += deltaRetained;
-    if (ownBoundHeld && deltaRetained < 0) this.streams.unpark();
+    if (this.#flow.queuedChanged(deltaQueued, deltaRetained)) this.streams.unpark();
   }
 
-  /** Bytes of the peer that were neither consumed nor given up: what its streams keep in memory here, at most. */
+  /** Bytes of the peer that its streams keep in memory here, at most. */
   get unreadBytes(): number {
-    return this.#receivedBytes - this.#window.consumed;
+    return this.#flow.unreadBytes;
   }
 
   creditSession(bytes: number, nowMs: number): void {
     this.#counts.bytesDelivered += bytes;
-    if (this.#window.consume(bytes, this.roundMs, nowMs)) this.#maxDataOwed = true;
+    this.#flow.consume(bytes, this.roundMs, nowMs);
   }
 
   deferDrain(stream: Stream): void {
@@ -391,9 +371,7 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   windowGrew(windowBytes: number): void {
-    // Room for two streams at full speed, so that one that is not read does not stop the other.
-    if (2 * windowBytes <= this.#window.windowBytes) return;
-    if (this.#window.widen(2 * windowBytes)) this.#maxDataOwed = true;
+    this.#flow.onStreamWindow(windowBytes);
   }
 
   ended(stream: Stream): void {
@@ -415,7 +393,7 @@ export class Transport implements StreamHost, FrameOwner {
   frameAcked(): void {}
 
   frameLost(frame: SentFrame): void {
-    if (frame.type === FRAME.MAX_DATA) this.#maxDataOwed = true;
+    if (frame.type === FRAME.MAX_DATA) this.#flow.creditOwed = true;
     if (frame.type === FRAME.PING) this.#pingWanted = true;
   }
 
@@ -425,7 +403,7 @@ export class Transport implements StreamHost, FrameOwner {
     return {
       ...this.#counts,
       ...this.#recovery.counts,
-      bytesQueued: this.#queuedBytes,
+      bytesQueued: this.queuedBytes,
       bytesHeldOutOfOrder,
       streamsOpen: this.streams.size,
       inFlightPackets: this.#recovery.flying,
