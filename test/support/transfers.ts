@@ -34,7 +34,8 @@ export class Transfers {
     const args = ['-H', 'Expect:', '--data-binary', `@${file}`, `${this.web.url}/sha256`];
     const result = await curl(this.socks, args, timeoutSeconds);
     const right = result.code === 0 && result.body.toString() === patternSha256(bytes, seed);
-    const fault = result.code === 0 ? 'wrong hash' : result.stderr.trim();
+    const answer = result.body.subarray(0, 80).toString();
+    const fault = result.code === 0 ? `wrong hash: '${answer}'` : result.stderr.trim();
     return { bytes, seconds: result.seconds, fault: right ? '' : fault };
   }
 }
