@@ -1,4 +1,6 @@
 import t from 'tap';
+import { loadConfig } from '../../lib/config.ts';
+import { MAX_LISTENERS, ProxyConfig } from '../../proxy/config.ts';
 import { IsolationTokens, type StreamOrigin } from '../../proxy/isolation.ts';
 import { describeAddress, parseListener } from '../../proxy/listener.ts';
 import { seededRng } from '../support/seeded-rng.ts';
@@ -38,6 +40,20 @@ t.test('options', async (t) => {
   t.throws(() => parse('127.0.0.1:1+safe-socks=maybe'), { code: 'CONFIG', message: /yes or no/ });
   t.throws(() => parse('127.0.0.1:1+group'), { code: 'CONFIG', message: /group=NAME/ });
   t.throws(() => parse('127.0.0.1:1+toString'), { code: 'CONFIG' });
+});
+
+t.test('as configuration: a text, a list, or flags', async (t) => {
+  const load = (value: unknown) => {
+    const flags = { dir: '/x', socksListen: value };
+    return loadConfig(ProxyConfig, { flags, env: {} }).socksListen;
+  };
+  t.same(load(undefined), ['127.0.0.1:1080']);
+  t.same(load('127.0.0.1:1'), ['127.0.0.1:1']);
+  t.same(load('127.0.0.1:1,unix:/x+safe-socks'), ['127.0.0.1:1', 'unix:/x+safe-socks']);
+  t.same(ProxyConfig.parse({ dir: '/x', socksListen: '127.0.0.1:1' }).socksListen, ['127.0.0.1:1'], 'in a file');
+  t.same(ProxyConfig.parse({ dir: '/x', socksListen: ['127.0.0.1:1', '[::1]:1'] }).socksListen.length, 2);
+  t.throws(() => load([]), { code: 'CONFIG' });
+  t.throws(() => load(new Array(MAX_LISTENERS + 1).fill('127.0.0.1:0')), { code: 'CONFIG' });
 });
 
 t.test('isolation tokens', async (t) => {
