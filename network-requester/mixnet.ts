@@ -14,24 +14,26 @@ import {
   epochMsOf,
   loadNetworkFile,
   type NetworkFile,
+  type NodeEntry,
   networkId,
+  type Topology,
 } from '../lib/directory/index.ts';
 import { MixError } from '../lib/errors.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { bootId, PacketPipeline, SphinxKeyRing } from '../lib/mixing/index.ts';
 import { packetBytes } from '../lib/params.ts';
-import { pick } from '../lib/rng.ts';
 import type { AcceptHandler } from '../lib/session/index.ts';
 import { RequesterHub } from '../lib/session/requester-hub.ts';
 import { Sphinx } from '../lib/sphinx/index.ts';
 import type { RequesterConfig } from './config.ts';
+import { GatewayPlan } from './gateway-plan.ts';
 
 /** How often a new requester asks for a gateway's descriptor, and for the first consensus that lists itself. */
 const POLL_MS = 500;
 /** How long one wait for a consensus lasts before it is logged and repeated. */
 const CONSENSUS_WAIT_MS = 60_000;
-/** Old Sphinx keys are erased this soon after their time, also when nothing arrives. */
-const KEY_UPKEEP_MS = 10_000;
+/** Old Sphinx keys are erased this soon after their time, also when nothing arrives; the gateway is looked after. */
+const UPKEEP_MS = 10_000;
 
 export class RequesterMixnet implements Running {
   readonly #config: RequesterConfig;
@@ -43,7 +45,7 @@ export class RequesterMixnet implements Running {
   readonly #upkeep: Timer;
   endpoint: MixEndpoint | undefined;
   hub: RequesterHub | undefined;
-  #gateway: IdentityHex | undefined;
+  readonly #plan: GatewayPlan;
   #stopped = false;
 
   private constructor(
@@ -62,7 +64,9 @@ export class RequesterMixnet implements Running {
       { dir: join(config.dir, 'keys'), crypto, rng, log, epochMs: epochMsOf(network), bootId: bootId() },
       clock.wallMs(),
     );
-    this.#upkeep = every(clock, KEY_UPKEEP_MS, () => this.#keys.advance(clock.wallMs()));
+    const fixed = config.gateway === undefined ? {} : { fixed: config.gateway as IdentityHex };
+    this.#plan = new GatewayPlan({ self: identity.id, rng, ...fixed });
+    this.#upkeep = every(clock, UPKEEP_MS, () => this.#look());
     this.directory = new DirectoryClient({ network, components, cacheFile: join(config.dir, 'consensus.json') });
   }
 
@@ -92,7 +96,7 @@ export class RequesterMixnet implements Running {
 
   /** Finds a gateway, announces it, waits for the consensus, connects. Resolves when sessions can come. */
   async serve(accept: AcceptHandler): Promise<void> {
-    this.#gateway = await this.#findGateway();
+    await this.#findGateway();
     if (this.#stopped) return;
     this.directory.announce((epochs) => this.#descriptor(epochs), this.#identity.seed, this.#config.joinToken);
     await this.#waitForListing();
@@ -113,16 +117,11 @@ export class RequesterMixnet implements Running {
     this.#keys.close();
   }
 
-  /** The configured gateway; else the one the consensus knows us by, so that a restart changes nothing; else any. */
-  async #findGateway(): Promise<IdentityHex> {
-    if (this.#config.gateway !== undefined) return this.#config.gateway as IdentityHex;
+  async #findGateway(): Promise<void> {
     for (;;) {
       const topology = this.directory.topology();
-      const known = topology?.byId(this.#identity.id)?.gateway;
-      if (known !== undefined && topology?.byId(known) !== undefined) return known;
-      const listed = topology?.gateways.map((node) => node.id) ?? (await this.#announcedGateways());
-      const gateway = pick(this.#components.rng, listed);
-      if (gateway !== undefined || this.#stopped) return gateway as IdentityHex;
+      const usable = topology?.gateways.map((node) => node.id) ?? (await this.#announcedGateways());
+      if (this.#plan.settle(topology, usable) !== undefined || this.#stopped) return;
       await sleep(this.#components.clock, POLL_MS);
     }
   }
@@ -139,7 +138,7 @@ export class RequesterMixnet implements Running {
     return {
       role: 'requester',
       name,
-      gateway: this.#gateway as IdentityHex,
+      gateway: this.#plan.announced as IdentityHex,
       exitPolicy: this.exitPolicy(),
       sphinxKeys: epochs.flatMap((epoch) => {
         const key = this.#keys.publicKey(epoch, wallMs);
@@ -154,10 +153,27 @@ export class RequesterMixnet implements Running {
   async #waitForListing(): Promise<void> {
     for (;;) {
       const topology = await this.directory.waitForTopology(CONSENSUS_WAIT_MS).catch(() => undefined);
-      if (this.#stopped || topology?.byId(this.#gateway as IdentityHex) !== undefined) return;
+      if (this.#stopped || topology?.byId(this.#plan.announced as IdentityHex) !== undefined) return;
       this.#components.log.warn({}, 'waiting for a consensus that lists the gateway');
       await sleep(this.#components.clock, POLL_MS);
     }
+  }
+
+  #chooseGateway(topology: Topology): NodeEntry | undefined {
+    const announced = this.#plan.announced;
+    const gateway = this.#plan.choose(topology);
+    if (this.#plan.announced !== announced) this.directory.announceNow();
+    return gateway;
+  }
+
+  #look(): void {
+    this.#keys.advance(this.#components.clock.wallMs());
+    const topology = this.directory.topology();
+    const linked = this.endpoint?.gateway?.id;
+    if (topology === undefined || linked === undefined) return;
+    if (!this.#plan.review(topology, linked, this.endpoint?.linkDownMs ?? 0)) return;
+    this.#components.log.warn({}, 'another gateway is announced, for the next consensus');
+    this.directory.announceNow();
   }
 
   #connect(accept: AcceptHandler): void {
@@ -178,10 +194,14 @@ export class RequesterMixnet implements Running {
       networkId: networkId(this.#network, components.crypto),
       directory: this.directory,
       trafficClass,
-      chooseGateway: (topology) => topology.byId(this.#gateway as IdentityHex),
+      chooseGateway: (topology) => this.#chooseGateway(topology),
       onFinal: (packet) => finalHop.take(packet),
     });
     endpoint.start();
+    this.directory.onTopology((topology) => {
+      const gateway = this.#chooseGateway(topology);
+      if (gateway !== undefined) endpoint.moveTo(gateway);
+    });
     this.endpoint = endpoint;
     this.hub = new RequesterHub({
       components,

@@ -147,6 +147,15 @@ export class MixEndpoint implements Running {
     this.#onTopology = callback;
   }
 
+  /** Leaves the gateway for this one, if it is another. */
+  moveTo(gateway: NodeEntry): void {
+    if (gateway.id === this.#gateway?.id) return;
+    this.#options.components.log.warn({}, 'leaving the gateway for another');
+    this.#gateway = gateway;
+    this.#link?.setGateway(gateway);
+    this.#forgetReturns();
+  }
+
   /** Called when the gateway changed: reply blocks that lead to the old one are worthless. */
   onMoved(callback: () => void): void {
     this.#onMoved = callback;
@@ -297,11 +306,7 @@ export class MixEndpoint implements Running {
       this.#failed.clear();
       next = this.#options.chooseGateway(this.topology, this.#failed);
     }
-    if (next === undefined || next.id === this.#gateway?.id) return;
-    this.#options.components.log.warn({}, 'leaving the gateway for another: it does not answer, or is not listed');
-    this.#gateway = next;
-    this.#link?.setGateway(next);
-    this.#forgetReturns();
+    if (next !== undefined) this.moveTo(next);
   }
 
   /** What leads to the old place will not come back: no evidence against anyone, and no stock to count on. */
