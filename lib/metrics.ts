@@ -12,6 +12,25 @@ export class Metrics {
     return new Counter({ name: `mixsocks_${name}`, help, labelNames: labels, registers: [this.registry] });
   }
 
+  /** A counter whose values, one per value of `label`, are read when the metrics are. They must never sink. */
+  counterOf<Value extends string>(
+    name: string,
+    help: string,
+    label: string,
+    read: () => Readonly<Record<Value, number>>,
+  ): Counter<string> {
+    return new Counter({
+      name: `mixsocks_${name}`,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries<number>(read())) this.inc({ [label]: value }, count);
+      },
+    });
+  }
+
   gauge<Label extends string = never>(name: string, help: string, labels: readonly Label[] = []): Gauge<Label> {
     return new Gauge({ name: `mixsocks_${name}`, help, labelNames: labels, registers: [this.registry] });
   }

@@ -24,6 +24,7 @@ import { bootId, PacketPipeline, SphinxKeyRing } from '../lib/mixing/index.ts';
 import { packetBytes } from '../lib/params.ts';
 import type { AcceptHandler } from '../lib/session/index.ts';
 import { RequesterHub } from '../lib/session/requester-hub.ts';
+import { SessionMeter } from '../lib/session/session-meter.ts';
 import { Sphinx } from '../lib/sphinx/index.ts';
 import type { RequesterConfig } from './config.ts';
 import { GatewayPlan } from './gateway-plan.ts';
@@ -204,6 +205,7 @@ export class RequesterMixnet implements Running {
     });
     this.endpoint = endpoint;
     this.hub = new RequesterHub({
+      meter: new SessionMeter(components.metrics),
       components,
       endpoint,
       accept,

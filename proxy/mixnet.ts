@@ -21,6 +21,7 @@ import { createIdentity } from '../lib/link/index.ts';
 import { pick } from '../lib/rng.ts';
 import type { SessionStream, StreamHandlers } from '../lib/session/index.ts';
 import { ProxyHub } from '../lib/session/proxy-hub.ts';
+import { SessionMeter } from '../lib/session/session-meter.ts';
 import type { ProxyConfig } from './config.ts';
 import type { FrontTarget, StreamOpener } from './opener.ts';
 
@@ -112,6 +113,7 @@ export class ProxyMixnet implements StreamOpener, Running {
     const { accessToken, downlink, requesterSpread } = this.#config;
     this.endpoint = endpoint;
     this.hub = new ProxyHub({
+      meter: new SessionMeter(components.metrics),
       components,
       endpoint,
       downlink,

@@ -16,6 +16,7 @@ import type { Lane, LaneStats } from '../link/index.ts';
 import { HubStream } from './hub-stream.ts';
 import { LanePump } from './lane-pump.ts';
 import { ProxySession } from './proxy-session.ts';
+import type { SessionMeter } from './session-meter.ts';
 import { type Live, type Place, SessionPool } from './session-pool.ts';
 import type { CloseReason, Downlink, SessionStream, StreamHandlers, StreamTarget } from './types.ts';
 
@@ -37,6 +38,8 @@ export type HubEndpoint = Pick<
 >;
 
 export interface ProxyHubOptions {
+  /** Counts what the sessions do. */
+  readonly meter?: SessionMeter;
   readonly components: Pick<Components, 'clock' | 'rng' | 'log'>;
   readonly endpoint: HubEndpoint;
   readonly downlink: Downlink;
@@ -180,6 +183,7 @@ export class ProxyHub implements Running {
       },
       nowMs,
     );
+    this.#options.meter?.begun(session);
     session.onContent(() => this.#pump.run());
     session.onClosed((reason) => this.#ended(session, reason));
     return session;
@@ -221,6 +225,7 @@ export class ProxyHub implements Running {
 
   #ended(session: ProxySession, reason: CloseReason): void {
     if (reason !== 'done' && !this.#stopped) this.#options.components.log.info({ reason }, 'session ended');
+    this.#options.meter?.ended(session);
     if (this.#stopped) return;
     this.#pool.ended(session, reason);
     this.#openWaiting();

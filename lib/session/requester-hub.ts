@@ -10,10 +10,13 @@ import type { Components, Running } from '../components.ts';
 import type { Lane } from '../link/index.ts';
 import { LanePump } from './lane-pump.ts';
 import type { RequesterSession } from './requester-session.ts';
+import type { SessionMeter } from './session-meter.ts';
 import { SessionTable } from './session-table.ts';
 import type { AcceptHandler, Reply, SessionLimits } from './types.ts';
 
 export interface RequesterHubOptions {
+  /** Counts what the sessions do. */
+  readonly meter?: SessionMeter;
   readonly components: Components;
   readonly endpoint: MixEndpoint;
   readonly accept: AcceptHandler;
@@ -109,10 +112,12 @@ export class RequesterHub implements Running {
   #serve(session: RequesterSession): void {
     const served: Served = { session, ...this.#openLane(session) };
     this.#served.add(served);
+    this.#options.meter?.begun(session);
     session.onContent(() => this.#pump.run());
     session.onRate(() => this.#retune(served));
     session.onClosed(() => {
       this.#served.delete(served);
+      this.#options.meter?.ended(session);
       served.lane.remove();
     });
   }

@@ -1,0 +1,52 @@
+import t from 'tap';
+import { Metrics } from '../../lib/metrics.ts';
+import { ProxySession } from '../../lib/session/proxy-session.ts';
+import { type Metered, SessionMeter } from '../../lib/session/session-meter.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+
+/** A real session's counters with some set by the test. */
+function session(fields: object): Metered {
+  const rng = seededRng(1);
+  const idle = new ProxySession(
+    {
+      rng,
+      payloadBytes: 2048,
+      delay: { meanDelayMs: 15, mixHops: 3 },
+      mainRatePerSecond: 50,
+      replyRatePerSecond: 100,
+      downlink: 'steady',
+      surbLifeMs: 500_000,
+      mintSurb: () => undefined,
+    },
+    0,
+  );
+  return { stats: () => ({ ...idle.stats(), ...fields }), surbStats: () => ({ ...idle.surbStats(), ...fields }) };
+}
+
+t.test('counters go on when sessions end, gauges do not', async (t) => {
+  const metrics = new Metrics();
+  const meter = new SessionMeter(metrics);
+  const value = async (line: string) =>
+    Number(
+      (await metrics.text())
+        .split('\n')
+        .find((one) => one.startsWith(`mixsocks_${line} `))
+        ?.split(' ')[1],
+    );
+  const sessions = Array.from({ length: 40 }, () =>
+    session({ packetsSent: 10, packetsLostSpuriously: 1, used: 3, streamsOpen: 2 }),
+  );
+  for (const one of sessions) meter.begun(one);
+  t.equal(await value('sessions'), 40);
+  t.equal(await value('session_streams'), 80);
+  t.equal(await value('session_packets_total{event="sent"}'), 400);
+  for (const one of sessions.slice(1)) meter.ended(one);
+  for (const one of sessions.slice(1)) meter.ended(one); // twice counts once
+  t.equal(await value('sessions'), 1);
+  t.equal(await value('session_streams'), 2);
+  t.equal(await value('session_packets_total{event="sent"}'), 400);
+  t.equal(await value('session_packets_total{event="spurious"}'), 40);
+  t.equal(await value('session_surbs_total{event="used"}'), 120);
+  t.equal(await value('session_packets_total{event="sent"}'), 400, 'reading changes nothing');
+  t.equal(await value('sessions_total{event="begun"}'), 40);
+});
