@@ -85,6 +85,11 @@ export class HubStream implements SessionStream, StreamHandlers {
     return this.#inner.write(bytes, nowMs);
   }
 
+  /** There is nobody to send it to before the stream is open. */
+  sendDatagram(host: string, port: number, bytes: Uint8Array, nowMs: number): boolean {
+    return this.#inner?.sendDatagram(host, port, bytes, nowMs) ?? true;
+  }
+
   end(nowMs: number): void {
     if (this.#inner === undefined) {
       this.#earlyEnd = true;
@@ -136,6 +141,10 @@ export class HubStream implements SessionStream, StreamHandlers {
 
   onDrain(): void {
     this.#handlers.onDrain();
+  }
+
+  onDatagram(host: string, port: number, bytes: Uint8Array): void {
+    this.#handlers.onDatagram?.(host, port, bytes);
   }
 
   #triesAgain(code: ErrorCode): boolean {

@@ -14,6 +14,7 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   sessionWindowBytes: 1 * MIB,
   maxSessionWindowBytes: 16 * MIB,
   unsentHighWaterBytes: 128 * KIB,
+  datagramQueueBytes: 64 * KIB,
   maxInFlightPackets: 4096,
   maxStockSurbs: 4096,
   idleMs: 300_000,

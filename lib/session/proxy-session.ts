@@ -83,6 +83,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
       {
         rng: options.rng,
         delay: options.delay,
+        payloadBytes: options.payloadBytes,
         slotGapMs: 1000 / options.mainRatePerSecond,
         ackDelayMs: PROXY_ACK_DELAY_MS,
         peerAckDelayMs: REQUESTER_ACK_DELAY_MS,
@@ -368,8 +369,6 @@ export class ProxySession implements TransportEnd, FrameOwner {
         else stream?.onRefused(errorCode(frame.reason), nowMs);
         return true;
       }
-      case FRAME.DATAGRAM:
-        return frame.stream < this.#nextStreamId;
       case FRAME.CLOSE:
         this.abandon(closeReason(frame.reason), nowMs);
         return true;

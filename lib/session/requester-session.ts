@@ -80,6 +80,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
       {
         rng: options.rng,
         delay: options.delay,
+        payloadBytes: options.payloadBytes,
         slotGapMs: ASSUMED_SLOT_GAP_MS,
         ackDelayMs: REQUESTER_ACK_DELAY_MS,
         peerAckDelayMs: PROXY_ACK_DELAY_MS,
@@ -269,8 +270,6 @@ export class RequesterSession implements TransportEnd, FrameOwner {
         return true;
       case FRAME.RATE:
         this.#onRateFrame(frame.milliPerSecond, packetNumber);
-        return true;
-      case FRAME.DATAGRAM:
         return true;
       case FRAME.CLOSE:
         this.close('done', nowMs);

@@ -19,6 +19,10 @@ class Fifo<T> {
     return this.#items.length - this.#first;
   }
 
+  get first(): T | undefined {
+    return this.#items[this.#first];
+  }
+
   push(item: T): void {
     this.#items.push(item);
   }
@@ -42,6 +46,7 @@ export class StreamTable {
   /** Streams with nothing but new bytes while the session's credit is used up. */
   #parked = new Set<Stream>();
   readonly #control = new Fifo<Stream>();
+  readonly #datagrams = new Fifo<Stream>();
   #promptRun = 0;
 
   get size(): number {
@@ -91,6 +96,39 @@ export class StreamTable {
         return;
       }
     }
+  }
+
+  // ---- datagrams
+
+  /** Whether some stream has datagrams to send. */
+  get hasDatagrams(): boolean {
+    for (let stream = this.#datagrams.first; stream !== undefined; stream = this.#datagrams.first) {
+      if (stream.hasDatagrams) return true;
+      this.#datagrams.shift();
+      stream.datagramsQueued = false;
+    }
+    return false;
+  }
+
+  wantDatagrams(stream: Stream): void {
+    if (stream.datagramsQueued) return;
+    stream.datagramsQueued = true;
+    this.#datagrams.push(stream);
+  }
+
+  /** Writes datagrams, the streams in turn by packets. Returns their bytes. */
+  writeDatagrams(builder: PacketBuilder): number {
+    let bytes = 0;
+    while (this.hasDatagrams) {
+      const stream = this.#datagrams.first;
+      const written = stream?.writeDatagrams(builder);
+      if (stream === undefined || written === undefined) break;
+      bytes += written;
+      this.#datagrams.shift();
+      if (stream.hasDatagrams) this.#datagrams.push(stream);
+      else stream.datagramsQueued = false;
+    }
+    return bytes;
   }
 
   // ---- data

@@ -7,6 +7,7 @@
  * @module
  */
 import type { ErrorCode } from '../errors.ts';
+import { type DatagramHost, DatagramQueue, maxDatagramBytes } from './datagrams.ts';
 import { FRAME } from './frames.ts';
 import { type FrameOwner, hostBytes, type PacketBuilder, type SentFrame } from './packet-builder.ts';
 import { errorNumber, kindNumber } from './reasons.ts';
@@ -15,11 +16,13 @@ import { type DataWritten, type OutboxHost, StreamOutbox } from './stream-outbox
 import type { AcceptedHandlers, AcceptedStream, BoundAddress, StreamHandlers, StreamTarget } from './types.ts';
 
 /** What a stream needs of its session. */
-export interface StreamHost extends InboxHost, OutboxHost {
+export interface StreamHost extends InboxHost, OutboxHost, DatagramHost {
   /** It has control frames to send. */
   wantControl(stream: Stream): void;
   /** It may have bytes to send. */
   wantData(stream: Stream): void;
+  /** It has datagrams to send. */
+  wantDatagrams(stream: Stream): void;
   /** Wants `onDrain` to be called soon, but not from inside the making of a packet. */
   deferDrain(stream: Stream): void;
   ended(stream: Stream): void;
@@ -35,6 +38,8 @@ export interface StreamOptions {
   readonly maxWindowBytes: number;
   readonly peerWindowBytes: number;
   readonly unsentHighWaterBytes: number;
+  readonly payloadBytes: number;
+  readonly datagramQueueBytes: number;
 }
 
 /** Control frames that a stream can owe: a bit each. */
@@ -46,6 +51,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
   readonly #options: StreamOptions;
   readonly #outbox: StreamOutbox;
   readonly #inbox: StreamInbox;
+  readonly #datagrams: DatagramQueue;
   #handlers: AcceptedHandlers | undefined;
   /** The same at the proxy's end, which hears of the opening too. */
   readonly #opener: StreamHandlers | undefined;
@@ -70,6 +76,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
   /** Where the scheduler has it. */
   place: 'none' | 'prompt' | 'bulk' | 'parked' = 'none';
   controlQueued = false;
+  datagramsQueued = false;
 
   constructor(host: StreamHost, options: StreamOptions, nowMs: number, handlers?: StreamHandlers) {
     const { id, target, windowBytes, maxWindowBytes, peerWindowBytes } = options;
@@ -80,6 +87,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     this.#opener = handlers;
     this.#outbox = new StreamOutbox(host, peerWindowBytes, maxWindowBytes);
     this.#inbox = new StreamInbox(host, this, windowBytes, maxWindowBytes, nowMs);
+    this.#datagrams = new DatagramQueue(host, options.datagramQueueBytes);
     this.#openSettled = target === undefined;
     this.#answerSettled = target !== undefined;
     if (target !== undefined) this.#owe(OWES.OPEN);
@@ -98,6 +106,16 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     this.#host.wake(nowMs);
     this.#drainWanted = this.#outbox.unsentBytes >= this.#options.unsentHighWaterBytes;
     return !this.#drainWanted;
+  }
+
+  sendDatagram(host: string, port: number, bytes: Uint8Array, nowMs: number): boolean {
+    if (!this.#outbox.writable || this.#answer !== 'opened') return true; // lost, as datagrams are
+    const hostText = hostBytes(host);
+    if (bytes.byteLength > maxDatagramBytes(this.#options.payloadBytes, hostText.byteLength)) return false;
+    this.#datagrams.push(hostText, port, bytes);
+    this.#host.wantDatagrams(this);
+    this.#host.wake(nowMs);
+    return true;
   }
 
   end(nowMs: number): void {
@@ -179,6 +197,11 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     this.#endIfDone();
   }
 
+  /** Takes a DATAGRAM frame. */
+  onDatagram(host: string, port: number, bytes: Uint8Array): void {
+    if (this.ready && this.#inbox.open && !this.#silenced) this.#handlers?.onDatagram?.(host, port, bytes);
+  }
+
   /** Takes a RESET frame. Returns by how much the session's count of received bytes grows, or a breach of the rules. */
   onReset(code: ErrorCode, finalSize: number): number | 'violation' {
     // With FIN and all bytes here, though perhaps not yet taken, a RESET comes too late to matter.
@@ -246,6 +269,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     this.#gone = true;
     const allSaid = this.#inbox.finTold && this.#outbox.settled;
     this.#outbox.end();
+    this.#datagrams.clear();
     if (!allSaid) this.#tellBroken(code);
   }
 
@@ -298,6 +322,15 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
       this.#host.deferDrain(this);
     }
     return written;
+  }
+
+  get hasDatagrams(): boolean {
+    return !this.#datagrams.empty;
+  }
+
+  /** Writes what datagrams fit. Returns their bytes, or undefined when none fits. */
+  writeDatagrams(builder: PacketBuilder): number | undefined {
+    return this.#datagrams.writeTo(builder, this, this.id);
   }
 
   drained(): void {
@@ -410,6 +443,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
   }
 
   #abortSending(code: ErrorCode): void {
+    this.#datagrams.clear();
     if (!this.#outbox.abort()) return;
     this.#resetCode = code;
     this.#settleOpen(); // RESET opens and ends it at the requester
@@ -448,6 +482,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     if (this.#gone || !this.#outbox.settled || !this.#inbox.ended || !this.#inbox.consumed) return;
     if (!this.#answerSettled || !this.#openSettled) return;
     this.#gone = true;
+    this.#datagrams.clear();
     this.#host.ended(this);
   }
 }

@@ -33,6 +33,7 @@ export interface TransportEnd extends Omit<RecoveryListener, 'onProbe'> {
 export interface TransportOptions {
   readonly rng: Rng;
   readonly delay: DelayLaw;
+  readonly payloadBytes: number;
   readonly slotGapMs: number;
   readonly ackDelayMs: number;
   readonly peerAckDelayMs: number;
@@ -53,12 +54,15 @@ export class Transport implements StreamHost, FrameOwner {
   readonly limits: SessionLimits;
   readonly #rng: Rng;
   readonly #end: TransportEnd;
+  readonly #payloadBytes: number;
   readonly #recovery: Recovery;
   readonly #flow: SessionFlow;
   #nextNumber = 1;
   #pingWanted = false;
   #peerStreamWindow = INITIAL_STREAM_WINDOW_BYTES;
   #peerWindowsKnown = false;
+  /** Whether datagrams go before stream bytes in the next packet: they take turns. */
+  #datagramsFirst = true;
   #deferredDrains: Stream[] = [];
   #nowMs: number;
   /** Awake time since the peer was last heard. */
@@ -71,11 +75,13 @@ export class Transport implements StreamHost, FrameOwner {
     bytesSent: 0,
     bytesDelivered: 0,
     streamsOpened: 0,
+    datagramsDropped: 0,
   };
 
   constructor(options: TransportOptions, end: TransportEnd, nowMs: number) {
     this.#rng = options.rng;
     this.#end = end;
+    this.#payloadBytes = options.payloadBytes;
     this.limits = options.limits;
     this.acks = new AckTracker(options.ackDelayMs);
     this.clock = new LossClock({
@@ -202,6 +208,10 @@ export class Transport implements StreamHost, FrameOwner {
       case FRAME.STOP:
       case FRAME.MAX_STREAM_DATA:
         return this.#onStreamFrame(frame, nowMs);
+      case FRAME.DATAGRAM:
+        // For a stream that is over, or that its OPEN has not opened yet: lost, as datagrams are.
+        this.streams.get(frame.stream)?.onDatagram(frame.host, frame.port, frame.bytes);
+        return true;
       default:
         return this.#end.onFrame(frame, number, nowMs);
     }
@@ -248,9 +258,10 @@ export class Transport implements StreamHost, FrameOwner {
     return this.#pingWanted || this.#flow.creditOwed || this.streams.owesControl || this.acks.dueMs <= nowMs;
   }
 
-  /** Whether stream bytes can be sent. */
+  /** Whether stream bytes or datagrams can be sent. */
   get canSendData(): boolean {
-    return this.#recovery.flying < this.limits.maxInFlightPackets && this.streams.canSend(this.#flow.credit);
+    if (this.#recovery.flying >= this.limits.maxInFlightPackets) return false;
+    return this.streams.hasDatagrams || this.streams.canSend(this.#flow.credit);
   }
 
   get queuedBytes(): number {
@@ -278,9 +289,12 @@ export class Transport implements StreamHost, FrameOwner {
 
   writeData(builder: PacketBuilder): void {
     if (!this.canSendData) return;
+    if (this.#datagramsFirst) this.#counts.bytesSent += this.streams.writeDatagrams(builder);
     const written = this.streams.writeData(builder, this.#flow.credit);
     this.#flow.onSent(written.newBytes);
     this.#counts.bytesSent += written.bytes;
+    if (!this.#datagramsFirst) this.#counts.bytesSent += this.streams.writeDatagrams(builder);
+    this.#datagramsFirst = !this.#datagramsFirst;
   }
 
   wantPing(): void {
@@ -316,13 +330,15 @@ export class Transport implements StreamHost, FrameOwner {
   // ---- streams
 
   newStream(id: number, nowMs: number, target?: StreamTarget, handlers?: StreamHandlers): Stream {
-    const { streamWindowBytes, maxStreamWindowBytes, unsentHighWaterBytes } = this.limits;
+    const { streamWindowBytes, maxStreamWindowBytes, unsentHighWaterBytes, datagramQueueBytes } = this.limits;
     const common = {
       id,
       windowBytes: streamWindowBytes,
       maxWindowBytes: maxStreamWindowBytes,
       peerWindowBytes: this.#peerStreamWindow,
       unsentHighWaterBytes,
+      payloadBytes: this.#payloadBytes,
+      datagramQueueBytes,
     };
     const stream = new Stream(this, target === undefined ? common : { ...common, target }, nowMs, handlers);
     this.streams.add(stream);
@@ -350,6 +366,14 @@ export class Transport implements StreamHost, FrameOwner {
 
   wantData(stream: Stream): void {
     this.streams.wantData(stream);
+  }
+
+  wantDatagrams(stream: Stream): void {
+    this.streams.wantDatagrams(stream);
+  }
+
+  datagramsDropped(count: number): void {
+    this.#counts.datagramsDropped += count;
   }
 
   queuedChanged(deltaQueued: number, deltaRetained: number): void {

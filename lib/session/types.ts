@@ -40,10 +40,12 @@ export interface StreamHandlers {
   onReset(code: ErrorCode): void;
   /** `write` returned false before; there is room again. */
   onDrain(): void;
+  /** A datagram came: once at most, or never, in any order. */
+  onDatagram?(host: string, port: number, bytes: Uint8Array): void;
 }
 
 /** The handlers of a stream on the side that accepts it. */
-export type AcceptedHandlers = Pick<StreamHandlers, 'onData' | 'onFin' | 'onReset' | 'onDrain'>;
+export type AcceptedHandlers = Pick<StreamHandlers, 'onData' | 'onFin' | 'onReset' | 'onDrain' | 'onDatagram'>;
 
 /** One side of a stream. Calls after the end are harmless. */
 export interface SessionStream {
@@ -53,6 +55,11 @@ export interface SessionStream {
    * `end`, a reset or a STOP of the peer they are discarded, and the result is true.
    */
   write(bytes: Uint8Array, nowMs: number): boolean;
+  /**
+   * Sends one datagram (copied) with the other end's address for it, once the stream is open: unreliable, unordered, and
+   * when too many wait the oldest are lost. False when it is larger than a packet takes.
+   */
+  sendDatagram(host: string, port: number, bytes: Uint8Array, nowMs: number): boolean;
   /** No more bytes from us: half-close. What is queued is still sent. */
   end(nowMs: number): void;
   /** Breaks off both directions. The peer hears `code`; our handlers hear nothing. */
@@ -115,6 +122,8 @@ export interface SessionLimits {
   readonly maxSessionWindowBytes: number;
   /** Unsent bytes of a stream above which `write` asks to wait. */
   readonly unsentHighWaterBytes: number;
+  /** Datagrams of a stream that wait to be sent. */
+  readonly datagramQueueBytes: number;
   /** Packets sent and neither acknowledged nor given up. */
   readonly maxInFlightPackets: number;
   /** Requester: reply blocks held for one session. */
@@ -176,6 +185,8 @@ export interface SessionStats {
   readonly bytesSent: number;
   readonly bytesRetransmitted: number;
   readonly bytesDelivered: number;
+  /** Datagrams that found no packet in time. */
+  readonly datagramsDropped: number;
   readonly bytesQueued: number;
   readonly bytesHeldOutOfOrder: number;
   readonly streamsOpen: number;

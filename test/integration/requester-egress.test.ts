@@ -39,6 +39,7 @@ class Accepted implements AcceptedStream {
     this.written = Buffer.concat([this.written, bytes]);
     return true;
   }
+  sendDatagram = () => true;
   end(): void {}
   stop(): void {}
   consume(): void {}

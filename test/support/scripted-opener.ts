@@ -5,6 +5,9 @@ import type { FrontTarget, StreamOpener } from '../../proxy/opener.ts';
 /** A stream that only notes what it is told; the test plays the other side through `handlers`. */
 export class ScriptedStream implements SessionStream {
   written = Buffer.alloc(0);
+  readonly datagrams: { host: string; port: number; bytes: Buffer }[] = [];
+  /** Largest datagram that is taken. */
+  maxDatagramBytes = 1400;
   ended = false;
   resetCode: ErrorCode | undefined;
   stopCode: ErrorCode | undefined;
@@ -23,6 +26,13 @@ export class ScriptedStream implements SessionStream {
     this.written = Buffer.concat([this.written, bytes]);
     this.#changed();
     return this.room;
+  }
+
+  sendDatagram(host: string, port: number, bytes: Uint8Array): boolean {
+    if (bytes.byteLength > this.maxDatagramBytes) return false;
+    this.datagrams.push({ host, port, bytes: Buffer.from(bytes) });
+    this.#changed();
+    return true;
   }
 
   end(): void {

@@ -15,6 +15,8 @@ export interface StreamPairOptions {
   highWaterBytes?: number;
   /** Largest piece delivered at once, like the payload of a packet. */
   pieceBytes?: number;
+  /** Larger datagrams do not fit. */
+  maxDatagramBytes?: number;
 }
 
 /**
@@ -70,7 +72,13 @@ export class PairEnd implements AcceptedStream {
     readonly id: number,
     options: StreamPairOptions,
   ) {
-    this.#options = { windowBytes: 65_536, highWaterBytes: 65_536, pieceBytes: 1900, ...options };
+    this.#options = {
+      windowBytes: 65_536,
+      highWaterBytes: 65_536,
+      pieceBytes: 1900,
+      maxDatagramBytes: 1400,
+      ...options,
+    };
     this.#credit = this.#options.windowBytes;
   }
 
@@ -96,6 +104,15 @@ export class PairEnd implements AcceptedStream {
     this.#flush();
     this.#blocked = this.#unsentBytes >= this.#options.highWaterBytes;
     return !this.#blocked;
+  }
+
+  sendDatagram(host: string, port: number, bytes: Uint8Array): boolean {
+    if (bytes.byteLength > this.#options.maxDatagramBytes) return false;
+    const copy = Buffer.from(bytes);
+    this.post(() => {
+      if (!this.peer.#dead) this.peer.handlers?.onDatagram?.(host, port, copy);
+    });
+    return true;
   }
 
   end(): void {

@@ -23,6 +23,7 @@ function fakeSession(refusesWith?: MixError) {
           calls.push(`write ${Buffer.from(bytes)}`);
           return room;
         },
+        sendDatagram: (host, port) => calls.push(`datagram ${host} ${port}`) > 0,
         end: () => calls.push('end'),
         reset: (code) => calls.push(`reset ${code}`),
         stop: (code) => calls.push(`stop ${code}`),
@@ -165,5 +166,26 @@ t.test('a session that ends for good closes before its streams hear of it', (t) 
   stream.openOn(session, 0);
   session.abandon('unknown', 10);
   t.strictSame([again, heard], [[stream], []]);
+  t.end();
+});
+
+t.test('datagrams pass both ways once there is a session, and are lost before', (t) => {
+  const { stream } = testStream();
+  t.equal(stream.sendDatagram('192.0.2.1', 53, Buffer.from('?'), 0), true);
+  const { session, calls, opened } = fakeSession();
+  stream.openOn(session, 0);
+  opened[0]?.onOpened({ host: '0.0.0.0', port: 0 });
+  t.equal(stream.sendDatagram('192.0.2.1', 53, Buffer.from('?'), 0), true);
+  t.strictSame(calls, ['datagram 192.0.2.1 53']);
+  const got: string[] = [];
+  const listening: StreamHandlers = {
+    ...{ onOpened() {}, onRefused() {}, onData() {}, onFin() {}, onReset() {}, onDrain() {} },
+    onDatagram: (host, port, bytes) => got.push(`${host} ${port} ${Buffer.from(bytes)}`),
+  };
+  const other = new HubStream(TARGET, listening, () => {});
+  const second = fakeSession();
+  other.openOn(second.session, 0);
+  second.opened[0]?.onDatagram?.('192.0.2.1', 53, Buffer.from('!'));
+  t.strictSame(got, ['192.0.2.1 53 !']);
   t.end();
 });
