@@ -40,10 +40,15 @@ export class Admission {
   admit(session: string, nowMs: number): boolean {
     const held = this.#heldBy(session, nowMs);
     if (this.#streams >= this.#limits.streams || held.streams >= this.#limits.streamsPerSession) return false;
-    if (!held.rate.take(nowMs) || !this.#rate.take(nowMs)) return false;
+    if (!this.takeRate(session, nowMs)) return false;
     this.#streams += 1;
     held.streams += 1;
     return true;
+  }
+
+  /** Counts something as costly as a new stream against the rates, unless they are used up. */
+  takeRate(session: string, nowMs: number): boolean {
+    return this.#heldBy(session, nowMs).rate.take(nowMs) && this.#rate.take(nowMs);
   }
 
   release(session: string): void {

@@ -24,6 +24,8 @@ export interface EgressLimits extends RelayLimits {
   /** Addresses of one name that are tried. */
   readonly addressesTried: number;
   readonly keepAliveMs: number;
+  /** A UDP association without a datagram for this long gives its sockets back; the next datagram takes new ones. */
+  readonly udpIdleMs: number;
 }
 
 export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
@@ -36,6 +38,7 @@ export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
   connectStaggerMs: 250,
   addressesTried: 6,
   keepAliveMs: 60_000,
+  udpIdleMs: 300_000,
   idleMs: 3_600_000,
   halfClosedIdleMs: 300_000,
 };
@@ -73,6 +76,7 @@ export const RequesterConfig = z.strictObject({
   trafficClass: z.string().default('standard').describe('traffic class of its cover traffic'),
   allowPrivate: z.boolean().default(false).describe('connect to private and loopback addresses as well'),
   accessToken: z.string().min(1).max(255).optional().describe('serve only sessions that bring this token'),
+  allowUdp: z.boolean().default(true).describe('carry UDP datagrams as well'),
   exitPolicyFile: z
     .string()
     .min(1)

@@ -14,18 +14,21 @@ import type { EgressLimits } from './config.ts';
 import { connectToAny } from './connect.ts';
 import type { ExitPolicy } from './exit-policy.ts';
 import type { NameResolver } from './resolver.ts';
+import type { ExitDatagramFate } from './udp-egress.ts';
 
 export interface EgressContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: EgressLimits;
   readonly allowPrivate: boolean;
+  readonly allowUdp: boolean;
   readonly resolver: NameResolver;
   readonly policy: ExitPolicy;
   readonly onBytes: (direction: 'up' | 'down', bytes: number) => void;
   readonly onOpened: (afterMs: number) => void;
   readonly onRefused: (code: ErrorCode) => void;
   readonly onEnded: (outcome: RelayOutcome) => void;
+  readonly onDatagram: (fate: ExitDatagramFate) => void;
 }
 
 export class EgressStream implements AcceptedHandlers {

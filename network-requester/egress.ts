@@ -6,17 +6,20 @@
 import type { Components } from '../lib/components.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { RelayOutcome } from '../lib/relay/stream-relay.ts';
-import type { AcceptedHandlers, AcceptedStream, AcceptHandler } from '../lib/session/index.ts';
+import type { AcceptedHandlers, AcceptedStream, AcceptHandler, StreamKind } from '../lib/session/index.ts';
 import { Admission } from './admission.ts';
 import { DEFAULT_EGRESS_LIMITS, type EgressLimits } from './config.ts';
 import { type EgressContext, EgressStream } from './egress-stream.ts';
 import { ExitPolicy } from './exit-policy.ts';
 import { ResolveStream } from './resolve-stream.ts';
 import { type NameResolver, SystemResolver } from './resolver.ts';
+import { UdpEgress } from './udp-egress.ts';
 
 export interface EgressOptions {
   readonly components: Pick<Components, 'clock' | 'log' | 'metrics'>;
   readonly allowPrivate: boolean;
+  /** UDP associations; true unless said otherwise. */
+  readonly allowUdp?: boolean;
   readonly limits?: Partial<EgressLimits>;
   readonly resolver?: NameResolver;
   readonly policy?: ExitPolicy;
@@ -58,6 +61,9 @@ export class Egress {
       'direction',
     ]);
     const ended = metrics.counter('requester_streams_ended_total', 'How open streams ended.', ['outcome']);
+    const datagrams = metrics.counter('requester_datagrams_total', 'Datagrams sent up, passed down, or lost.', [
+      'fate',
+    ]);
     const seconds = metrics.histogram('requester_connect_seconds', 'Name resolution and connect.', CONNECT_BUCKETS_S);
     metrics.gaugeOf('requester_streams_active', 'Streams connecting or open.', () => this.#streams.size);
     const limits = { ...DEFAULT_EGRESS_LIMITS, ...options.limits };
@@ -67,6 +73,7 @@ export class Egress {
       log: log.child({ part: 'egress' }),
       limits,
       allowPrivate: options.allowPrivate,
+      allowUdp: options.allowUdp ?? true,
       resolver: options.resolver ?? new SystemResolver({ clock }),
       policy: options.policy ?? new ExitPolicy({ clock, allowPrivate: options.allowPrivate }),
       onBytes: (direction, count) => bytes.inc({ direction }, count),
@@ -77,6 +84,7 @@ export class Egress {
       },
       onRefused: (code) => this.#countRefused(code),
       onEnded: (outcome: RelayOutcome) => ended.inc({ outcome }),
+      onDatagram: (fate) => datagrams.inc({ fate }),
     };
   }
 
@@ -84,19 +92,25 @@ export class Egress {
    * Takes a new stream. `session` groups streams for the limit per session and is used for nothing else.
    */
   readonly accept: AcceptHandler = (stream, kind, host, port, session) => {
-    if (kind === 'udp') return this.#turnDown(stream, 'COMMAND');
+    if (kind === 'udp' && !this.#context.allowUdp) return this.#turnDown(stream, 'COMMAND');
     if (!this.#admission.admit(session, this.#context.clock.nowMs())) return this.#turnDown(stream, 'LIMIT');
     const onGone = () => {
       if (this.#streams.delete(served)) this.#admission.release(session);
     };
-    const served: ServedStream =
-      kind === 'tcp'
-        ? new EgressStream(stream, this.#context, onGone)
-        : new ResolveStream(stream, this.#context, onGone);
+    const served = this.#newStream(stream, kind, session, onGone);
     this.#streams.add(served);
     served.start(host, port);
     return served;
   };
+
+  #newStream(stream: AcceptedStream, kind: StreamKind, session: string, onGone: () => void): ServedStream {
+    const context = this.#context;
+    if (kind === 'tcp') return new EgressStream(stream, context, onGone);
+    if (kind === 'resolve') return new ResolveStream(stream, context, onGone);
+    // Whom a datagram is sent to for the first time counts like a new connection.
+    const mayReach = () => this.#admission.takeRate(session, context.clock.nowMs());
+    return new UdpEgress(stream, context, mayReach, onGone);
+  }
 
   counts(): EgressCounts {
     return { active: this.#streams.size, opened: this.#opened, refused: { ...this.#refused } };

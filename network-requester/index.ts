@@ -36,6 +36,7 @@ export async function startRequester(config: RequesterConfig, components: Compon
   const egress = new Egress({
     components,
     allowPrivate,
+    allowUdp: config.allowUdp,
     policy,
     limits: egressLimits(config),
     resolver: new SystemResolver({ clock, limits: { timeoutMs: config.dnsTimeoutMs } }),

@@ -22,6 +22,7 @@ import type { StreamOpener } from './opener.ts';
 import { type Bound, socks5NameReply } from './replies.ts';
 import { ResolveRequest } from './resolve.ts';
 import type { SideEvents, SideRequest } from './side-request.ts';
+import { UdpAssociation, type UdpContext } from './udp-association.ts';
 
 export interface ConnectionContext {
   readonly opener: StreamOpener;
@@ -38,6 +39,8 @@ export interface ConnectionContext {
 
 /** What an optimistic listener tells before there is an address. */
 const UNKNOWN_BOUND: BoundAddress = { host: '0.0.0.0', port: 0 };
+
+const DNS_PORT = 53;
 
 type Phase = 'handshake' | 'opening' | 'open' | 'closing';
 
@@ -74,7 +77,7 @@ export class FrontConnection {
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => {
       this.#timer?.cancel();
-      this.#side?.stop('RESET');
+      this.#leaveSide('socket-reset');
     });
     socket.on('data', this.#onHandshakeData);
     socket.on('end', this.#onHandshakeEnd);
@@ -85,7 +88,7 @@ export class FrontConnection {
   /** Breaks the connection off. */
   stop(): void {
     this.#relay.stop('RESET');
-    this.#side?.stop('RESET');
+    this.#leaveSide('stopped');
     this.#phase = 'closing';
     this.#socket.destroy();
   }
@@ -150,10 +153,13 @@ export class FrontConnection {
    * not make them safer. True when this listener refuses such requests, else they are only noted.
    */
   #mayLeak(destination: Destination, protocol: Protocol): boolean {
-    if (destination.kind !== 'address') return false;
+    return destination.kind === 'address' && this.#isLeak(destination.host, protocol);
+  }
+
+  #isLeak(address: string, protocol: Protocol): boolean {
     const { listener, leaks, counters } = this.#context;
     if (listener.safeSocks) return true;
-    if (parseAddress(destination.host)?.scope !== 'public') return false;
+    if (parseAddress(address)?.scope !== 'public') return false;
     counters.addresses.inc({ protocol });
     leaks.note(describeAddress(listener.address), protocol);
     return false;
@@ -186,8 +192,25 @@ export class FrontConnection {
       this.#side?.stop('TIMEOUT');
       this.#fail('TIMEOUT');
     });
-    this.#side = new ResolveRequest(request, this.#context, this.#sideEvents());
+    const events = this.#sideEvents();
+    this.#side =
+      request.kind === 'udp'
+        ? new UdpAssociation(request, this.#socket, this.#udpContext(request.protocol), events)
+        : new ResolveRequest(request, this.#context, events);
     this.#side.start();
+  }
+
+  #udpContext(protocol: Protocol): UdpContext {
+    const { listener } = this.#context;
+    let noted = false;
+    const mayLeak = (host: string, port: number) => {
+      if (port === DNS_PORT) return false; // name servers are known by address
+      if (listener.safeSocks) return true;
+      if (noted || parseAddress(host)?.scope !== 'public') return false;
+      noted = true; // once for an association
+      return this.#isLeak(host, protocol);
+    };
+    return { ...this.#context, mayLeak };
   }
 
   #sideEvents(): SideEvents {
@@ -221,9 +244,16 @@ export class FrontConnection {
   /** It has ended as such a thing does. */
   #endSide(): void {
     if (this.#phase === 'closing') return;
-    if (this.#phase === 'open') this.#context.counters.ended('finished');
-    else this.#context.counters.abandoned();
+    this.#leaveSide('finished');
     this.#answerAndClose(new Uint8Array(0));
+  }
+
+  #leaveSide(outcome: RelayOutcome): void {
+    if (this.#side === undefined || this.#phase === 'closing') return;
+    this.#side.stop('RESET');
+    if (this.#phase === 'open') this.#context.counters.ended(outcome);
+    else this.#context.counters.abandoned();
+    this.#phase = 'closing';
   }
 
   #handlers(): StreamHandlers {

@@ -24,6 +24,7 @@ const OPEN_BUCKETS_S = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30,
 
 export class FrontCounters {
   readonly bytes;
+  readonly datagrams;
   readonly handshakesFailed;
   readonly addresses;
   readonly #requests;
@@ -39,6 +40,9 @@ export class FrontCounters {
     readonly connections: () => number,
   ) {
     this.bytes = metrics.counter('proxy_stream_bytes_total', 'Bytes of streams, without cover.', ['direction']);
+    this.datagrams = metrics.counter('proxy_datagrams_total', 'UDP datagrams passed up and down, or dropped.', [
+      'fate',
+    ]);
     this.handshakesFailed = metrics.counter('proxy_handshakes_failed_total', 'Connections that asked for nothing.', [
       'reason',
     ]);

@@ -15,7 +15,7 @@ export type Protocol = 'socks4' | 'socks4a' | 'socks5' | 'http';
 /** What a client asks for, in terms that no longer depend on its protocol. */
 export interface ClientRequest {
   readonly protocol: Protocol;
-  readonly kind: 'tcp' | 'resolve' | 'resolve-ptr';
+  readonly kind: 'tcp' | 'udp' | 'resolve' | 'resolve-ptr';
   /** As the client wrote it; not checked yet. */
   readonly host: string;
   readonly port: number;

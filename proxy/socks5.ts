@@ -23,6 +23,7 @@ const CODE_OF_FAULT = {
 /** BIND is none of them: no address of an exit is anybody's to listen on. */
 const KIND_OF_COMMAND: ReadonlyMap<number, ClientRequest['kind']> = new Map([
   [COMMAND.connect, 'tcp'],
+  [COMMAND.udp, 'udp'],
   [COMMAND.resolve, 'resolve'],
   [COMMAND.resolvePtr, 'resolve-ptr'],
 ]);

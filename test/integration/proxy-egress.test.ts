@@ -139,9 +139,9 @@ t.test('other clients', async (t) => {
       destination: { host: '127.0.0.1', port: 1 },
     });
     await t.rejects(refused, /ConnectionRefused/);
-    const udp = new SocksClient({ proxy, command: 'associate', destination: { host: '0.0.0.0', port: 0 } });
-    const failed = new Promise((_resolve, reject) => udp.on('error', reject));
-    udp.connect();
+    const bind = new SocksClient({ proxy, command: 'bind', destination: { host: '0.0.0.0', port: 0 } });
+    const failed = new Promise((_resolve, reject) => bind.on('error', reject));
+    bind.connect();
     await t.rejects(failed, /CommandNotSupported/);
   });
 

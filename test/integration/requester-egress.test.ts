@@ -257,13 +257,11 @@ t.test('limits in total and per session, and what they give back', async (t) => 
   t.match(egress.counts(), { active: 3, opened: 4, refused: { LIMIT: 2 } });
 });
 
-t.test('other kinds of streams', async (t) => {
-  const { egress } = world(t);
-  for (const kind of ['udp'] as const) {
-    const stream = new Accepted();
-    egress.accept(stream, kind, 'example.org', 53, 'one');
-    t.equal(await stream.outcome, 'COMMAND', kind);
-  }
+t.test('UDP where it is not allowed', async (t) => {
+  const { egress } = world(t, { allowUdp: false });
+  const stream = new Accepted();
+  egress.accept(stream, 'udp', '0.0.0.0', 0, 'one');
+  t.equal(await stream.outcome, 'COMMAND');
 });
 
 t.test('stop refuses what connects and resets what is open', async (t) => {

@@ -43,8 +43,9 @@ t.test('what comes with the request is kept', async (t) => {
   t.same(run(glued), ['send 0500', `socks5 example.org 80 early ${hex(Buffer.from('GET /'))}`]);
 });
 
-t.test('the commands that Tor has added', async (t) => {
+t.test('other commands', async (t) => {
   for (const [command, kind] of [
+    [0x03, 'udp'],
     [0xf0, 'resolve'],
     [0xf1, 'resolve-ptr'],
   ] as const) {
@@ -56,7 +57,6 @@ t.test('the commands that Tor has added', async (t) => {
 t.test('failures have their full length', async (t) => {
   const failure = (code: number) => `050${code}0001000000000000`;
   t.same(run(GREETING, connectRequest('a.example', 1, 2)).at(-1), `refuse COMMAND ${failure(7)}`, 'BIND');
-  t.same(run(GREETING, connectRequest('a.example', 1, 3)).at(-1), `refuse COMMAND ${failure(7)}`, 'UDP ASSOCIATE');
   t.same(run(GREETING, [5, 9]).at(-1), `refuse COMMAND ${failure(7)}`, 'unknown command');
   t.same(run(GREETING, [5, 1, 0, 2]).at(-1), `refuse ADDRESS_TYPE ${failure(8)}`, 'unknown address type');
   t.same(run(GREETING, [4, 1]).at(-1), `refuse MALFORMED ${failure(1)}`, 'version of the request');

@@ -1,0 +1,105 @@
+/**
+ * Carries the datagrams of a UDP association over its stream. One that fits a packet goes as a DATAGRAM frame, which is
+ * as unreliable as UDP and as quick; a larger one goes through the stream's bytes as a record (docs/PROTOCOL.md section
+ * 8), since of many frames one would always be lost.
+ * @module
+ */
+import { ByteReader, concatBytes } from '../bytes.ts';
+import type { Clock } from '../clock.ts';
+import type { SessionStream, StreamHandlers } from '../session/index.ts';
+
+export interface DatagramChannelOptions {
+  readonly clock: Clock;
+  /** A datagram came, with the far end's address for it: where it shall go (exit), or where it is from (proxy). */
+  readonly onDatagram: (host: string, port: number, bytes: Uint8Array) => void;
+  /** The far end sent something that is no record; the channel is dead then. */
+  readonly onMalformed: () => void;
+}
+
+/** More does not fit an IP packet. */
+export const MAX_DATAGRAM_BYTES = 65_507;
+const MAX_HOST_BYTES = 255;
+const LENGTH_BYTES = 4;
+/** Length of the host, host, port, datagram. */
+const MAX_RECORD_BYTES = 1 + MAX_HOST_BYTES + 2 + MAX_DATAGRAM_BYTES;
+
+export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' | 'onDrain' | 'onDatagram'>> {
+  readonly #options: DatagramChannelOptions;
+  #stream: SessionStream | undefined;
+  #room = true;
+  #unread: Uint8Array = new Uint8Array(0);
+  #dead = false;
+
+  constructor(options: DatagramChannelOptions) {
+    this.#options = options;
+  }
+
+  /** The stream to send through, as soon as there is one. */
+  attach(stream: SessionStream): void {
+    this.#stream = stream;
+  }
+
+  /** False when the datagram is lost: it is no datagram at all, or larger ones are still on their way. */
+  send(host: string, port: number, bytes: Uint8Array): boolean {
+    const stream = this.#stream;
+    if (stream === undefined || bytes.byteLength > MAX_DATAGRAM_BYTES) return false;
+    const nowMs = this.#options.clock.nowMs();
+    if (stream.sendDatagram(host, port, bytes, nowMs)) return true;
+    if (!this.#room) return false;
+    this.#room = stream.write(encodeRecord(host, port, bytes), nowMs);
+    return true;
+  }
+
+  onDatagram(host: string, port: number, bytes: Uint8Array): void {
+    if (!this.#dead) this.#options.onDatagram(host, port, bytes);
+  }
+
+  onDrain(): void {
+    this.#room = true;
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (!this.#dead) {
+      this.#unread = concatBytes(this.#unread, bytes);
+      while (!this.#dead && this.#readRecord());
+    }
+    // What is kept is bounded by one record, so the credit can go back at once; but last, as the next bytes may come
+    // from inside this call.
+    this.#stream?.consume(bytes.byteLength, this.#options.clock.nowMs());
+  }
+
+  /** Takes one whole record off what has come; false when there is none. */
+  #readRecord(): boolean {
+    if (this.#unread.byteLength < LENGTH_BYTES) return false;
+    const length = new DataView(this.#unread.buffer, this.#unread.byteOffset).getUint32(0);
+    if (length > MAX_RECORD_BYTES) {
+      this.#die();
+      return false;
+    }
+    if (this.#unread.byteLength < LENGTH_BYTES + length) return false;
+    const record = this.#unread.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
+    this.#unread = this.#unread.subarray(LENGTH_BYTES + length);
+    const reader = new ByteReader(record);
+    const host = Buffer.from(reader.take(reader.u8())).toString('utf8');
+    const port = reader.u16();
+    if (reader.failed) this.#die();
+    else this.#options.onDatagram(host, port, record.subarray(reader.offset));
+    return true;
+  }
+
+  #die(): void {
+    this.#dead = true;
+    this.#unread = new Uint8Array(0);
+    this.#options.onMalformed();
+  }
+}
+
+function encodeRecord(host: string, port: number, bytes: Uint8Array): Uint8Array {
+  const hostText = Buffer.from(host);
+  const head = Buffer.alloc(LENGTH_BYTES + 1 + hostText.byteLength + 2);
+  head.writeUInt32BE(head.byteLength - LENGTH_BYTES + bytes.byteLength);
+  head[LENGTH_BYTES] = hostText.byteLength;
+  hostText.copy(head, LENGTH_BYTES + 1);
+  head.writeUInt16BE(port, LENGTH_BYTES + 1 + hostText.byteLength);
+  return concatBytes(head, bytes);
+}

@@ -1,0 +1,194 @@
+/**
+ * UDP ASSOCIATE (RFC 1928 section 7): a UDP port for one client, whose datagrams go over one stream of kind `udp` and
+ * leave from the requester. The association lives as long as the client's TCP connection; success is told when the
+ * requester has agreed, and the port is told with it.
+ * @module
+ */
+import type { Socket } from 'node:net';
+import { parseAddress } from '../lib/address-policy.ts';
+import type { Clock } from '../lib/clock.ts';
+import { checkDestination } from '../lib/destination.ts';
+import { asMixError, type ErrorCode } from '../lib/errors.ts';
+import { DatagramChannel } from '../lib/relay/datagram-channel.ts';
+import { bindPeerSocket, type PeerSocket } from '../lib/relay/peer-socket.ts';
+import type { SessionStream, StreamHandlers } from '../lib/session/index.ts';
+import type { FrontCounters } from './front-counters.ts';
+import type { ClientRequest } from './handshake.ts';
+import type { StreamOpener } from './opener.ts';
+import type { SideEvents, SideRequest } from './side-request.ts';
+import { decodeUdp, encodeUdp } from './udp-wire.ts';
+
+export interface UdpContext {
+  readonly opener: StreamOpener;
+  readonly clock: Clock;
+  readonly counters: Pick<FrontCounters, 'bytes' | 'datagrams'>;
+  readonly allowPrivate: boolean;
+  /** Called for a datagram to an address instead of a name; true when it must not go. */
+  readonly mayLeak: (address: string, port: number) => boolean;
+}
+
+/** What becomes of a datagram. */
+export type DatagramFate =
+  | 'up'
+  | 'down'
+  | 'foreign'
+  | 'fragment'
+  | 'malformed'
+  | 'policy'
+  | 'unsafe'
+  | 'queue-full'
+  | 'oversize';
+
+/** An association is for any destination; the stream names none. */
+const ANYWHERE = { kind: 'udp', host: '0.0.0.0', port: 0 } as const;
+
+export class UdpAssociation implements SideRequest, StreamHandlers {
+  readonly #request: ClientRequest;
+  readonly #control: Socket;
+  readonly #context: UdpContext;
+  readonly #events: SideEvents;
+  readonly #channel: DatagramChannel;
+  #socket: PeerSocket | undefined;
+  #stream: SessionStream | undefined;
+  #over = false;
+
+  constructor(request: ClientRequest, control: Socket, context: UdpContext, events: SideEvents) {
+    this.#request = request;
+    this.#control = control;
+    this.#context = context;
+    this.#events = events;
+    this.#channel = new DatagramChannel({
+      clock: context.clock,
+      onDatagram: (host, port, bytes) => this.#down(host, port, bytes),
+      onMalformed: () => this.#end('MALFORMED'),
+    });
+  }
+
+  start(): void {
+    const { localAddress, remoteAddress: clientAddress } = this.#control;
+    if (localAddress === undefined || clientAddress === undefined) {
+      this.#fail('COMMAND'); // over a socket file there is no address that datagrams could be known by
+      return;
+    }
+    bindPeerSocket({
+      localAddress,
+      clientAddress,
+      onDatagram: (message) => this.#up(message),
+      onForeign: () => this.#count('foreign'),
+    }).then(
+      (socket) => this.#onBound(socket),
+      () => this.#fail('LIMIT'),
+    );
+  }
+
+  /** RFC 1928: the association ends with the connection that it was asked for on. */
+  clientEnded(): void {
+    this.stop('RESET');
+    this.#events.close();
+  }
+
+  stop(code: ErrorCode): void {
+    if (this.#over) return;
+    this.#leave();
+    this.#stream?.reset(code, this.#context.clock.nowMs());
+  }
+
+  onOpened(): void {
+    const host = parseAddress(this.#control.localAddress ?? '')?.text;
+    const port = this.#socket?.port;
+    if (this.#over || host === undefined || port === undefined) return;
+    this.#events.open({ host, port });
+  }
+
+  onRefused(code: ErrorCode): void {
+    this.#fail(code);
+  }
+
+  onReset(): void {
+    this.#end(undefined);
+  }
+
+  onFin(): void {
+    this.#end('RESET');
+  }
+
+  onData(bytes: Uint8Array): void {
+    this.#channel.onData(bytes);
+  }
+
+  onDrain(): void {
+    this.#channel.onDrain();
+  }
+
+  onDatagram(host: string, port: number, bytes: Uint8Array): void {
+    this.#channel.onDatagram(host, port, bytes);
+  }
+
+  #onBound(socket: PeerSocket): void {
+    if (this.#over) {
+      socket.close();
+      return;
+    }
+    this.#socket = socket;
+    const { isolation } = this.#request;
+    try {
+      this.#stream = this.#context.opener.open(isolation === undefined ? ANYWHERE : { ...ANYWHERE, isolation }, this);
+      this.#channel.attach(this.#stream);
+    } catch (error) {
+      this.#fail(asMixError(error).code);
+    }
+  }
+
+  /** From the client. False when it is nothing that a client would send. */
+  #up(message: Uint8Array): boolean {
+    const datagram = decodeUdp(message);
+    if (typeof datagram === 'string') {
+      this.#count(datagram);
+      return datagram === 'fragment';
+    }
+    const { host, port, bytes } = datagram;
+    const verdict = checkDestination(host, this.#context.allowPrivate);
+    if (!verdict.ok || port === 0) this.#count('policy');
+    else if (verdict.destination.kind === 'address' && this.#context.mayLeak(verdict.destination.host, port))
+      this.#count('unsafe');
+    else if (this.#channel.send(verdict.destination.host, port, bytes)) this.#count('up', bytes.byteLength);
+    else this.#count('queue-full');
+    return true;
+  }
+
+  /** From the requester. */
+  #down(host: string, port: number, bytes: Uint8Array): void {
+    const message = encodeUdp(host, port, bytes);
+    if (message === undefined) {
+      this.#count('malformed');
+      return;
+    }
+    this.#socket?.send(message);
+    this.#count('down', bytes.byteLength);
+  }
+
+  #count(fate: DatagramFate, bytes = 0): void {
+    const { counters } = this.#context;
+    counters.datagrams.inc({ fate });
+    if (fate === 'up' || fate === 'down') counters.bytes.inc({ direction: fate }, bytes);
+  }
+
+  /** The requester has ended it, or is to hear `code`: the client learns by the end of its connection. */
+  #end(code: ErrorCode | undefined): void {
+    if (this.#over) return;
+    this.#leave();
+    if (code !== undefined) this.#stream?.reset(code, this.#context.clock.nowMs());
+    this.#events.close();
+  }
+
+  #fail(code: ErrorCode): void {
+    if (this.#over) return;
+    this.#leave();
+    this.#events.fail(code);
+  }
+
+  #leave(): void {
+    this.#over = true;
+    this.#socket?.close();
+  }
+}
