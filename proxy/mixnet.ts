@@ -30,10 +30,16 @@ export const IDENTITY_LIFE_MS = 24 * 3_600_000;
 /** After a failed attempt to join, the next follows in this time. */
 const RETRY_MS = 1_000;
 
+/** What of the configuration concerns the way into the network. */
+export type MixnetTerms = Pick<
+  ProxyConfig,
+  'downlink' | 'trafficClass' | 'gateway' | 'requester' | 'requesterSpread' | 'accessToken'
+>;
+
 export class ProxyMixnet implements StreamOpener, Running {
   readonly directory: DirectoryClient;
   readonly network: NetworkFile;
-  readonly #config: ProxyConfig;
+  readonly #config: MixnetTerms;
   readonly #components: Components;
   endpoint: MixEndpoint | undefined;
   hub: ProxyHub | undefined;
@@ -42,21 +48,27 @@ export class ProxyMixnet implements StreamOpener, Running {
   #joining = false;
   #stopped = false;
 
-  private constructor(config: ProxyConfig, components: Components, network: NetworkFile) {
+  private constructor(network: NetworkFile, config: MixnetTerms, components: Components, cacheFile?: string) {
     this.#config = config;
     this.#components = components;
     this.network = network;
-    this.directory = new DirectoryClient({
-      network,
-      components,
-      cacheFile: join(config.dir, 'consensus.json'),
-    });
+    this.directory = new DirectoryClient({ network, components, ...(cacheFile === undefined ? {} : { cacheFile }) });
   }
 
   /** Loads the bootstrap file and begins to join; resolves without waiting for the network. Throws MixError CONFIG. */
   static async start(config: ProxyConfig, components: Components): Promise<ProxyMixnet> {
     const network = await loadNetworkFile(config.networkFile ?? join(config.dir, 'network.json'));
-    const mixnet = new ProxyMixnet(config, components, network);
+    return ProxyMixnet.join(network, config, components, join(config.dir, 'consensus.json'));
+  }
+
+  /** Begins to join `network`; the consensus is kept in `cacheFile`, if one is given. */
+  static async join(
+    network: NetworkFile,
+    config: MixnetTerms,
+    components: Components,
+    cacheFile?: string,
+  ): Promise<ProxyMixnet> {
+    const mixnet = new ProxyMixnet(network, config, components, cacheFile);
     mixnet.directory.onTopology(() => mixnet.#join());
     await mixnet.directory.start();
     mixnet.#join();

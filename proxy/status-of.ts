@@ -15,10 +15,10 @@ import type { ReplyMeter } from './reply-meter.ts';
 import type { NodeStatus, RateStatus, SessionStatus, Status, SurbStatus } from './status.ts';
 
 export interface ProxyParts {
-  readonly config: ProxyConfig;
+  readonly config: Pick<ProxyConfig, 'trafficClass' | 'downlink'>;
   readonly components: Components;
   readonly mixnet: ProxyMixnet;
-  readonly front: Front;
+  readonly front: Pick<Front, 'listen' | 'streams'>;
   readonly replies: ReplyMeter;
   /** `clock.nowMs()` at the start. */
   readonly startedMs: number;

@@ -27,6 +27,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'lib/node': ['lib/crypto', 'lib/sphinx', 'lib/mixing', 'lib/link', 'lib/directory'],
   'lib/session': ['lib/crypto', 'lib/sphinx', 'lib/mixing', 'lib/link', 'lib/directory', 'lib/client'],
 };
+/** The library's parts: a proxy without its ports, inside a program. Nothing of the command line, of no other role. */
+const LIBRARY_MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  library: ['proxy'],
+  'index.ts': ['library', 'type:proxy'],
+};
 const LIB_PARTS = Object.keys(MAY_IMPORT).filter((part) => part !== 'lib');
 
 /** Parts of protocol logic, where no socket, resolver or timer belongs; and the shells among their files. */
@@ -76,7 +81,8 @@ function partOf(path: string): string {
 
 function mayImport(from: string, to: string, typeOnly: boolean): boolean {
   if (from === to || from === 'cli' || (to === 'lib' && from !== 'lib')) return true;
-  const allowed = ROLES.includes(from) ? LIB_PARTS : (MAY_IMPORT[from] ?? []);
+  const library = LIBRARY_MAY_IMPORT[from];
+  const allowed = ROLES.includes(from) ? LIB_PARTS : (MAY_IMPORT[from] ?? library?.concat(LIB_PARTS) ?? []);
   return allowed.includes(to) || (typeOnly && allowed.includes(`type:${to}`));
 }
 
@@ -131,7 +137,7 @@ function sourceFiles(folder: string): string[] {
 }
 
 t.test('every file keeps to its layer', (t) => {
-  const files = ['lib', 'cli', ...ROLES].flatMap(sourceFiles);
+  const files = ['index.ts', ...['lib', 'library', 'cli', ...ROLES].flatMap(sourceFiles)];
   t.ok(files.includes('lib/clock.ts') && files.length > 9, 'the tree was read');
   for (const path of files) t.strictSame(sinsOf(path, readFileSync(join(root, path), 'utf8')), [], path);
   t.end();
@@ -159,6 +165,10 @@ t.test('the check catches what it is there for', (t) => {
     ['proxy/a.ts', `import net, { createServer } from 'node:net';`],
     ['proxy/a.ts', `import { connect as createServer } from 'node:net';`],
     ['proxy/a.ts', `await fetch('http://example.org/');`],
+    ['library/a.ts', `import { runProgram } from '../cli/program.ts';`],
+    ['library/a.ts', `import { startGateway } from '../gateway/index.ts';`],
+    ['index.ts', `export { startProxy } from './proxy/index.ts';`],
+    ['proxy/a.ts', `import { MixnetClient } from '../library/client.ts';`],
     ['proxy/page/a.ts', `await fetch('http://example.org/');`],
     ['proxy/page/browser/a.ts', `import { VERSION } from '../../../lib/version.ts';`],
   ];
@@ -172,6 +182,8 @@ t.test('the check catches what it is there for', (t) => {
     ['lib/link/a.ts', `import tls from 'node:tls';\nsetTimeout(dial, 1);`],
     ['network-requester/a.ts', `import { connect } from 'node:net';\nsocket.setTimeout(5);`],
     ['lib/sphinx/a.ts', `// as import x from '../link/index.ts'; Date.now()`],
+    ['library/a.ts', `import { connect } from 'node:tls';\nimport { ProxyMixnet } from '../proxy/mixnet.ts';`],
+    ['index.ts', `export { MixnetClient } from './library/client.ts';`],
     ['proxy/page/browser/a.ts', `import type { Status } from '../../status.ts';\nsetTimeout(() => fetch('/'), 1);`],
     ['cli/main.ts', `import { startGateway } from '../gateway/index.ts';`],
   ];
@@ -200,6 +212,7 @@ t.test('the linter catches one of each in every part', (t) => {
   const good: Record<string, string> = {
     'gateway/good.ts': `export { good } from '../lib/directory/index.ts';\n`,
     'lib/link/good.ts': `import net from 'node:net';\nsetTimeout(net.connect, 1);\n`,
+    'library/good.ts': `export { connect } from 'node:tls';\nexport { good } from '../proxy/mixnet.ts';\n`,
     'proxy/good.ts': `import { createServer } from 'node:net';\ncreateServer();\n`,
     'lib/directory/directory-client.ts': `export { request } from 'undici';\n`,
   };
@@ -207,6 +220,9 @@ t.test('the linter catches one of each in every part', (t) => {
     'lib/bad.ts': `export { bad } from './session/index.ts';\n`,
     'proxy/net.ts': `export { connect } from 'node:net';\n`,
     'proxy/dns.ts': `export { lookup } from 'node:dns/promises';\n`,
+    'library/cli.ts': `export { bad } from '../cli/program.ts';\n`,
+    'library/clock.ts': 'export const now = Date.now();\n',
+    'index.ts': `export { bad } from './cli/program.ts';\n`,
     'proxy/fetch.ts': `export const page = fetch('http://example.org/');\n`,
     'lib/mixing/deep.ts': `export type { Bad } from '../session/index.ts';\n`,
   };

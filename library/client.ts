@@ -1,0 +1,204 @@
+/**
+ * A client of the mixnet inside a program: streams without a local port.
+ * @module
+ */
+import { addAbortSignal } from 'node:stream';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { every, systemClock } from '../lib/clock.ts';
+import type { Components } from '../lib/components.ts';
+import { createCrypto } from '../lib/crypto/index.ts';
+import { checkDestination } from '../lib/destination.ts';
+import { loadNetworkFile, type NetworkFile, parseNetworkFile } from '../lib/directory/index.ts';
+import { MixError } from '../lib/errors.ts';
+import { silentLog } from '../lib/log.ts';
+import { Metrics } from '../lib/metrics.ts';
+import { systemRng } from '../lib/rng.ts';
+import { FrontCounters } from '../proxy/front-counters.ts';
+import { ProxyMixnet } from '../proxy/mixnet.ts';
+import { ReplyMeter } from '../proxy/reply-meter.ts';
+import type { Status } from '../proxy/status.ts';
+import { statusOf } from '../proxy/status-of.ts';
+import { type MixnetOptions, type Terms, termsOf } from './options.ts';
+import { MixnetStream } from './stream.ts';
+
+/** Where a stream leads. */
+export interface Target {
+  /** A name, which the exit resolves, or an address. */
+  readonly host: string;
+  readonly port: number;
+  /** Streams with different tokens share no session, so that the exit cannot link them. */
+  readonly isolation?: string;
+  /** Breaks the stream off when aborted, before it is open or later. */
+  readonly signal?: AbortSignal;
+}
+
+export interface WaitOptions {
+  /** Default: the client's `connectTimeoutMs`. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const READY_POLL_MS = 50;
+
+export class MixnetClient {
+  readonly #terms: Terms;
+  readonly #components: Components;
+  readonly #mixnet: ProxyMixnet;
+  readonly #counters: FrontCounters;
+  readonly #replies: ReplyMeter;
+  readonly #startedMs: number;
+  readonly #streams = new Set<MixnetStream>();
+  /** An open port keeps the process alive, as a listening socket would; the clock's timers do not. */
+  readonly #anchor: MessagePort;
+  #closed: Promise<void> | undefined;
+
+  private constructor(terms: Terms, components: Components, mixnet: ProxyMixnet) {
+    this.#terms = terms;
+    this.#components = components;
+    this.#mixnet = mixnet;
+    this.#startedMs = components.clock.nowMs();
+    this.#counters = new FrontCounters(components.metrics, () => this.#streams.size);
+    this.#replies = new ReplyMeter(components.clock, () => mixnet.hub?.sessions() ?? []);
+    this.#anchor = new MessageChannel().port1;
+    this.#anchor.ref();
+  }
+
+  /**
+   * Begins to join the network; cover traffic starts as soon as there is a way. Resolves without waiting for that (see
+   * `ready`). Throws MixError CONFIG or DOCUMENT when the options or the network file are wrong.
+   */
+  static async connect(options: MixnetOptions): Promise<MixnetClient> {
+    const terms = termsOf(options);
+    const network = await networkOf(options.network);
+    const components: Components = {
+      clock: systemClock,
+      rng: systemRng,
+      crypto: createCrypto(terms.crypto),
+      log: options.log ?? silentLog,
+      metrics: new Metrics(),
+    };
+    return new MixnetClient(terms, components, await ProxyMixnet.join(network, terms, components, options.cacheFile));
+  }
+
+  /**
+   * Resolves when a stream opened now would go out at once. Rejects with a MixError that says what is missing
+   * (NO_CONSENSUS, NO_GATEWAY, NO_REQUESTER, TIMEOUT) when that takes too long.
+   */
+  ready({ timeoutMs = this.#terms.connectTimeoutMs, signal }: WaitOptions = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { clock } = this.#components;
+      const deadlineMs = clock.nowMs() + timeoutMs;
+      const settle = (error?: unknown) => {
+        poll.cancel();
+        signal?.removeEventListener('abort', look);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const look = () => {
+        if (signal?.aborted) settle(signal.reason);
+        else if (this.#closed !== undefined) settle(closedError());
+        else if (this.#mixnet.ready) settle();
+        else if (clock.nowMs() >= deadlineMs) settle(this.#obstacle());
+      };
+      const poll = every(clock, READY_POLL_MS, look);
+      signal?.addEventListener('abort', look);
+      look();
+    });
+  }
+
+  /** Opens a stream and resolves when the exit has connected; waits until the client is ready first. */
+  async connect(target: Target): Promise<MixnetStream> {
+    await this.ready(target.signal === undefined ? {} : { signal: target.signal });
+    const stream = this.open(target);
+    return new Promise((resolve, reject) => {
+      stream.once('error', reject);
+      stream.once('connect', () => {
+        stream.off('error', reject);
+        resolve(stream);
+      });
+    });
+  }
+
+  /**
+   * A stream that is only being opened: what is written now travels with the request, which saves a round trip. What
+   * becomes of it comes as `connect` or `error`.
+   */
+  open(target: Target): MixnetStream {
+    const { host, port, isolation, signal } = target;
+    const stream = new MixnetStream({
+      clock: this.#components.clock,
+      target: `${host}:${port}`,
+      connectTimeoutMs: this.#terms.connectTimeoutMs,
+      observer: this.#counters,
+      open: (handlers) => {
+        if (this.#closed !== undefined) throw closedError();
+        const checked = this.#check(host, port);
+        const kept = isolation === undefined ? {} : { isolation };
+        return this.#mixnet.open({ kind: 'tcp', host: checked, port, ...kept }, handlers);
+      },
+    });
+    this.#streams.add(stream);
+    stream.once('close', () => this.#streams.delete(stream));
+    if (signal !== undefined) addAbortSignal(signal, stream);
+    return stream;
+  }
+
+  /** What the client sees of itself and of the network: the same as a proxy's status.json; `socks` is empty. */
+  status(): Status {
+    return statusOf({
+      config: this.#terms,
+      components: this.#components,
+      mixnet: this.#mixnet,
+      front: { listen: '', streams: () => this.#counters.counts() },
+      replies: this.#replies,
+      startedMs: this.#startedMs,
+    });
+  }
+
+  /** Time for `ready` and for a stream to open. */
+  get connectTimeoutMs(): number {
+    return this.#terms.connectTimeoutMs;
+  }
+
+  /** Breaks all streams off and leaves the network. The process can end then. */
+  close(): Promise<void> {
+    this.#closed ??= this.#stop();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #stop(): Promise<void> {
+    for (const stream of this.#streams) stream.destroy(closedError());
+    this.#replies.stop();
+    await this.#mixnet.stop();
+    this.#anchor.close();
+  }
+
+  /** The host in its canonical form; throws POLICY, ADDRESS_TYPE or CONFIG. */
+  #check(host: string, port: number): string {
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new MixError('CONFIG', `${port} is not a port`);
+    const verdict = checkDestination(host, this.#terms.allowPrivate);
+    if (verdict.ok) return verdict.destination.host;
+    const why = verdict.code === 'POLICY' ? 'is private; `allowPrivate` lets it through' : 'is no host';
+    throw new MixError(verdict.code, `${host} ${why}`);
+  }
+
+  #obstacle(): MixError {
+    const { directory, endpoint } = this.#mixnet;
+    const topology = directory.topology();
+    if (topology === undefined) return new MixError('NO_CONSENSUS', 'no directory authority has answered yet');
+    if (endpoint?.linkState !== 'up') return new MixError('NO_GATEWAY', 'no gateway could be reached yet');
+    if (topology.requesters.length === 0) return new MixError('NO_REQUESTER', 'the network lists no requester');
+    return new MixError('TIMEOUT', 'the requester has not answered yet');
+  }
+}
+
+const closedError = () => new MixError('SESSION_CLOSED', 'the client is closed');
+
+function networkOf(network: MixnetOptions['network']): Promise<NetworkFile> | NetworkFile {
+  if (typeof network === 'string') return loadNetworkFile(network);
+  return parseNetworkFile(JSON.stringify(network ?? null), 'network');
+}
