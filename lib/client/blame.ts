@@ -15,98 +15,135 @@
  */
 import { type LoopOutcome, type LossTally, type PathNode, tallyOf } from './loop-evidence.ts';
 import {
-  BLAME_EVIDENCE,
   BLAME_SHARE,
   expectedShare,
   lossEvidence,
   lowerShare,
   MIN_OTHERS,
   minority,
-  UNFRAMED_EVIDENCE,
+  type Testimony,
   WINDOWS_MS,
 } from './thresholds.ts';
 
-/** Number of mixes in layer 1, 2 or 3. */
-export type LayerSize = (layer: number) => number;
+/** The rules by which a kind of witness is heard. */
+export interface Rules extends Testimony {
+  /** Number of mixes in layer 1, 2 or 3. */
+  readonly layerSize: (layer: number) => number;
+}
 
 const MIN_LOST = 3;
 
-/** The nodes to blame, worst first. `known` are those already blamed: their loops count for and against nobody. */
+/**
+ * The nodes to blame, worst first, from loops in order of sending. `known` are those already blamed: their loops count
+ * for and against nobody.
+ */
 export function findCulprits(
   outcomes: readonly LoopOutcome[],
   known: ReadonlySet<PathNode>,
-  layerSize: LayerSize,
+  rules: Rules,
   nowMs: number,
 ): PathNode[] {
-  const blamed = new Set(known);
-  for (const windowMs of WINDOWS_MS) {
-    for (;;) {
-      const live = outcomes.filter((loop) => !loop.route.some((node) => blamed.has(node)));
-      const recent = live.filter((loop) => loop.sentMs >= nowMs - windowMs);
-      const culprit = worstOf(recent, live, layerSize);
-      if (culprit === undefined) break;
-      blamed.add(culprit);
-    }
+  const culprits: PathNode[] = [];
+  let live = without(outcomes, known);
+  for (;;) {
+    const culprit = worstOf(live, rules, nowMs);
+    if (culprit === undefined) return culprits;
+    culprits.push(culprit);
+    live = without(live, new Set([culprit]));
   }
-  return [...blamed].filter((node) => !known.has(node));
 }
 
-/** Loops in the time `windowMs` that cross no node of `without`. */
-export function recentTally(
-  outcomes: readonly LoopOutcome[],
-  without: ReadonlySet<PathNode>,
-  windowMs: number,
-  nowMs: number,
-): LossTally {
-  return tallyOf(
-    outcomes.filter((loop) => loop.sentMs >= nowMs - windowMs && !loop.route.some((node) => without.has(node))),
-  );
+/** The loops that cross none of `nodes`. */
+export function without(loops: readonly LoopOutcome[], nodes: ReadonlySet<PathNode>): readonly LoopOutcome[] {
+  return nodes.size === 0 ? loops : loops.filter((loop) => !loop.route.some((node) => nodes.has(node)));
 }
 
-function worstOf(
-  recent: readonly LoopOutcome[],
-  live: readonly LoopOutcome[],
-  layerSize: LayerSize,
-): PathNode | undefined {
-  const mixes = tallyMixes(recent);
-  const suspects = [...mixes].filter((node) => node.lost >= MIN_LOST && node.lost >= BLAME_SHARE * node.seen);
-  suspects.sort((a, b) => lowerShare(b.lost, b.seen) - lowerShare(a.lost, a.seen));
-  return suspects.find((node) => isGuilty(node, recent, live, layerSize));
-}
-
-/** The mixes on these loops, with their working figures set. */
-function tallyMixes(loops: readonly LoopOutcome[]): Set<PathNode> {
+/** The worst of the guilty in the shortest window that has one. */
+function worstOf(live: readonly LoopOutcome[], rules: Rules, nowMs: number): PathNode | undefined {
   const mixes = new Set<PathNode>();
+  const recent = { seen: 0, lost: 0 };
+  let everything: Totals | undefined;
+  for (const windowMs of WINDOWS_MS) {
+    // longer windows go on where the shorter one ended
+    for (;;) {
+      const loop = live[live.length - 1 - recent.seen];
+      if (loop === undefined || loop.sentMs < nowMs - windowMs) break;
+      tally(loop, mixes);
+      recent.seen += 1;
+      if (!loop.returned) recent.lost += 1;
+    }
+    const suspects = recent.lost < MIN_LOST ? [] : suspectsOf(mixes, rules);
+    if (suspects.length > 0) {
+      everything ??= totalsOf(live);
+      for (const node of suspects) {
+        const baseline = Math.max(othersLose(node, recent), othersLoseEver(node, everything));
+        const judged = recent.seen - node.seen >= MIN_OTHERS;
+        if (judged && isGuilty(node, baseline, live.slice(live.length - recent.seen), rules)) return node;
+      }
+    }
+    if (recent.seen === live.length) return undefined;
+  }
+  return undefined;
+}
+
+/** Counts a loop in the working figures of its mixes. */
+function tally({ route, returned }: LoopOutcome, mixes: Set<PathNode>): void {
+  for (const node of route) {
+    if (node.layer === 0) continue;
+    if (!mixes.has(node)) {
+      mixes.add(node);
+      node.seen = 0;
+      node.lost = 0;
+    }
+    node.seen += 1;
+    if (!returned) node.lost += 1;
+  }
+}
+
+/** Mixes that lose enough to be worth a judgement, worst first. */
+function suspectsOf(mixes: ReadonlySet<PathNode>, rules: Rules): PathNode[] {
+  return [...mixes]
+    .filter(({ layer, lost, seen }) => rules.layers.includes(layer) && lost >= MIN_LOST && lost >= BLAME_SHARE * seen)
+    .sort((a, b) => lowerShare(b.lost, b.seen) - lowerShare(a.lost, a.seen));
+}
+
+interface Totals extends LossTally {
+  readonly byNode: ReadonlyMap<PathNode, LossTally>;
+}
+
+/** Figures over all the loops that are remembered: the working figures of the nodes are in use for a window. */
+function totalsOf(loops: readonly LoopOutcome[]): Totals {
+  const byNode = new Map<PathNode, LossTally>();
   for (const { route, returned } of loops) {
     for (const node of route) {
-      if (node.layer === 0) continue;
-      if (!mixes.has(node)) {
-        mixes.add(node);
-        node.seen = 0;
-        node.lost = 0;
+      let figures = byNode.get(node);
+      if (figures === undefined) {
+        figures = { seen: 0, lost: 0 };
+        byNode.set(node, figures);
       }
-      node.seen += 1;
-      if (!returned) node.lost += 1;
+      figures.seen += 1;
+      if (!returned) figures.lost += 1;
     }
   }
-  return mixes;
+  return { ...tallyOf(loops), byNode };
 }
 
-function isGuilty(
-  node: PathNode,
-  recent: readonly LoopOutcome[],
-  live: readonly LoopOutcome[],
-  layerSize: LayerSize,
-): boolean {
-  const others = tallyOf(recent.filter((loop) => !loop.route.includes(node)));
-  if (others.seen < MIN_OTHERS) return false;
-  const longer = tallyOf(live.filter((loop) => !loop.route.includes(node)));
-  const baseline = Math.max(expectedShare(others.lost, others.seen), expectedShare(longer.lost, longer.seen));
-  if (lossEvidence(node.lost, node.seen, baseline) < BLAME_EVIDENCE) return false;
-  const unframed = tallyOf(withoutWorstNeighbours(node, recent, baseline, layerSize));
+/** What loops lose that do not cross `node`, in the window of the working figures. */
+function othersLose(node: PathNode, all: LossTally): number {
+  return expectedShare(all.lost - node.lost, all.seen - node.seen);
+}
+
+function othersLoseEver(node: PathNode, { seen, lost, byNode }: Totals): number {
+  const own = byNode.get(node) ?? { seen: 0, lost: 0 };
+  return expectedShare(lost - own.lost, seen - own.seen);
+}
+
+function isGuilty(node: PathNode, baseline: number, recent: readonly LoopOutcome[], rules: Rules): boolean {
+  if (lossEvidence(node.lost, node.seen, baseline) < rules.blameEvidence) return false;
+  const unframed = tallyOf(withoutWorstNeighbours(node, recent, baseline, rules));
   return (
     unframed.lost >= BLAME_SHARE * unframed.seen &&
-    lossEvidence(unframed.lost, unframed.seen, baseline) >= UNFRAMED_EVIDENCE
+    lossEvidence(unframed.lost, unframed.seen, baseline) >= rules.unframedEvidence
   );
 }
 
@@ -118,10 +155,10 @@ function withoutWorstNeighbours(
   node: PathNode,
   loops: readonly LoopOutcome[],
   baseline: number,
-  layerSize: LayerSize,
+  rules: Rules,
 ): LoopOutcome[] {
-  const before = layerSize(node.layer - 1);
-  const after = layerSize(node.layer + 1);
+  const before = rules.layerSize(node.layer - 1);
+  const after = rules.layerSize(node.layer + 1);
   const strikes = { before: minority(before), after: minority(after), either: 0 };
   if (strikes.before + strikes.after === 0) strikes.either = 1;
   let left = loops.filter((loop) => loop.route.includes(node));

@@ -17,6 +17,7 @@ import type { Frame } from './lane-feeder.ts';
 import { LoopLedger } from './loop-ledger.ts';
 import { EndpointMetrics } from './metrics.ts';
 import type { HealthChange, NodeHealth } from './path-health.ts';
+import { type ReplyBlock, ReplyLedgers } from './reply-ledger.ts';
 import { ReturnTable } from './returns.ts';
 import { RouteDrawer } from './routes.ts';
 import { type Sealed, type SealedLoop, Sealer } from './sealer.ts';
@@ -39,9 +40,15 @@ export interface EndpointOptions {
   readonly onFinal?: (packet: Uint8Array) => void;
 }
 
-/** Who gets the plaintext of a reply. */
+/** Who gets the plaintext of a reply: one object per session, whose reply blocks are used in the order of their making. */
 export interface ReplyReceiver {
   receive(plaintext: Uint8Array, nowMs: number): void;
+}
+
+/** A reply block that was handed out. */
+interface Handed {
+  readonly receiver: ReplyReceiver;
+  readonly block: ReplyBlock;
 }
 
 const SWEEP_PERIOD_MS = 1_000;
@@ -55,7 +62,8 @@ export class MixEndpoint implements Running {
   #sealer: Sealer;
   readonly #sphinx: Sphinx;
   readonly #metrics: EndpointMetrics;
-  readonly #surbs: ReturnTable<ReplyReceiver>;
+  readonly #surbs: ReturnTable<Handed>;
+  readonly #replies = new ReplyLedgers<ReplyReceiver>(this.ledger.health);
   readonly #timers: Timer[] = [];
   #link: ClientLink | undefined;
   #cover: Cover | undefined;
@@ -192,7 +200,10 @@ export class MixEndpoint implements Running {
     const minted = this.#sealer.surb(this.topology, clock.wallMs(), this.#gateway);
     if (minted === undefined) return undefined;
     this.#metrics.surbs.inc({ event: 'created' });
-    this.#surbs.add(minted.recovery, receiver, clock.nowMs() + this.surbLifeMs + this.topology.params.maxDelayMs);
+    const nowMs = clock.nowMs();
+    const block = this.#replies.ledgerOf(receiver).made(minted.nodes, nowMs);
+    const expiresAtMs = nowMs + this.surbLifeMs + this.topology.params.maxDelayMs;
+    this.#surbs.add(minted.recovery, { receiver, block }, expiresAtMs);
     return minted.surb;
   }
 
@@ -288,6 +299,7 @@ export class MixEndpoint implements Running {
     log.info({ state, reason }, 'gateway link');
     if (state === 'up') this.#failed.clear();
     else this.ledger.abandon();
+    this.#replies.abandon();
   }
 
   #watchGateway(): void {
@@ -312,6 +324,7 @@ export class MixEndpoint implements Running {
   /** What leads to the old place will not come back: no evidence against anyone, and no stock to count on. */
   #forgetReturns(): void {
     this.#surbs.clear();
+    this.#replies.abandon();
     this.ledger.abandon();
     for (const change of this.ledger.health.startAfresh(this.#options.components.clock.nowMs())) this.#report(change);
     this.#onMoved();
@@ -324,8 +337,13 @@ export class MixEndpoint implements Running {
     if (expected !== undefined) {
       const plaintext = this.#sphinx.recover(expected.recovery, packet);
       this.#metrics.received.inc({ kind: 'reply' });
-      if (plaintext === undefined) this.#metrics.dropped.inc({ reason: 'payload' });
-      else expected.context.receive(plaintext, nowMs);
+      if (plaintext === undefined) {
+        this.#metrics.dropped.inc({ reason: 'payload' });
+        return;
+      }
+      const { receiver, block } = expected.context;
+      block.ledger.back(block, nowMs);
+      receiver.receive(plaintext, nowMs);
       return;
     }
     const loop = this.#cover?.take(packet, ({ recovery }) => this.#sphinx.recover(recovery, packet) !== undefined);
@@ -344,6 +362,7 @@ export class MixEndpoint implements Running {
     const nowMs = this.#options.components.clock.nowMs();
     const lost = this.#cover?.sweep() ?? 0;
     if (lost > 0) this.#metrics.loopsLost.inc(lost);
+    this.#replies.sweep(nowMs, this.ledger.patienceMs);
     for (const change of this.ledger.health.review(nowMs)) this.#report(change);
     if (this.ledger.alarm.raised !== this.#alarmed) this.#reportAlarm();
   }

@@ -37,7 +37,10 @@ export interface LossTally {
   lost: number;
 }
 
-/** Outcomes of the longest window, in order of being decided. */
+/** Forgetting is done in strides: old loops are let lie for so long. */
+const STRIDE_MS = 10_000;
+
+/** Outcomes of the longest window, in order of sending. */
 export class LoopEvidence {
   #outcomes: LoopOutcome[] = [];
 
@@ -46,15 +49,19 @@ export class LoopEvidence {
   }
 
   add(outcome: LoopOutcome): void {
-    this.#outcomes.push(outcome);
-    if (this.#outcomes.length > MAX_OUTCOMES) this.#outcomes.splice(0, MAX_OUTCOMES / 8);
+    const outcomes = this.#outcomes;
+    let place = outcomes.length; // lost ones are decided later than others: a few steps back
+    while (place > 0 && (outcomes[place - 1] as LoopOutcome).sentMs > outcome.sentMs) place -= 1;
+    outcomes.splice(place, 0, outcome);
+    if (outcomes.length > MAX_OUTCOMES) outcomes.splice(0, MAX_OUTCOMES / 8);
   }
 
   /** Forgets what is older than every window. */
   trim(nowMs: number): void {
     const oldestMs = nowMs - LONGEST_WINDOW_MS;
-    const keep = this.#outcomes.findIndex((outcome) => outcome.sentMs >= oldestMs);
-    if (keep !== 0) this.#outcomes.splice(0, keep < 0 ? this.#outcomes.length : keep);
+    const first = this.#outcomes[0];
+    if (first === undefined || first.sentMs >= oldestMs - STRIDE_MS) return;
+    this.#outcomes = since(this.#outcomes, oldestMs);
   }
 
   /** Forgets every loop over `node`: it gets a new chance. */
@@ -65,6 +72,18 @@ export class LoopEvidence {
   clear(): void {
     this.#outcomes = [];
   }
+}
+
+/** The loops sent at `fromMs` or later, of a list in order of sending. */
+export function since(outcomes: readonly LoopOutcome[], fromMs: number): LoopOutcome[] {
+  let low = 0;
+  let high = outcomes.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((outcomes[middle] as LoopOutcome).sentMs < fromMs) low = middle + 1;
+    else high = middle;
+  }
+  return outcomes.slice(low);
 }
 
 export function tallyOf(loops: readonly LoopOutcome[]): LossTally {

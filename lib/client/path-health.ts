@@ -15,10 +15,10 @@
  */
 import type { IdentityHex } from '../bytes.ts';
 import type { NodeEntry, Topology } from '../directory/index.ts';
-import { findCulprits, recentTally } from './blame.ts';
+import { findCulprits, without } from './blame.ts';
 import { Exclusions } from './exclusions.ts';
-import { LoopEvidence, type LoopOutcome, PathNode } from './loop-evidence.ts';
-import { LONGEST_WINDOW_MS, PATH_BAD_LOOPS, PATH_BAD_MS, PATH_BAD_SHARE, RETRY_WEIGHT } from './thresholds.ts';
+import { LoopEvidence, type LoopOutcome, PathNode, since, tallyOf } from './loop-evidence.ts';
+import { LOOPS_TELL, PATH_BAD_LOOPS, PATH_BAD_MS, PATH_BAD_SHARE, REPLIES_TELL, RETRY_WEIGHT } from './thresholds.ts';
 
 /** Which ends of a route touch the own gateway: it leaves there (data, drop), comes home there (reply), or both (loop). */
 export type Journey = 'out' | 'home' | 'round';
@@ -42,14 +42,19 @@ export const MAX_PATH_NODES = 4096;
 
 /** `health` is the share of this time, while there were loops. */
 const HEALTH_MS = 60_000;
-const NOBODY: ReadonlySet<PathNode> = new Set();
+/** Replies are many, and some are always missing: they are looked at this often. */
+const REPLIES_REVIEW_MS = 1_000;
 
 export class PathHealth {
-  readonly #evidence = new LoopEvidence();
+  readonly #loops = new LoopEvidence();
+  /** The second witness: see reply-ledger.ts. */
+  readonly #replies = new LoopEvidence();
   readonly #exclusions = new Exclusions();
   readonly #nodes = new Map<IdentityHex, PathNode>();
   #topology: Topology | undefined;
   #unreviewed = false;
+  #repliesUnreviewed = false;
+  #repliesReviewedMs = Number.NEGATIVE_INFINITY;
   #readmitted: PathNode[] = [];
 
   /** Takes over the nodes of a new consensus. */
@@ -60,21 +65,38 @@ export class PathHealth {
     for (const node of this.#nodes.values()) if (!stays(node)) this.#nodes.delete(node.id);
   }
 
+  /** The one object that stands for this node. */
+  nodeOf(entry: NodeEntry): PathNode {
+    let node = this.#nodes.get(entry.id);
+    if (node === undefined || node.layer !== (entry.layer ?? 0)) {
+      node = new PathNode(entry);
+      this.#nodes.set(entry.id, node);
+      if (this.#nodes.size > MAX_PATH_NODES) this.#nodes.delete(this.#nodes.keys().next().value as IdentityHex);
+    }
+    return node;
+  }
+
   /** Notes a loop that left over `route`. */
   sent(route: readonly NodeEntry[]): readonly PathNode[] {
-    const nodes = route.map((entry) => this.#nodeOf(entry));
+    const nodes = route.map((entry) => this.nodeOf(entry));
     for (const node of nodes) node.loopsSent += 1;
     return nodes;
   }
 
   /** Notes what became of a loop. */
   decided(outcome: LoopOutcome): void {
-    this.#evidence.add(outcome);
+    this.#loops.add(outcome);
     if (!outcome.returned) this.#unreviewed = true;
     for (const node of outcome.route) {
       if (outcome.returned) node.loopsReturned += 1;
       if (this.#exclusions.tried(node, outcome.returned)) this.#readmitted.push(node);
     }
+  }
+
+  /** Notes what became of a reply block. */
+  replyDecided(outcome: LoopOutcome): void {
+    this.#replies.add(outcome);
+    if (!outcome.returned) this.#repliesUnreviewed = true;
   }
 
   /** A loop that was given up came home after all. */
@@ -87,12 +109,19 @@ export class PathHealth {
 
   /** Judges anew; says what changed. To be called a few times a second. */
   review(nowMs: number): HealthChange[] {
-    this.#evidence.trim(nowMs);
+    this.#loops.trim(nowMs);
+    this.#replies.trim(nowMs);
     const changes: HealthChange[] = [];
     for (const node of [...this.#readmitted.splice(0), ...this.#exclusions.due(nowMs)]) {
       this.#exclusions.lift(node, nowMs);
-      this.#evidence.forget(node);
+      this.#loops.forget(node);
+      this.#replies.forget(node);
       changes.push({ node, change: 'readmitted' });
+    }
+    if (this.#repliesUnreviewed && nowMs - this.#repliesReviewedMs >= REPLIES_REVIEW_MS) {
+      this.#unreviewed = true;
+      this.#repliesUnreviewed = false;
+      this.#repliesReviewedMs = nowMs;
     }
     if (this.#unreviewed) {
       this.#unreviewed = false;
@@ -112,7 +141,8 @@ export class PathHealth {
 
   /** Whether most loops are lost although nobody in particular is to blame: the own gateway may be. */
   pathIsBad(nowMs: number): boolean {
-    const { seen, lost } = recentTally(this.#evidence.outcomes, this.#exclusions.nodes, PATH_BAD_MS, nowMs);
+    const recent = since(this.#loops.outcomes, nowMs - PATH_BAD_MS);
+    const { seen, lost } = tallyOf(without(recent, this.#exclusions.nodes));
     return seen >= PATH_BAD_LOOPS && lost >= PATH_BAD_SHARE * seen;
   }
 
@@ -133,7 +163,8 @@ export class PathHealth {
 
   /** The own gateway changed: what was learnt through the old one says nothing about the new. */
   startAfresh(nowMs: number): HealthChange[] {
-    this.#evidence.clear();
+    this.#loops.clear();
+    this.#replies.clear();
     const freed = [...this.#exclusions.nodes].filter((node) => node.layer !== 2);
     for (const node of freed) this.#exclusions.lift(node, nowMs, true);
     return freed.map((node) => ({ node, change: 'readmitted' }));
@@ -158,20 +189,25 @@ export class PathHealth {
   }
 
   #culprits(known: ReadonlySet<PathNode>, nowMs: number): PathNode[] {
-    return findCulprits(this.#evidence.outcomes, known, (layer) => this.#layerSize(layer), nowMs);
+    const layerSize = (layer: number) => this.#layerSize(layer);
+    const byLoops = findCulprits(this.#loops.outcomes, known, { ...LOOPS_TELL, layerSize }, nowMs);
+    const byReplies = findCulprits(
+      this.#replies.outcomes,
+      new Set([...known, ...byLoops]),
+      { ...REPLIES_TELL, layerSize },
+      nowMs,
+    );
+    return [...byLoops, ...byReplies];
   }
 
   /** Share of the loops over `node`, and over no other excluded node, that returned in the last minute, or five. */
   #share(node: PathNode, nowMs: number): number {
-    const over = this.#evidence.outcomes.filter((loop) => loop.route.includes(node));
+    const over = this.#loops.outcomes.filter((loop) => loop.route.includes(node));
     const others = new Set(this.#exclusions.nodes);
     others.delete(node);
-    for (const [without, windowMs] of [
-      [others, HEALTH_MS],
-      [others, LONGEST_WINDOW_MS],
-      [NOBODY, LONGEST_WINDOW_MS],
-    ] as const) {
-      const { seen, lost } = recentTally(over, without, windowMs, nowMs);
+    const clear = without(over, others);
+    for (const loops of [since(clear, nowMs - HEALTH_MS), clear, over]) {
+      const { seen, lost } = tallyOf(loops);
       if (seen > 0) return (seen - lost) / seen;
     }
     return 1;
@@ -179,15 +215,5 @@ export class PathHealth {
 
   #layerSize(layer: number): number {
     return this.#topology?.layers[layer - 1]?.length ?? 0;
-  }
-
-  #nodeOf(entry: NodeEntry): PathNode {
-    let node = this.#nodes.get(entry.id);
-    if (node === undefined || node.layer !== (entry.layer ?? 0)) {
-      node = new PathNode(entry);
-      this.#nodes.set(entry.id, node);
-      if (this.#nodes.size > MAX_PATH_NODES) this.#nodes.delete(this.#nodes.keys().next().value as IdentityHex);
-    }
-    return node;
   }
 }

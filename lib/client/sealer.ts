@@ -28,6 +28,7 @@ export interface MintedSurb {
   readonly surb: Uint8Array;
   readonly recovery: Recovery;
   readonly delayMs: number;
+  readonly nodes: readonly NodeEntry[];
 }
 
 const EMPTY = new Uint8Array(0);
@@ -76,7 +77,8 @@ export class Sealer {
     const drawn = this.#draw(topology, wallMs, [gateway], 'home');
     if (drawn === undefined) return undefined;
     const { surb, recovery } = this.sphinx.createSurb({ route: drawn.hops, self: { address: this.selfAddress } });
-    return { surb: compactSurb(surb), recovery, delayMs: drawnDelayMs(drawn.route) };
+    const nodes = drawn.route.map((hop) => hop.node);
+    return { surb: compactSurb(surb), recovery, delayMs: drawnDelayMs(drawn.route), nodes };
   }
 
   #packet(topology: Topology, wallMs: number, tail: NodeEntry[], message: Uint8Array): Sealed | undefined {

@@ -26,6 +26,29 @@ export const BLAME_SHARE = 0.2;
 export const BLAME_EVIDENCE = Math.log(1e9);
 /** Nats that must remain without the neighbours that may conspire: below 1e-4. Chance is ruled out by then. */
 export const UNFRAMED_EVIDENCE = Math.log(1e4);
+/** How far a kind of witness is believed. */
+export interface Testimony {
+  readonly blameEvidence: number;
+  readonly unframedEvidence: number;
+  /** Layers whose mixes it can speak about. */
+  readonly layers: readonly number[];
+}
+
+export const LOOPS_TELL: Testimony = {
+  blameEvidence: BLAME_EVIDENCE,
+  unframedEvidence: UNFRAMED_EVIDENCE,
+  layers: [1, 2, 3],
+};
+/**
+ * Up to five reply blocks travel in one packet and are lost together. Their routes are independent, so that a node's count
+ * varies at most 1 + 4/2 times as much as that of single losses: three times the evidence for the same certainty.
+ */
+export const REPLIES_TELL: Testimony = {
+  blameEvidence: 3 * BLAME_EVIDENCE,
+  unframedEvidence: 3 * UNFRAMED_EVIDENCE,
+  layers: [2, 3],
+};
+
 /** Loops over other nodes that a comparison needs. */
 export const MIN_OTHERS = 8;
 

@@ -6,7 +6,7 @@
  * padding; so the flow to the requesters does not show activity, nor how many sessions there are.
  * @module
  */
-import type { MixEndpoint } from '../client/index.ts';
+import type { MixEndpoint, ReplyReceiver } from '../client/index.ts';
 import { contentSlots, type Frame, idleSlots, LaneFeeder } from '../client/index.ts';
 import { every, type Timer } from '../clock.ts';
 import type { Components, Running } from '../components.ts';
@@ -169,6 +169,7 @@ export class ProxyHub implements Running {
     const { components, endpoint, downlink, accessToken } = this.#options;
     const { mainRate, replyRate } = endpoint.trafficClass;
     const { meanDelayMs, payloadBytes } = endpoint.topology.params;
+    const receiver: ReplyReceiver = { receive: (plaintext, atMs) => this.#receive(session, plaintext, atMs) };
     const session: ProxySession = new ProxySession(
       {
         rng: components.rng,
@@ -179,7 +180,7 @@ export class ProxyHub implements Running {
         downlink,
         surbLifeMs: endpoint.surbLifeMs,
         ...(accessToken === undefined ? {} : { accessToken }),
-        mintSurb: () => endpoint.mintSurb({ receive: (plaintext, atMs) => this.#receive(session, plaintext, atMs) }),
+        mintSurb: () => endpoint.mintSurb(receiver),
       },
       nowMs,
     );
