@@ -10,7 +10,7 @@ import type { NodeEntry, Topology } from '../directory/index.ts';
 import { MixError } from '../errors.ts';
 import { ClientLink, type Lane, type LaneOptions, type LinkState, type NodeIdentity } from '../link/index.ts';
 import { packetBytes, surbLifeMs, type TrafficClass } from '../params.ts';
-import { expandSurb, Sphinx } from '../sphinx/index.ts';
+import { expandSurb, Sphinx, surbPrefix } from '../sphinx/index.ts';
 import { Cover } from './cover.ts';
 import { GatewayWatch } from './gateway-watch.ts';
 import type { Frame } from './lane-feeder.ts';
@@ -54,6 +54,8 @@ interface Handed {
 const SWEEP_PERIOD_MS = 1_000;
 /** How often loops are counted and path health judged: a fraction of the patience with a loop. */
 const HEALTH_PERIOD_MS = 250;
+/** After leaving a gateway for losing packets, no other is left for that reason in this time. */
+const BAD_PATH_STAY_MS = 600_000;
 const COVER_SLOTS = 4;
 
 export class MixEndpoint implements Running {
@@ -74,6 +76,7 @@ export class MixEndpoint implements Running {
   readonly #failed = new Set<IdentityHex>();
   readonly #feeders = new Set<() => void>();
   #alarmed = false;
+  #stayUntilMs = 0;
   #onMoved: () => void = () => {};
   #onTopology: () => void = () => {};
 
@@ -191,6 +194,16 @@ export class MixEndpoint implements Running {
       return undefined;
     }
     return this.#sphinx.useSurb(surb, plaintext, this.topology.params.payloadBytes);
+  }
+
+  /**
+   * Whether a reply over this block should be sent: blocks lead over all mixes of layer 1 alike, and one that our own
+   * packets avoid would lose the reply, and tell our gateway that the packet is one.
+   */
+  surbUsable(surb372: Uint8Array): boolean {
+    const first = this.#firstMix(surbPrefix(surb372));
+    if (first === undefined) return true; // sealReply counts it
+    return this.ledger.health.repliesOver(first, this.#options.components.rng);
   }
 
   /** A compact reply block whose reply goes to `receiver`; undefined without a route. */
@@ -365,6 +378,21 @@ export class MixEndpoint implements Running {
     this.#replies.sweep(nowMs, this.ledger.patienceMs);
     for (const change of this.ledger.health.review(nowMs)) this.#report(change);
     if (this.ledger.alarm.raised !== this.#alarmed) this.#reportAlarm();
+    if (this.ledger.health.pathIsBad(nowMs) && nowMs >= this.#stayUntilMs) this.#leaveBadPath(nowMs);
+  }
+
+  /** The gateway may be to blame; if it is not, the next one will be no better, and is stayed with. */
+  #leaveBadPath(nowMs: number): void {
+    this.#stayUntilMs = nowMs + BAD_PATH_STAY_MS;
+    const { gateway, topology } = this;
+    if (gateway === undefined) return;
+    const next = this.#options.chooseGateway(topology, new Set([...this.#failed, gateway.id]));
+    if (next === undefined || next.id === gateway.id) return;
+    // One that sees both ends of our traffic is worse than a slow one; losing packets must not drive us there.
+    const seesRequester = ({ id }: NodeEntry) => topology.requesters.some((requester) => requester.gateway === id);
+    if (seesRequester(next) && !seesRequester(gateway)) return;
+    this.#options.components.log.warn({}, 'most own loops are lost and no mix stands out: trying another gateway');
+    this.moveTo(next);
   }
 
   #reportAlarm(): void {

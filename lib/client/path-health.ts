@@ -15,6 +15,7 @@
  */
 import type { IdentityHex } from '../bytes.ts';
 import type { NodeEntry, Topology } from '../directory/index.ts';
+import type { Rng } from '../rng.ts';
 import { findCulprits, without } from './blame.ts';
 import { Exclusions } from './exclusions.ts';
 import { LoopEvidence, type LoopOutcome, PathNode, since, tallyOf } from './loop-evidence.ts';
@@ -137,6 +138,12 @@ export class PathHealth {
     if (known.layer === 1 && journey === 'home') return 1;
     if (known.layer === 3 && journey === 'out') return 1;
     return RETRY_WEIGHT;
+  }
+
+  /** Whether to use a reply block of someone else that leaves over `first`: as often as own packets use that mix. */
+  repliesOver(first: NodeEntry, rng: Rng): boolean {
+    const weight = this.weight(first, 'out');
+    return weight >= 1 || rng.uniform() < weight;
   }
 
   /** Whether most loops are lost although nobody in particular is to blame: the own gateway may be. */

@@ -57,6 +57,7 @@ export class RequesterHub implements Running {
       payloadBytes,
       delay: { meanDelayMs, mixHops: 3 },
       accept: options.accept,
+      surbUsable: (surb372) => endpoint.surbUsable(surb372),
       ...(accessToken === undefined ? {} : { accessToken }),
       ...(maxSessions === undefined ? {} : { maxSessions }),
       ...(limits === undefined ? {} : { limits }),

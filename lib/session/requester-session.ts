@@ -43,6 +43,8 @@ export interface RequesterSessionOptions {
   readonly delay: DelayLaw;
   readonly limits: SessionLimits;
   readonly accept: AcceptHandler;
+  /** Whether a reply over this block has a chance, as far as its first hop tells. */
+  readonly surbUsable?: (surb372: Uint8Array) => boolean;
   /** Called first of all when the session ends. */
   readonly onEnd: (reason: CloseReason, nowMs: number) => void;
   /** Takes a CLOSE to send when the session is already gone. */
@@ -89,7 +91,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
       this,
       nowMs,
     );
-    this.#stock = new SurbStock(options.limits.maxStockSurbs);
+    this.#stock = new SurbStock(options.limits.maxStockSurbs, options.surbUsable);
     this.#pacer = new Pacer(FIRST_BURST_PER_SECOND, nowMs);
   }
 

@@ -168,7 +168,7 @@ export class SessionTable {
   }
 
   #create(key: string, nowMs: number): RequesterSession {
-    const { rng, payloadBytes, delay, accept, limits } = this.#options;
+    const { rng, payloadBytes, delay, accept, limits, surbUsable } = this.#options;
     const session = new RequesterSession(
       {
         key,
@@ -177,6 +177,7 @@ export class SessionTable {
         delay,
         accept,
         limits: requesterLimits(limits),
+        ...(surbUsable === undefined ? {} : { surbUsable }),
         onEnd: (reason, atMs) => {
           this.#sessions.delete(key);
           this.#remember(key, reason === 'done' ? undefined : reason, atMs);

@@ -25,7 +25,11 @@ export class SurbStock {
   #evicted = 0;
   #generation = 0;
 
-  constructor(private readonly maxBlocks: number) {}
+  /** `usable` says whether a block's first hop is worth it; the others are dropped as expired when their turn comes. */
+  constructor(
+    private readonly maxBlocks: number,
+    private readonly usable: (block: Uint8Array) => boolean = () => true,
+  ) {}
 
   stats(): SurbStockStats {
     return {
@@ -82,9 +86,15 @@ export class SurbStock {
   /** The oldest usable block. It is gone from the stock, and counts as used. */
   take(nowMs: number): Uint8Array | undefined {
     this.#dropExpired(nowMs);
-    const block = this.#shift();
-    if (block !== undefined) this.#used++;
-    return block;
+    for (;;) {
+      const block = this.#shift();
+      if (block === undefined) return undefined;
+      if (this.usable(block)) {
+        this.#used++;
+        return block;
+      }
+      this.#expired++;
+    }
   }
 
   /** Drops everything held, as expired. */

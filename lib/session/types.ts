@@ -162,6 +162,8 @@ export interface SessionTableOptions {
   /** Unread bytes and reply blocks of all sessions together. */
   readonly maxHeldBytes?: number;
   readonly limits?: Partial<SessionLimits>;
+  /** Whether a reply over this block has a chance, as far as its first hop tells; the others are left unused. */
+  readonly surbUsable?: (surb372: Uint8Array) => boolean;
 }
 
 /** A reply ready to be put into a packet. */

@@ -5,7 +5,7 @@
 
 export { unpad } from './payload.ts';
 export { gammaKeyOf, Sphinx } from './sphinx.ts';
-export { COMPACT_SURB_BYTES, compactSurb, expandSurb, SURB_BYTES } from './surb.ts';
+export { COMPACT_SURB_BYTES, compactSurb, expandSurb, SURB_BYTES, surbPrefix } from './surb.ts';
 export type {
   DropReason,
   Final,

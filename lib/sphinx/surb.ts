@@ -47,13 +47,18 @@ export function compactSurb(surb: Uint8Array): Uint8Array {
   return concatBytes(surb.subarray(0, HEADER_BYTES + PREFIX_BYTES), surb.subarray(SEEDS_OFFSET));
 }
 
+/** The prefix that names the first hop. */
+export function surbPrefix(compact: Uint8Array): Uint8Array {
+  return compact.subarray(HEADER_BYTES, HEADER_BYTES + PREFIX_BYTES);
+}
+
 /** The inverse of `compactSurb`; undefined on a wrong length, or when `resolvePrefix` knows no node of that prefix. */
 export function expandSurb(
   compact: Uint8Array,
   resolvePrefix: (prefix8: Uint8Array) => Uint8Array | undefined,
 ): Uint8Array | undefined {
   if (compact.byteLength !== COMPACT_SURB_BYTES) return undefined;
-  const firstHop = resolvePrefix(compact.subarray(HEADER_BYTES, HEADER_BYTES + PREFIX_BYTES));
+  const firstHop = resolvePrefix(surbPrefix(compact));
   if (firstHop === undefined) return undefined;
   return encodeSurb({
     header: compact.subarray(0, HEADER_BYTES),

@@ -11,11 +11,13 @@ import {
   MAX_TERM_MS,
   maxExcluded,
   minority,
+  RETRY_WEIGHT,
   RETURNS_TO_LIFT,
 } from '../../lib/client/thresholds.ts';
 import type { NodeEntry } from '../../lib/directory/index.ts';
 import { LoopWorld, type Loses } from '../support/loop-world.ts';
 import { nodeEntry, smallTopology } from '../support/nodes.ts';
+import { seededRng } from '../support/seeded-rng.ts';
 
 const mix = (seed: number, layer: 1 | 2 | 3) => new PathNode(nodeEntry(seed, { role: 'mixnode', layer }));
 
@@ -140,6 +142,23 @@ t.test('a mix excluded at one end of the route is avoided only by what touches t
       else t.ok(Math.abs(uses - 1 / 3) < 0.05, `layer ${layer} ${journey}: ${uses}`);
     }
   }
+});
+
+t.test('reply blocks of others are left unused when their first hop is one that own packets avoid', async (t) => {
+  const topology = smallTopology(2);
+  const [bad, good] = [inLayer(topology, 1), inLayer(topology, 1, 1)];
+  const world = new LoopWorld({ topology, seed: 3, loses: dead(bad) });
+  const rng = seededRng(4);
+  const used = (first: NodeEntry) => {
+    let count = 0;
+    for (let i = 0; i < 5000; i++) if (world.health.repliesOver(first, rng)) count += 1;
+    return count / 5000;
+  };
+  t.equal(used(bad), 1, 'without evidence all are used');
+  world.run(60_000);
+  t.strictSame(world.excluded(), [bad.id]);
+  t.equal(used(good), 1);
+  t.ok(Math.abs(used(bad) - RETRY_WEIGHT) < 0.01, 'as rarely as own packets');
 });
 
 t.test('a mix that works again is taken back, one that does not comes back with its term and goes again', async (t) => {

@@ -113,6 +113,16 @@ t.test('the stock keeps its account', async (t) => {
   balance();
 });
 
+t.test('blocks that are not worth a reply are dropped when their turn comes, and accounted for', async (t) => {
+  const given = blocks(5);
+  const stock = new SurbStock(20, (block) => block === given[1] || block === given[3]);
+  stock.add(0, 1000, given, 0);
+  t.equal(stock.take(0), given[1]);
+  t.equal(stock.take(0), given[3]);
+  t.equal(stock.take(0), undefined, 'the last is none either');
+  t.match(stock.stats(), { received: 5, used: 2, expired: 3, held: 0 });
+});
+
 function supplyOf(downlink: 'steady' | 'burst'): SurbSupply {
   const supply = new SurbSupply(
     {
