@@ -39,6 +39,11 @@ export class StreamOutbox {
     return this.#state === 'open' && !this.#buffer.finished;
   }
 
+  /** The application has said its end. What was broken off instead takes writes still, and discards them. */
+  get finished(): boolean {
+    return this.#state === 'open' && this.#buffer.finished;
+  }
+
   /** A RESET is under way. */
   get resetting(): boolean {
     return this.#state === 'reset';

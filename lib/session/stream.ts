@@ -334,7 +334,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
   }
 
   drained(): void {
-    if (!this.#silenced && this.#outbox.writable) this.#handlers?.onDrain();
+    if (!this.#silenced && !this.#outbox.finished) this.#handlers?.onDrain();
   }
 
   /** Writes what control frames it owes. False when they did not all fit. */
@@ -448,6 +448,9 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     this.#resetCode = code;
     this.#settleOpen(); // RESET opens and ends it at the requester
     this.#owe(OWES.RESET);
+    if (!this.#drainWanted) return;
+    this.#drainWanted = false;
+    this.#host.deferDrain(this); // whoever waits to write goes on: what it writes now is discarded
   }
 
   #stopReceiving(code: ErrorCode, nowMs: number): void {

@@ -333,3 +333,21 @@ t.test('access token', async (t: Test) => {
   t.equal(wrong.sim.closedReason, 'token');
   t.equal(wrong.sim.table.size, 0);
 });
+
+t.test('a writer that waits is released when its peer reads no more', async (t) => {
+  const { sim, open, other } = world();
+  sim.run(2000);
+  const end = open({ up: 5 * MB, down: 5 * MB });
+  sim.until(() => (other(end)?.received ?? 0) > 0, 10_000);
+  let drained = 0;
+  const onDrain = end.onDrain.bind(end);
+  end.onDrain = () => {
+    drained += 1;
+    onDrain();
+  };
+  other(end)?.stream?.stop('RESET', sim.nowMs);
+  const before = drained;
+  sim.until(() => drained > before && sim.proxy.stats().bytesQueued === 0, 10_000);
+  t.ok(end.stream?.write(new Uint8Array(MB), sim.nowMs), 'what it writes now is discarded, and it need not wait');
+  t.equal(sim.proxy.stats().bytesQueued, 0);
+});
