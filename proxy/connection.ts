@@ -87,8 +87,8 @@ export class FrontConnection {
 
   /** Breaks the connection off. */
   stop(): void {
+    this.#leaveSide('stopped'); // first: the end of the relay closes the connection's books
     this.#relay.stop('RESET');
-    this.#leaveSide('stopped');
     this.#phase = 'closing';
     this.#socket.destroy();
   }

@@ -6,10 +6,11 @@
  * exp(-seen · KL(lost/seen ‖ baseline)); the exponent is the evidence, in nats. A bound instead of the exact tail costs
  * about one loop and needs no tables.
  *
- * False positives. A review looks at each node in three windows, at most once per lost loop. An honest network of 30
- * mixes that loses 1 % at every hop (4 % of loops) at 5 loops a second loses 17,000 a day: 1.6 million tests, each wrong
- * with probability below 1e-9, so fewer than 0.002 false exclusions a day even if all tests were independent. The
- * baseline is what the other loops lose at the same time, so a network that is bad as a whole excludes nobody.
+ * False positives. A review looks at each node in thirteen windows, at most once per lost loop. An honest network of 30
+ * mixes that loses 1 % at every hop (4 % of loops) at 5 loops a second loses 17,000 a day: 6.6 million tests, each wrong
+ * with probability below 1e-9, so fewer than 0.007 false exclusions a day even if all tests were independent; they
+ * overlap almost entirely. The baseline is what the other loops lose at the same time, so a network that is bad as a whole
+ * excludes nobody.
  *
  * False negatives. A node that loses less than BLAME_SHARE is let be: leaving it out would cost more anonymity than its
  * loss costs speed. One that loses half of what crosses it is found from about ten lost loops, a dead one from six
