@@ -1,10 +1,21 @@
 import t from 'tap';
 import { MAX_PATH_NODES, PathHealth } from '../../lib/client/path-health.ts';
-import { IDLE_LEDGER_MS, MAX_BLOCKS_WATCHED, OVERTAKING, ReplyLedgers } from '../../lib/client/reply-ledger.ts';
+import {
+  IDLE_LEDGER_MS,
+  MAX_BLOCKS_WATCHED,
+  OVERTAKING,
+  type ReplyBlock,
+  ReplyLedgers,
+} from '../../lib/client/reply-ledger.ts';
 import { nodeEntry } from '../support/nodes.ts';
 
 const PATIENCE_MS = 700;
 const mix = nodeEntry(1, { role: 'mixnode', layer: 2 });
+
+/** The reply over this block comes. */
+function bring(block: ReplyBlock | undefined, nowMs: number): void {
+  block?.ledger.back(block, nowMs);
+}
 
 /** A session's ledger, and what it decided. */
 function watched() {
@@ -22,17 +33,16 @@ function watched() {
 t.test('a block is missed when much later ones have come back and patience is over', async (t) => {
   const { ledgers, make, decided, lost } = watched();
   const blocks = make(OVERTAKING + 10, 0);
-  blocks[OVERTAKING]?.ledger.back(blocks[OVERTAKING], 100);
+  bring(blocks[OVERTAKING], 100);
   ledgers.sweep(100, PATIENCE_MS);
   ledgers.sweep(100 + PATIENCE_MS, PATIENCE_MS);
   t.strictSame(decided, [true], 'as many as overtake each other prove nothing');
-  blocks[OVERTAKING + 3]?.ledger.back(blocks[OVERTAKING + 3], 1_000);
+  bring(blocks[OVERTAKING + 3], 1_000);
   ledgers.sweep(1_000, PATIENCE_MS);
   t.equal(lost(), 0, 'it may still be on its way');
   ledgers.sweep(1_000 + PATIENCE_MS, PATIENCE_MS);
   t.equal(lost(), 3, 'those that were overtaken, no others');
-  const [first] = blocks;
-  first?.ledger.back(first, 3_000);
+  bring(blocks[0], 3_000);
   t.equal(decided.filter(Boolean).length, 2, 'one that was given up is not counted again');
 });
 
@@ -66,8 +76,7 @@ t.test('sessions are told apart, forgotten when idle, and dropped when the link 
 t.test('blocks and nodes are bounded; the oldest go without evidence', async (t) => {
   const { ledgers, make, lost } = watched();
   const blocks = make(MAX_BLOCKS_WATCHED + 100, 0);
-  const last = blocks.at(-1);
-  last?.ledger.back(last, 0);
+  bring(blocks.at(-1), 0);
   ledgers.sweep(0, PATIENCE_MS);
   ledgers.sweep(PATIENCE_MS, PATIENCE_MS);
   t.equal(lost(), MAX_BLOCKS_WATCHED - OVERTAKING - 1);
