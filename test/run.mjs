@@ -102,11 +102,13 @@ const pick = (kinds) => kinds.flatMap(testFiles).filter((file) => all || wanted.
 const total = { pass: 0, fail: 0, skip: 0 };
 if (all && !script('check')) total.fail += 1;
 if ((!all || script('build')) && buildTapIfNew()) {
-  for (const [kinds, jobs] of [
-    [['unit', 'property', 'integration'], 2],
-    [['system'], 1],
+  const isNetwork = (file) => file.startsWith('test/system/') && !file.endsWith('/cli.test.ts');
+  const files = pick(['unit', 'property', 'integration', 'system']);
+  for (const [group, jobs] of [
+    [files.filter((file) => !isNetwork(file)), 2],
+    [files.filter(isNetwork), 1],
   ]) {
-    const counts = await runTap(pick(kinds), jobs);
+    const counts = await runTap(group, jobs);
     for (const kind of Object.keys(total)) total[kind] += counts[kind];
   }
 } else {
