@@ -8,6 +8,8 @@ import { RangeSet } from './ranges.ts';
 
 /** ACK frames are lost like everything; each state is repeated this often where there is room to spare. */
 const REPEATS = 3;
+/** One ACK in this many names all the ranges that fit, for a peer that has not heard any for a while. */
+const FULL_EVERY = 8;
 
 export class AckTracker {
   readonly #received = new RangeSet();
@@ -22,6 +24,10 @@ export class AckTracker {
   #staleHighest = -1;
   #nextStaleHighest = -1;
   #staleMs = 0;
+  #sinceFull = 0;
+  /** The lowest number that came in this threshold's time, and in the one before: most ACKs reach down to both. */
+  #lowest = Number.POSITIVE_INFINITY;
+  #lastLowest = Number.POSITIVE_INFINITY;
 
   constructor(private readonly ackDelayMs: number) {}
 
@@ -38,7 +44,10 @@ export class AckTracker {
       this.#staleHighest = this.#nextStaleHighest;
       this.#nextStaleHighest = this.highest;
       this.#staleMs = nowMs;
+      this.#lastLowest = this.#lowest;
+      this.#lowest = Number.POSITIVE_INFINITY;
     }
+    this.#lowest = Math.min(this.#lowest, number);
     if (!eliciting) return;
     if (this.#waiting === 0) this.#firstWaitingMs = nowMs;
     this.#waiting++;
@@ -70,16 +79,24 @@ export class AckTracker {
 
   /** Puts an ACK into a packet if there is anything new, or worth repeating, to say. */
   writeTo(builder: PacketBuilder, maxBytes: number, nowMs: number): void {
-    if (!this.repeatTo(builder, maxBytes)) return;
+    if (!this.#worthSaying) return;
+    const full = this.#sinceFull + 1 >= FULL_EVERY;
+    // What came earlier stood in many ACKs; bytes of data are better used.
+    const from = full ? 0 : Math.min(this.#lowest, this.#lastLowest);
+    if (!builder.ack(this.#received, from, maxBytes)) return;
+    this.#sinceFull = full ? 0 : this.#sinceFull + 1;
     this.#writtenMs = nowMs;
     this.#waiting = 0;
     this.#atOnce = false;
     this.#repeatsLeft = Math.max(0, this.#repeatsLeft - 1);
   }
 
-  /** The same for a packet that may leave late or never: nothing counts as said. */
+  /** The same for a packet that may leave late or never: nothing counts as said, and there is room for all. */
   repeatTo(builder: PacketBuilder, maxBytes: number): boolean {
-    if (this.#waiting === 0 && this.#repeatsLeft === 0) return false;
-    return builder.ack(this.#received, maxBytes);
+    return this.#worthSaying && builder.ack(this.#received, 0, maxBytes);
+  }
+
+  get #worthSaying(): boolean {
+    return this.#waiting > 0 || this.#repeatsLeft > 0;
   }
 }

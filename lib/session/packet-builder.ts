@@ -15,6 +15,9 @@ export interface FrameOwner {
   frameLost(frame: SentFrame, nowMs: number): void;
 }
 
+/** Owns frames that are not sent again, whatever becomes of them. */
+export const NOBODY: FrameOwner = { frameAcked() {}, frameLost() {} };
+
 /** What is remembered of a frame that was sent. */
 export interface SentFrame {
   readonly owner: FrameOwner;
@@ -59,8 +62,8 @@ export class PacketBuilder {
     return true;
   }
 
-  /** Acknowledges as many of the highest ranges as fit `maxBytes`; ACK frames are not remembered. */
-  ack(received: RangeSet, maxBytes: number): boolean {
+  /** Acknowledges the ranges down to `from`, the highest first, as fit `maxBytes`; ACK frames are not remembered. */
+  ack(received: RangeSet, from: number, maxBytes: number): boolean {
     const highest = received.count - 1;
     if (highest < 0) return false;
     const last = received.endAt(highest) - 1;
@@ -68,7 +71,7 @@ export class PacketBuilder {
     const budget = Math.min(this.room, maxBytes);
     if (bytes > budget) return false;
     let lowest = highest;
-    while (lowest > 0) {
+    while (lowest > 0 && received.endAt(lowest - 1) > from) {
       const more = rangeBytes(received, lowest - 1);
       if (bytes + more > budget) break;
       bytes += more;

@@ -9,18 +9,19 @@
  */
 import { MixError } from '../errors.ts';
 import { FRAME, type Frame } from './frames.ts';
+import { Goodbye } from './goodbye.ts';
+import { Greeting } from './greeting.ts';
 import {
   DEFAULT_SESSION_LIMITS,
   MAX_BLOCKS_PER_PACKET,
   MAX_HOST_BYTES,
   MAX_TOKEN_BYTES,
-  PROTOCOL_VERSION,
   PROXY_ACK_DELAY_MS,
   REQUESTER_ACK_DELAY_MS,
   SESSION_ID_BYTES,
   SURB_BYTES,
 } from './limits.ts';
-import { type FrameOwner, hostBytes, type PacketBuilder, type SentFrame } from './packet-builder.ts';
+import { hostBytes, NOBODY, type PacketBuilder } from './packet-builder.ts';
 import { beginUplink, decodeDownlink, UNNUMBERED } from './payload.ts';
 import { closeNumber, closeReason, errorCode, streamCodeOf } from './reasons.ts';
 import { NOTHING_WANTED, SurbSupply, type Wanted } from './surb-supply.ts';
@@ -40,25 +41,21 @@ export type ProxySessionState = 'opening' | 'open' | 'draining' | 'closed';
 
 /** `tick` looks after supply and liveness this often. */
 const WATCH_MS = 250;
-/** A goodbye is said this often, until it is answered. */
-const MAX_GOODBYES = 3;
-const GOODBYE_LIMIT_MS = 10_000;
 /** Without a route no reply block can be made; asked again after this long. */
 const NO_ROUTE_PAUSE_MS = 100;
 /** Burst: with streams open, silence is questioned after this long, then ever more rarely. */
 const FIRST_QUESTION_MS = 5_000;
 const MAX_QUESTION_MS = 30_000;
 
-export class ProxySession implements TransportEnd, FrameOwner {
+export class ProxySession implements TransportEnd {
   readonly id: Uint8Array;
   readonly #options: ProxySessionOptions;
   readonly #transport: Transport;
   readonly #supply: SurbSupply;
-  #state: ProxySessionState = 'opening';
+  readonly #greeting: Greeting;
+  readonly #goodbye = new Goodbye();
+  #state: Exclude<ProxySessionState, 'open'> = 'opening';
   #nextStreamId = 0;
-  #helloAcked = false;
-  #helloOwed = true;
-  #rateOwed = true;
   #replyRatePerSecond: number;
   #lastFilled = 0;
   /** The last packet had room for blocks before data. */
@@ -66,9 +63,6 @@ export class ProxySession implements TransportEnd, FrameOwner {
   #nextWatchMs: number;
   #questionMs = FIRST_QUESTION_MS;
   #mintAgainMs = Number.NEGATIVE_INFINITY;
-  #goodbyes = 0;
-  #nextGoodbyeMs = 0;
-  #goodbyeSinceMs: number | undefined;
   #contentCallback: () => void = () => {};
   #closedCallback: (reason: CloseReason) => void = () => {};
 
@@ -103,11 +97,18 @@ export class ProxySession implements TransportEnd, FrameOwner {
       },
       nowMs,
     );
+    const { sessionWindowBytes, streamWindowBytes } = this.#transport.limits;
+    this.#greeting = new Greeting({
+      sessionWindowBytes,
+      streamWindowBytes,
+      accessToken: options.accessToken ?? new Uint8Array(0),
+      milliPerSecond: this.#milliPerSecond,
+    });
     this.#nextWatchMs = nowMs + WATCH_MS;
   }
 
   get state(): ProxySessionState {
-    return this.#state;
+    return this.#state === 'opening' && this.#greeting.acked ? 'open' : this.#state;
   }
 
   /** Opens a stream. Throws MixError LIMIT when the table is full, SESSION_CLOSED when the session takes no more. */
@@ -122,7 +123,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
     const length = hostBytes(target.host).byteLength;
     if (length === 0 || length > MAX_HOST_BYTES) throw new MixError('ADDRESS_TYPE', 'a host has 1 to 255 bytes');
     if (this.#transport.streams.size === 0) this.#questionMs = FIRST_QUESTION_MS;
-    const stream = this.#transport.newStream(this.#nextStreamId++, nowMs, target, handlers);
+    const stream = this.#transport.streams.open(this.#nextStreamId++, nowMs, target, handlers);
     this.onWake(nowMs);
     return stream;
   }
@@ -140,7 +141,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
     const number = this.#transport.takeNumber();
     const builder = beginUplink(this.#options.payloadBytes, this.id, number);
     this.#lastFilled = number;
-    if (this.#goodbyeSinceMs !== undefined) this.#writeGoodbye(builder, nowMs);
+    if (this.#goodbye.begun) this.#writeGoodbye(builder, nowMs);
     else this.#writeFrames(builder, nowMs);
     this.#transport.finish(builder, number, nowMs);
     return builder.bytes;
@@ -192,7 +193,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
     if (perSecond === this.#replyRatePerSecond) return;
     this.#replyRatePerSecond = perSecond;
     this.#supply.setReplyRate(perSecond);
-    this.#rateOwed = true;
+    this.#greeting.setRate(this.#milliPerSecond);
     this.onWake(nowMs);
   }
 
@@ -209,18 +210,17 @@ export class ProxySession implements TransportEnd, FrameOwner {
 
   /** Takes no new streams; closes when the last one has ended. */
   drain(nowMs: number): void {
-    if (this.#state === 'closed' || this.#goodbyeSinceMs !== undefined) return;
+    if (this.#state === 'closed' || this.#goodbye.begun) return;
     this.#state = 'draining';
     if (this.#transport.streams.size === 0) this.close(nowMs);
   }
 
   /** Ends the session now: streams are reset, the requester is told. `fill` goes on until `closed`. */
   close(nowMs: number): void {
-    if (this.#state === 'closed' || this.#goodbyeSinceMs !== undefined) return;
+    if (this.#state === 'closed' || this.#goodbye.begun) return;
     this.#state = 'draining';
-    this.#goodbyeSinceMs = nowMs;
-    this.#nextGoodbyeMs = nowMs;
-    this.#transport.closeStreams('SESSION_CLOSED');
+    this.#goodbye.begin(nowMs);
+    this.#transport.streams.close('SESSION_CLOSED');
     this.onWake(nowMs);
   }
 
@@ -228,7 +228,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
   abandon(reason: CloseReason, _nowMs: number): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#transport.closeStreams(streamCodeOf(reason));
+    this.#transport.streams.close(streamCodeOf(reason));
     this.#closedCallback(reason);
   }
 
@@ -252,20 +252,24 @@ export class ProxySession implements TransportEnd, FrameOwner {
 
   // ---- making packets
 
+  /** Thousandths of replies per second to ask for; 0 is burst mode. */
+  get #milliPerSecond(): number {
+    return this.#options.downlink === 'steady' ? Math.round(this.#replyRatePerSecond * 1000) : 0;
+  }
+
   #enter(nowMs: number): void {
     this.#transport.advance(nowMs);
     if (this.#state === 'closed') return;
     this.#transport.detectLosses(nowMs);
     this.#supply.aim(this.#transport.roundMs, nowMs);
-    if (this.#goodbyeSinceMs !== undefined) this.#endGoodbye(nowMs);
+    if (this.#goodbye.over(nowMs)) this.abandon('done', nowMs);
   }
 
   #isWorthPacket(nowMs: number): boolean {
     if (this.#state === 'closed') return false;
-    if (this.#goodbyeSinceMs !== undefined) return this.#goodbyes < MAX_GOODBYES && nowMs >= this.#nextGoodbyeMs;
+    if (this.#goodbye.begun) return this.#goodbye.due(nowMs);
     return (
-      this.#helloOwed ||
-      this.#rateOwed ||
+      this.#greeting.owed ||
       this.#transport.owesControl(nowMs) ||
       this.#transport.canSendData ||
       this.#wanted(nowMs).worthPacket ||
@@ -276,8 +280,7 @@ export class ProxySession implements TransportEnd, FrameOwner {
   }
 
   #writeFrames(builder: PacketBuilder, nowMs: number): void {
-    if (!this.#helloAcked) this.#writeHello(builder);
-    if (this.#rateOwed || !this.#helloAcked) this.#writeRate(builder);
+    this.#greeting.write(builder);
     this.#transport.writeAck(builder, nowMs);
     this.#transport.writeControl(builder);
     const wanted = this.#wanted(nowMs);
@@ -292,19 +295,6 @@ export class ProxySession implements TransportEnd, FrameOwner {
     this.#writeBlocks(builder, wanted.after, nowMs);
   }
 
-  #writeHello(builder: PacketBuilder): void {
-    const { sessionWindowBytes, streamWindowBytes } = this.#transport.limits;
-    const token = this.#options.accessToken ?? new Uint8Array(0);
-    builder.hello(this, PROTOCOL_VERSION, token, sessionWindowBytes, streamWindowBytes);
-    this.#helloOwed = false;
-  }
-
-  #writeRate(builder: PacketBuilder): void {
-    const steady = this.#options.downlink === 'steady';
-    builder.rate(this, steady ? Math.round(this.#replyRatePerSecond * 1000) : 0);
-    this.#rateOwed = false;
-  }
-
   #writeBlocks(builder: PacketBuilder, count: number, nowMs: number): void {
     const blocks: Uint8Array[] = [];
     for (let left = Math.min(count, builder.surbRoom); left > 0; left--) {
@@ -315,21 +305,14 @@ export class ProxySession implements TransportEnd, FrameOwner {
       }
       blocks.push(block);
     }
-    if (!builder.replyBlocks(this, this.#supply.generation, Math.floor(this.#options.surbLifeMs), blocks)) return;
+    if (!builder.replyBlocks(NOBODY, this.#supply.generation, Math.floor(this.#options.surbLifeMs), blocks)) return;
     this.#supply.onCreated(blocks.length, nowMs);
   }
 
   #writeGoodbye(builder: PacketBuilder, nowMs: number): void {
-    this.#goodbyes++;
-    this.#nextGoodbyeMs = nowMs + this.#transport.roundMs / 2;
-    builder.close(this, closeNumber('done'));
+    this.#goodbye.onSaid(this.#transport.roundMs, nowMs);
+    builder.close(NOBODY, closeNumber('done'));
     this.#writeBlocks(builder, 1, nowMs);
-  }
-
-  #endGoodbye(nowMs: number): void {
-    const said = this.#goodbyes >= MAX_GOODBYES && nowMs >= this.#nextGoodbyeMs;
-    const tooLong = nowMs - (this.#goodbyeSinceMs ?? nowMs) >= GOODBYE_LIMIT_MS;
-    if (said || tooLong) this.abandon('done', nowMs);
   }
 
   #wanted(nowMs: number): Wanted {
@@ -398,17 +381,5 @@ export class ProxySession implements TransportEnd, FrameOwner {
 
   onViolation(_what: string, nowMs: number): void {
     this.abandon('protocol', nowMs);
-  }
-
-  frameAcked(frame: SentFrame): void {
-    if (frame.type !== FRAME.HELLO || this.#helloAcked) return;
-    this.#helloAcked = true;
-    this.#helloOwed = false;
-    if (this.#state === 'opening') this.#state = 'open';
-  }
-
-  frameLost(frame: SentFrame): void {
-    if (frame.type === FRAME.HELLO && !this.#helloAcked) this.#helloOwed = true;
-    if (frame.type === FRAME.RATE) this.#rateOwed = true;
   }
 }

@@ -16,7 +16,7 @@ import {
   RESERVED_SURBS,
 } from './limits.ts';
 import { Pacer } from './pacer.ts';
-import type { FrameOwner } from './packet-builder.ts';
+import { NOBODY } from './packet-builder.ts';
 import { beginDownlink, UNNUMBERED, type Uplink } from './payload.ts';
 import { RangeSet } from './ranges.ts';
 import { closeNumber, streamCodeOf, streamKind } from './reasons.ts';
@@ -59,7 +59,7 @@ const FIRST_BURST_PER_SECOND = 100;
 /** A goodbye is said this often at once, since replies get lost. */
 const GOODBYES = 2;
 
-export class RequesterSession implements TransportEnd, FrameOwner {
+export class RequesterSession implements TransportEnd {
   /** Session id as latin-1 text: a map key, and nothing to be logged. */
   readonly key: string;
   readonly #options: RequesterSessionOptions;
@@ -179,13 +179,13 @@ export class RequesterSession implements TransportEnd, FrameOwner {
     if (this.#closed) return;
     this.#closed = true;
     this.#options.onEnd(reason, nowMs);
-    this.#transport.closeStreams(streamCodeOf(reason));
+    this.#transport.streams.close(streamCodeOf(reason));
     for (let i = 0; i < GOODBYES; i++) {
       const surb372 = this.#stock.take(nowMs);
       if (surb372 === undefined) break;
       const number = this.#transport.takeNumber();
       const builder = beginDownlink(this.#options.payloadBytes, number, this.#account());
-      builder.close(this, closeNumber(reason));
+      builder.close(NOBODY, closeNumber(reason));
       this.#options.sayGoodbye({ surb372, plaintext: builder.bytes });
     }
     this.#stock.clear();
@@ -207,7 +207,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
 
   /** Memory that the proxy makes us keep: unread bytes and reply blocks. */
   get heldBytes(): number {
-    return this.#transport.unreadBytes + this.#stock.stats().held * HELD_SURB_BYTES;
+    return this.#transport.streams.unreadBytes + this.#stock.stats().held * HELD_SURB_BYTES;
   }
 
   stats(): SessionStats {
@@ -255,7 +255,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
 
   #account(): SurbAccount {
     const { received, used, expired, evicted } = this.#stock;
-    return { received, used, expired, evicted, demandBytes: this.#transport.queuedBytes };
+    return { received, used, expired, evicted, demandBytes: this.#transport.streams.queuedBytes };
   }
 
   // ---- what the engine reports
@@ -263,7 +263,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
   onFrame(frame: Frame, packetNumber: number, nowMs: number): boolean {
     switch (frame.type) {
       case FRAME.HELLO:
-        this.#transport.setPeerWindows(frame.sessionWindow, frame.streamWindow);
+        this.#transport.streams.setPeerWindows(frame.sessionWindow, frame.streamWindow);
         return true;
       case FRAME.OPEN:
         return this.#onOpen(frame, nowMs);
@@ -312,7 +312,7 @@ export class RequesterSession implements TransportEnd, FrameOwner {
     if (this.#transport.streams.size >= 2 * this.#maxStreams) return 'violation';
     this.#seenStreams.add(id, id + 1);
     if (this.#seenStreams.count > MAX_NUMBER_RANGES) return 'violation';
-    return this.#transport.newStream(id, nowMs);
+    return this.#transport.streams.open(id, nowMs);
   }
 
   onStreamEnded(): void {}
@@ -334,7 +334,4 @@ export class RequesterSession implements TransportEnd, FrameOwner {
   onViolation(_what: string, nowMs: number): void {
     this.close('protocol', nowMs);
   }
-
-  frameAcked(): void {}
-  frameLost(): void {}
 }

@@ -1,6 +1,6 @@
 /**
- * One stream at one end: a sending and a receiving half, each with an end of its own (RFC 9000 section 3), the answer to
- * the opening, and the control frames it owes the peer.
+ * One stream at one end: a sending and a receiving half, each with an end of its own (RFC 9000 section 3), what it says
+ * besides bytes, and what its application is told.
  *
  * A stream is gone when both halves are settled with the peer, the answer was heard, and the application has given
  * all credit back: nothing about it is remembered then but its number.
@@ -10,7 +10,7 @@ import type { ErrorCode } from '../errors.ts';
 import { type DatagramHost, DatagramQueue, maxDatagramBytes } from './datagrams.ts';
 import { FRAME } from './frames.ts';
 import { type FrameOwner, hostBytes, type PacketBuilder, type SentFrame } from './packet-builder.ts';
-import { errorNumber, kindNumber } from './reasons.ts';
+import { type ControlHost, StreamControl } from './stream-control.ts';
 import { type InboxHost, type InboxReader, StreamInbox } from './stream-inbox.ts';
 import { type DataWritten, type OutboxHost, StreamOutbox } from './stream-outbox.ts';
 import type { AcceptedHandlers, AcceptedStream, BoundAddress, StreamHandlers, StreamTarget } from './types.ts';
@@ -42,33 +42,21 @@ export interface StreamOptions {
   readonly datagramQueueBytes: number;
 }
 
-/** Control frames that a stream can owe: a bit each. */
-const OWES = { OPEN: 1, ANSWER: 2, RESET: 4, STOP: 8, MAX: 16 } as const;
-
-export class Stream implements AcceptedStream, FrameOwner, InboxReader {
+export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlHost {
   readonly id: number;
   readonly #host: StreamHost;
   readonly #options: StreamOptions;
   readonly #outbox: StreamOutbox;
   readonly #inbox: StreamInbox;
+  readonly #control: StreamControl;
   readonly #datagrams: DatagramQueue;
   #handlers: AcceptedHandlers | undefined;
   /** The same at the proxy's end, which hears of the opening too. */
   readonly #opener: StreamHandlers | undefined;
   /** `none`: OPEN or the decision is outstanding. */
   #answer: 'none' | 'opened' | 'refused' = 'none';
-  /** The peer is known to have OPEN (proxy), OPENED or REFUSED (requester). */
-  #openSettled: boolean;
-  #answerSettled: boolean;
-  #bound: BoundAddress = { host: '', port: 0 };
-  #refusal: ErrorCode = 'INTERNAL';
-  #resetCode: ErrorCode = 'RESET';
-  #stopCode: ErrorCode = 'RESET';
   /** The code of a RESET whose bytes the session still has to count. */
   #resetHeard: ErrorCode | undefined;
-  #owes = 0;
-  /** The packet that carries OPEN or OPENED already. */
-  #openingIn: PacketBuilder | undefined;
   /** The application has been told the end, or said it. */
   #silenced = false;
   #drainWanted = false;
@@ -88,9 +76,8 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     this.#outbox = new StreamOutbox(host, peerWindowBytes, maxWindowBytes);
     this.#inbox = new StreamInbox(host, this, windowBytes, maxWindowBytes, nowMs);
     this.#datagrams = new DatagramQueue(host, options.datagramQueueBytes);
-    this.#openSettled = target === undefined;
-    this.#answerSettled = target !== undefined;
-    if (target !== undefined) this.#owe(OWES.OPEN);
+    this.#control = new StreamControl(this, id, target, this.#outbox, this.#inbox);
+    if (this.#isProxy) this.onControlOwed();
   }
 
   get #isProxy(): boolean {
@@ -147,7 +134,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
 
   consume(bytes: number, nowMs: number): void {
     if (this.#gone) return;
-    if (this.#inbox.consume(bytes, nowMs)) this.#oweCredit();
+    if (this.#inbox.consume(bytes, nowMs)) this.#control.credit();
     this.#host.wake(nowMs);
     this.#endIfDone();
   }
@@ -155,8 +142,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
   opened(bound: BoundAddress, nowMs: number): void {
     if (this.#answer !== 'none' || this.#gone || this.#isProxy) return;
     this.#answer = 'opened';
-    this.#bound = bound;
-    this.#owe(OWES.ANSWER);
+    this.#control.answer(bound);
     this.#host.wantData(this);
     this.#host.wake(nowMs);
   }
@@ -165,9 +151,8 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     if (this.#answer !== 'none' || this.#gone || this.#isProxy) return;
     this.#silenced = true;
     this.#answer = 'refused';
-    this.#refusal = code;
     if (!this.#outbox.resetting) this.#outbox.end();
-    this.#owe(OWES.ANSWER);
+    this.#control.answer(code);
     this.#inbox.discard(nowMs);
     this.#host.wake(nowMs);
     this.#endIfDone();
@@ -193,7 +178,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
 
   /** After `onData`, once the session has counted the bytes. */
   afterData(nowMs: number): void {
-    if (this.#inbox.settle(nowMs)) this.#oweCredit();
+    if (this.#inbox.settle(nowMs)) this.#control.credit();
     this.#endIfDone();
   }
 
@@ -219,7 +204,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     if (wasOpen) this.#breakOff(code);
     if (!this.#isProxy && this.#answer === 'none') {
       this.#answer = 'refused';
-      this.#answerSettled = true;
+      this.#control.answerNeedless();
     }
     this.#endIfDone();
   }
@@ -243,7 +228,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
 
   /** Proxy: the requester has connected. */
   onOpened(bound: BoundAddress, nowMs: number): void {
-    this.#settleOpen();
+    this.#control.openHeard();
     if (this.#answer !== 'none') return;
     this.#answer = 'opened';
     if (this.#silenced) return;
@@ -254,7 +239,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
 
   /** Proxy: the requester has not connected. Our half ends with a RESET, which tells it how much we had sent. */
   onRefused(code: ErrorCode, nowMs: number): void {
-    this.#settleOpen();
+    this.#control.openHeard();
     if (this.#answer !== 'none') return;
     this.#answer = 'refused';
     this.#inbox.end(nowMs);
@@ -266,10 +251,9 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
   /** The session is over: tells the application, sends nothing. */
   sessionClosed(code: ErrorCode): void {
     if (this.#gone) return;
-    this.#gone = true;
+    this.#leave();
     const allSaid = this.#inbox.finTold && this.#outbox.settled;
     this.#outbox.end();
-    this.#datagrams.clear();
     if (!allSaid) this.#tellBroken(code);
   }
 
@@ -285,7 +269,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
   }
 
   onFin(): void {
-    this.#owes &= ~OWES.MAX;
+    this.#control.creditNeedless();
     if (!this.#silenced) this.#handlers?.onFin();
   }
 
@@ -307,15 +291,9 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
     return this.#inbox.heldBytes;
   }
 
-  /**
-   * Writes one DATA frame, or nothing when there is no room. OPEN and OPENED ride with the first bytes until they are
-   * known to have come, since packets overtake each other.
-   */
+  /** Writes one DATA frame, or nothing when there is no room. */
   writeData(builder: PacketBuilder, sessionCredit: number): DataWritten | undefined {
-    if (builder !== this.#openingIn) {
-      if (!this.#openSettled) this.#writeOpen(builder);
-      else if (!this.#answerSettled) this.#writeAnswer(builder);
-    }
+    this.#control.writeOpening(builder);
     const written = this.#outbox.writeData(builder, this, this.id, sessionCredit);
     if (this.#drainWanted && this.#outbox.unsentBytes <= this.#options.unsentHighWaterBytes / 2) {
       this.#drainWanted = false;
@@ -339,115 +317,37 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
 
   /** Writes what control frames it owes. False when they did not all fit. */
   writeControl(builder: PacketBuilder): boolean {
-    return (
-      this.#pay(OWES.OPEN, () => this.#writeOpen(builder)) &&
-      this.#pay(OWES.ANSWER, () => this.#writeAnswer(builder)) &&
-      this.#pay(OWES.RESET, () => builder.reset(this, this.id, errorNumber(this.#resetCode), this.#outbox.sentBytes)) &&
-      this.#pay(OWES.STOP, () => builder.stop(this, this.id, errorNumber(this.#stopCode))) &&
-      this.#pay(OWES.MAX, () => builder.maxStreamData(this, this.id, this.#inbox.limit))
-    );
+    return this.#control.write(builder);
   }
 
-  #pay(what: number, write: () => boolean): boolean {
-    if ((this.#owes & what) === 0) return true;
-    if (!write()) return false;
-    this.#owes &= ~what;
-    return true;
-  }
-
-  #writeOpen(builder: PacketBuilder): boolean {
-    const { target } = this.#options;
-    if (target === undefined) return true;
-    if (!builder.open(this, this.id, kindNumber(target.kind), hostBytes(target.host), target.port)) return false;
-    this.#openingIn = builder;
-    this.#owes &= ~OWES.OPEN;
-    return true;
-  }
-
-  #writeAnswer(builder: PacketBuilder): boolean {
-    const written =
-      this.#answer === 'opened'
-        ? builder.opened(this, this.id, hostBytes(this.#bound.host), this.#bound.port)
-        : builder.refused(this, this.id, errorNumber(this.#refusal));
-    if (!written) return false;
-    this.#openingIn = builder;
-    this.#owes &= ~OWES.ANSWER;
-    return true;
-  }
-
+  /** DATA and DATAGRAM frames are its own. A datagram is sent once, whatever becomes of it. */
   frameAcked(frame: SentFrame): void {
-    switch (frame.type) {
-      case FRAME.DATA:
-        this.#outbox.onAcked(frame);
-        this.#host.wantData(this);
-        break;
-      case FRAME.OPEN:
-        this.#settleOpen();
-        break;
-      case FRAME.OPENED:
-      case FRAME.REFUSED:
-        this.#answerSettled = true;
-        this.#owes &= ~OWES.ANSWER;
-        break;
-      case FRAME.RESET:
-        this.#outbox.end();
-        this.#owes &= ~OWES.RESET;
-        break;
-      case FRAME.STOP:
-        this.#owes &= ~OWES.STOP;
-        break;
-    }
+    if (frame.type !== FRAME.DATA) return;
+    this.#outbox.onAcked(frame);
+    this.#host.wantData(this);
     this.#endIfDone();
   }
 
   frameLost(frame: SentFrame): void {
-    if (this.#gone) return;
-    switch (frame.type) {
-      case FRAME.DATA:
-        this.#outbox.onLost(frame);
-        this.#host.wantData(this);
-        break;
-      case FRAME.OPEN:
-        if (!this.#openSettled) this.#owe(OWES.OPEN);
-        break;
-      case FRAME.OPENED:
-      case FRAME.REFUSED:
-        if (!this.#answerSettled) this.#owe(OWES.ANSWER);
-        break;
-      case FRAME.RESET:
-        if (this.#outbox.resetting) this.#owe(OWES.RESET);
-        break;
-      case FRAME.STOP:
-        if (!this.#inbox.ended) this.#owe(OWES.STOP);
-        break;
-      case FRAME.MAX_STREAM_DATA:
-        this.#oweCredit();
-        break;
-    }
+    if (this.#gone || frame.type !== FRAME.DATA) return;
+    this.#outbox.onLost(frame);
+    this.#host.wantData(this);
+  }
+
+  onControlOwed(): void {
+    this.#host.wantControl(this);
+  }
+
+  onControlSettled(): void {
+    this.#endIfDone();
   }
 
   // ---- inside
 
-  #owe(what: number): void {
-    this.#owes |= what;
-    this.#host.wantControl(this);
-  }
-
-  #oweCredit(): void {
-    if (this.#inbox.wantsBytes) this.#owe(OWES.MAX);
-  }
-
-  #settleOpen(): void {
-    this.#openSettled = true;
-    this.#owes &= ~OWES.OPEN;
-  }
-
   #abortSending(code: ErrorCode): void {
     this.#datagrams.clear();
     if (!this.#outbox.abort()) return;
-    this.#resetCode = code;
-    this.#settleOpen(); // RESET opens and ends it at the requester
-    this.#owe(OWES.RESET);
+    this.#control.reset(code);
     if (!this.#drainWanted) return;
     this.#drainWanted = false;
     this.#host.deferDrain(this); // whoever waits to write goes on: what it writes now is discarded
@@ -456,10 +356,9 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
   #stopReceiving(code: ErrorCode, nowMs: number): void {
     const wasOpen = this.#inbox.open;
     this.#inbox.discard(nowMs);
-    this.#owes &= ~OWES.MAX;
+    this.#control.creditNeedless();
     if (!wasOpen || this.#inbox.ended) return;
-    this.#stopCode = code;
-    this.#owe(OWES.STOP);
+    this.#control.stop(code);
   }
 
   /** The peer broke off: our half ends too, as TCP's would. */
@@ -483,9 +382,14 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader {
 
   #endIfDone(): void {
     if (this.#gone || !this.#outbox.settled || !this.#inbox.ended || !this.#inbox.consumed) return;
-    if (!this.#answerSettled || !this.#openSettled) return;
-    this.#gone = true;
-    this.#datagrams.clear();
+    if (!this.#control.settled) return;
+    this.#leave();
     this.#host.ended(this);
+  }
+
+  #leave(): void {
+    this.#gone = true;
+    this.#control.close();
+    this.#datagrams.clear();
   }
 }

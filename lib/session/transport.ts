@@ -1,31 +1,24 @@
 /**
- * The engine common to both ends of a session: packet numbers, acknowledgement, loss, flow control, streams. An end
- * (proxy-session.ts, requester-session.ts) decides when a packet leaves, and adds what only it sends.
+ * The engine common to both ends of a session: packet numbers, acknowledgement, loss, and the frames of each packet. An
+ * end (proxy-session.ts, requester-session.ts) decides when a packet leaves, and adds what only it sends.
  * @module
  */
 import type { Rng } from '../rng.ts';
 import { AckTracker } from './acks.ts';
 import { FRAME, type Frame, isEliciting } from './frames.ts';
-import { ACK_SHARE, INITIAL_STREAM_WINDOW_BYTES } from './limits.ts';
+import { ACK_SHARE } from './limits.ts';
 import { LossClock } from './loss-clock.ts';
 import type { FrameOwner, PacketBuilder, SentFrame } from './packet-builder.ts';
-import { errorCode } from './reasons.ts';
 import { Recovery, type RecoveryListener } from './recovery.ts';
-import { SessionFlow } from './session-flow.ts';
-import { Stream, type StreamHost } from './stream.ts';
-import { StreamTable } from './stream-table.ts';
-import type { DelayLaw, SessionLimits, SessionStats, StreamHandlers, StreamTarget } from './types.ts';
+import { SessionStreams, type StreamsOwner } from './session-streams.ts';
+import type { DelayLaw, SessionLimits, SessionStats } from './types.ts';
 
 /** What the ends add to the engine. */
-export interface TransportEnd extends Omit<RecoveryListener, 'onProbe'> {
+export interface TransportEnd
+  extends Omit<RecoveryListener, 'onProbe'>,
+    Pick<StreamsOwner, 'onUnknownStream' | 'onStreamEnded' | 'onWake'> {
   /** A frame that the engine does not handle. False: it breaks the rules. */
   onFrame(frame: Frame, packetNumber: number, nowMs: number): boolean;
-  /** The peer named a stream that the table does not have. A new stream, 'gone' when it is over, or a breach. */
-  onUnknownStream(id: number, nowMs: number): Stream | 'gone' | 'violation';
-  /** The last stream ended, or one did. */
-  onStreamEnded(nowMs: number): void;
-  /** Something may have become content. */
-  onWake(nowMs: number): void;
   /** The peer broke the rules. */
   onViolation(what: string, nowMs: number): void;
 }
@@ -47,23 +40,16 @@ const MAX_SKIP = 3;
 /** How much of the time between two calls counts as time awake: more than that, and the machine slept. */
 export const MAX_AWAKE_STEP_MS = 10_000;
 
-export class Transport implements StreamHost, FrameOwner {
-  readonly streams = new StreamTable();
+export class Transport implements StreamsOwner, FrameOwner {
+  readonly streams: SessionStreams;
   readonly acks: AckTracker;
   readonly clock: LossClock;
   readonly limits: SessionLimits;
   readonly #rng: Rng;
   readonly #end: TransportEnd;
-  readonly #payloadBytes: number;
   readonly #recovery: Recovery;
-  readonly #flow: SessionFlow;
   #nextNumber = 1;
   #pingWanted = false;
-  #peerStreamWindow = INITIAL_STREAM_WINDOW_BYTES;
-  #peerWindowsKnown = false;
-  /** Whether datagrams go before stream bytes in the next packet: they take turns. */
-  #datagramsFirst = true;
-  #deferredDrains: Stream[] = [];
   #nowMs: number;
   /** Awake time since the peer was last heard. */
   #silentMs = 0;
@@ -72,16 +58,11 @@ export class Transport implements StreamHost, FrameOwner {
     packetsReceived: 0,
     elicitingSent: 0,
     duplicatesReceived: 0,
-    bytesSent: 0,
-    bytesDelivered: 0,
-    streamsOpened: 0,
-    datagramsDropped: 0,
   };
 
   constructor(options: TransportOptions, end: TransportEnd, nowMs: number) {
     this.#rng = options.rng;
     this.#end = end;
-    this.#payloadBytes = options.payloadBytes;
     this.limits = options.limits;
     this.acks = new AckTracker(options.ackDelayMs);
     this.clock = new LossClock({
@@ -102,7 +83,7 @@ export class Transport implements StreamHost, FrameOwner {
       },
       this.#nextNumber,
     );
-    this.#flow = new SessionFlow(options.limits, nowMs);
+    this.streams = new SessionStreams(this, options.limits, options.payloadBytes, nowMs);
     this.#nowMs = nowMs;
   }
 
@@ -200,47 +181,9 @@ export class Transport implements StreamHost, FrameOwner {
         return true;
       case FRAME.ACK:
         return this.#recovery.onAck(frame.ranges, this.#nextNumber, nowMs);
-      case FRAME.MAX_DATA:
-        if (this.#flow.raise(frame.limit)) this.streams.unpark();
-        return true;
-      case FRAME.DATA:
-      case FRAME.RESET:
-      case FRAME.STOP:
-      case FRAME.MAX_STREAM_DATA:
-        return this.#onStreamFrame(frame, nowMs);
-      case FRAME.DATAGRAM:
-        // For a stream that is over, or that its OPEN has not opened yet: lost, as datagrams are.
-        this.streams.get(frame.stream)?.onDatagram(frame.host, frame.port, frame.bytes);
-        return true;
       default:
-        return this.#end.onFrame(frame, number, nowMs);
+        return this.streams.onFrame(frame, nowMs) ?? this.#end.onFrame(frame, number, nowMs);
     }
-  }
-
-  #onStreamFrame(frame: Extract<Frame, { type: 8 | 10 | 11 | 13 }>, nowMs: number): boolean {
-    const stream = this.streams.get(frame.stream) ?? this.#end.onUnknownStream(frame.stream, nowMs);
-    if (stream === 'gone') return true;
-    if (stream === 'violation') return false;
-    switch (frame.type) {
-      case FRAME.DATA:
-        if (!this.#grow(stream.onData(frame.offset, frame.bytes, frame.fin))) return false;
-        stream.afterData(nowMs);
-        return true;
-      case FRAME.RESET:
-        if (!this.#grow(stream.onReset(errorCode(frame.reason), frame.finalSize))) return false;
-        stream.afterReset(nowMs);
-        return true;
-      case FRAME.STOP:
-        stream.onStop(errorCode(frame.reason), nowMs);
-        return true;
-      case FRAME.MAX_STREAM_DATA:
-        stream.onMaxStreamData(frame.limit);
-        return true;
-    }
-  }
-
-  #grow(bytes: number | 'violation'): boolean {
-    return bytes !== 'violation' && this.#flow.onReceived(bytes);
   }
 
   // ---- sending
@@ -255,17 +198,12 @@ export class Transport implements StreamHost, FrameOwner {
 
   /** Whether control frames wait that must not wait for data. */
   owesControl(nowMs: number): boolean {
-    return this.#pingWanted || this.#flow.creditOwed || this.streams.owesControl || this.acks.dueMs <= nowMs;
+    return this.#pingWanted || this.streams.owesControl || this.acks.dueMs <= nowMs;
   }
 
   /** Whether stream bytes or datagrams can be sent. */
   get canSendData(): boolean {
-    if (this.#recovery.flying >= this.limits.maxInFlightPackets) return false;
-    return this.streams.hasDatagrams || this.streams.canSend(this.#flow.credit);
-  }
-
-  get queuedBytes(): number {
-    return this.#flow.queuedBytes;
+    return this.#recovery.flying < this.limits.maxInFlightPackets && this.streams.canSend;
   }
 
   /** Whether an ACK is worth a slot that is free: one went out lately and may have been lost. */
@@ -283,18 +221,11 @@ export class Transport implements StreamHost, FrameOwner {
   }
 
   writeControl(builder: PacketBuilder): void {
-    if (this.#flow.creditOwed && builder.maxData(this, this.#flow.limit)) this.#flow.creditOwed = false;
-    if (this.streams.owesControl) this.streams.writeControl(builder);
+    this.streams.writeControl(builder);
   }
 
   writeData(builder: PacketBuilder): void {
-    if (!this.canSendData) return;
-    if (this.#datagramsFirst) this.#counts.bytesSent += this.streams.writeDatagrams(builder);
-    const written = this.streams.writeData(builder, this.#flow.credit);
-    this.#flow.onSent(written.newBytes);
-    this.#counts.bytesSent += written.bytes;
-    if (!this.#datagramsFirst) this.#counts.bytesSent += this.streams.writeDatagrams(builder);
-    this.#datagramsFirst = !this.#datagramsFirst;
+    if (this.canSendData) this.streams.writeData(builder);
   }
 
   wantPing(): void {
@@ -319,7 +250,7 @@ export class Transport implements StreamHost, FrameOwner {
       fate,
       paceRound,
     });
-    this.#flushDrains();
+    this.streams.flushDrains();
   }
 
   /** Tells the mix delays drawn for packet `number`. */
@@ -327,108 +258,33 @@ export class Transport implements StreamHost, FrameOwner {
     this.#recovery.setDelay(number, delayMs);
   }
 
-  // ---- streams
-
-  newStream(id: number, nowMs: number, target?: StreamTarget, handlers?: StreamHandlers): Stream {
-    const { streamWindowBytes, maxStreamWindowBytes, unsentHighWaterBytes, datagramQueueBytes } = this.limits;
-    const common = {
-      id,
-      windowBytes: streamWindowBytes,
-      maxWindowBytes: maxStreamWindowBytes,
-      peerWindowBytes: this.#peerStreamWindow,
-      unsentHighWaterBytes,
-      payloadBytes: this.#payloadBytes,
-      datagramQueueBytes,
-    };
-    const stream = new Stream(this, target === undefined ? common : { ...common, target }, nowMs, handlers);
-    this.streams.add(stream);
-    this.#counts.streamsOpened++;
-    return stream;
-  }
-
-  /** The requester learned the proxy's windows. Later HELLOs say the same, and may be overtaken by MAX_DATA. */
-  setPeerWindows(sessionWindow: number, streamWindow: number): void {
-    if (this.#peerWindowsKnown) return;
-    this.#peerWindowsKnown = true;
-    this.#peerStreamWindow = streamWindow;
-    this.#flow.begin(sessionWindow);
-  }
-
-  closeStreams(code: Parameters<Stream['sessionClosed']>[0]): void {
-    const streams = [...this.streams.values()];
-    this.streams.clear();
-    for (const stream of streams) stream.sessionClosed(code);
-  }
-
-  wantControl(stream: Stream): void {
-    this.streams.wantControl(stream);
-  }
-
-  wantData(stream: Stream): void {
-    this.streams.wantData(stream);
-  }
-
-  wantDatagrams(stream: Stream): void {
-    this.streams.wantDatagrams(stream);
-  }
-
-  datagramsDropped(count: number): void {
-    this.#counts.datagramsDropped += count;
-  }
-
-  queuedChanged(deltaQueued: number, deltaRetained: number): void {
-    if (this.#flow.queuedChanged(deltaQueued, deltaRetained)) this.streams.unpark();
-  }
-
-  /** Bytes of the peer that its streams keep in memory here, at most. */
-  get unreadBytes(): number {
-    return this.#flow.unreadBytes;
-  }
-
-  creditSession(bytes: number, nowMs: number): void {
-    this.#counts.bytesDelivered += bytes;
-    this.#flow.consume(bytes, this.roundMs, nowMs);
-  }
-
-  deferDrain(stream: Stream): void {
-    this.#deferredDrains.push(stream);
-  }
-
-  windowGrew(windowBytes: number): void {
-    this.#flow.onStreamWindow(windowBytes);
-  }
-
-  ended(stream: Stream): void {
-    this.streams.remove(stream);
-    this.#end.onStreamEnded(this.#nowMs);
-  }
-
-  wake(nowMs: number): void {
-    this.#end.onWake(nowMs);
-  }
-
-  #flushDrains(): void {
-    if (this.#deferredDrains.length === 0) return;
-    const streams = this.#deferredDrains;
-    this.#deferredDrains = [];
-    for (const stream of streams) stream.drained();
-  }
-
   frameAcked(): void {}
 
   frameLost(frame: SentFrame): void {
-    if (frame.type === FRAME.MAX_DATA) this.#flow.creditOwed = true;
     if (frame.type === FRAME.PING) this.#pingWanted = true;
   }
 
+  // ---- what the streams are told
+
+  onUnknownStream(id: number, nowMs: number) {
+    return this.#end.onUnknownStream(id, nowMs);
+  }
+
+  onStreamEnded(nowMs: number): void {
+    this.#end.onStreamEnded(nowMs);
+  }
+
+  onWake(nowMs: number): void {
+    this.#end.onWake(nowMs);
+  }
+
   stats(): SessionStats {
-    let bytesHeldOutOfOrder = 0;
-    for (const stream of this.streams.values()) bytesHeldOutOfOrder += stream.heldBytes;
     return {
       ...this.#counts,
       ...this.#recovery.counts,
-      bytesQueued: this.queuedBytes,
-      bytesHeldOutOfOrder,
+      ...this.streams.counts,
+      bytesQueued: this.streams.queuedBytes,
+      bytesHeldOutOfOrder: this.streams.heldBytes,
       streamsOpen: this.streams.size,
       inFlightPackets: this.#recovery.flying,
       smoothedRttMs: this.clock.srttMs,

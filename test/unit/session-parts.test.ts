@@ -3,6 +3,7 @@ import t from 'tap';
 import { exponential } from '../../lib/rng.ts';
 import { AckTracker } from '../../lib/session/acks.ts';
 import { ReceiveWindow } from '../../lib/session/flow.ts';
+import { decodeFrames, FRAME } from '../../lib/session/frames.ts';
 import { erlangQuantile, LossClock } from '../../lib/session/loss-clock.ts';
 import { Pacer } from '../../lib/session/pacer.ts';
 import { PacketBuilder } from '../../lib/session/packet-builder.ts';
@@ -72,6 +73,25 @@ t.test('duplicates, also of numbers that were forgotten', async (t) => {
   t.equal(acks.isDuplicate(1), true, 'too old to tell');
 });
 
+t.test('an ACK names what came lately, and one in eight all it can', async (t) => {
+  const acks = new AckTracker(50);
+  for (let n = 0; n < 200; n += 2) acks.onReceived(n, true, false, 500, 10 * n);
+  const written = Array.from({ length: 8 }, () => {
+    const builder = new PacketBuilder(new Uint8Array(400), 0);
+    acks.onReceived(200, true, false, 500, 2000);
+    acks.writeTo(builder, 400, 2000);
+    return ackedRanges(builder.bytes);
+  });
+  t.ok(
+    written.slice(0, 7).every((ranges) => ranges > 24 && ranges < 52),
+    'one to two thresholds of 25 ranges each',
+  );
+  t.equal(written[7], 101);
+  const repeated = new PacketBuilder(new Uint8Array(400), 0);
+  acks.repeatTo(repeated, 400);
+  t.equal(ackedRanges(repeated.bytes), 101, 'where room is free, all');
+});
+
 t.test('a dummy may repeat an ACK but settles nothing', async (t) => {
   const acks = new AckTracker(50);
   acks.onReceived(1, true, false, 500, 0);
@@ -79,6 +99,11 @@ t.test('a dummy may repeat an ACK but settles nothing', async (t) => {
   t.equal(acks.repeatTo(builder, 100), true);
   t.equal(acks.dueMs, 50);
 });
+
+function ackedRanges(packet: Uint8Array): number {
+  const [ack] = decodeFrames(packet, 0) ?? [];
+  return ack?.type === FRAME.ACK ? ack.ranges.length / 2 : 0;
+}
 
 function blocks(count: number): Uint8Array[] {
   return Array.from({ length: count }, () => new Uint8Array(372));
