@@ -42,7 +42,7 @@ const cases: fc.Arbitrary<Case> = fc.oneof(
       ranges.unshift(start, start + length);
       at = start + length + 1;
     }
-    return { write: (b) => b.ack(received, 1000), expected: { type: FRAME.ACK, ranges } };
+    return { write: (b) => b.ack(received, 0, 1000), expected: { type: FRAME.ACK, ranges } };
   }),
   fc.tuple(varint, fc.uint8Array({ maxLength: 255 }), varint, varint).map(
     ([version, token, sessionWindow, streamWindow]): Case => ({
@@ -215,7 +215,7 @@ t.test('an ACK keeps to its share and names the highest ranges', async (t) => {
   const received = new RangeSet();
   for (let i = 0; i < 500; i++) received.add(3 * i, 3 * i + 1);
   const builder = new PacketBuilder(new Uint8Array(2048), 0);
-  t.ok(builder.ack(received, 128));
+  t.ok(builder.ack(received, 0, 128));
   t.ok(builder.offset <= 128);
   const frame = decodeFrames(builder.bytes, 0)?.[0];
   t.ok(frame?.type === FRAME.ACK);
