@@ -7,7 +7,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type Condition = 'idle' | 'downloading' | 'uploading';
+export const CONDITIONS = ['idle', 'downloading', 'uploading'] as const;
+export type Condition = (typeof CONDITIONS)[number];
 
 const TRANSFER_BYTES = 20_000_000;
 

@@ -3,14 +3,19 @@
  * @module
  */
 
-/** Distance of a sample to the exponential law with `mean` (Kolmogorov-Smirnov). */
-export function distanceToExponential(sample: readonly number[], mean: number): number {
+/**
+ * Distance of a sample to the exponential law with `mean` (Kolmogorov-Smirnov), over values of at least `from`: how many
+ * are shorter counts, how they are spread does not, since a recorder with that resolution cannot tell.
+ */
+export function distanceToExponential(sample: readonly number[], mean: number, from = 0): number {
   const sorted = [...sample].sort((a, b) => a - b);
-  let distance = 0;
-  sorted.forEach((value, i) => {
-    const expected = 1 - Math.exp(-value / mean);
+  const shorter = sorted.findIndex((value) => value >= from);
+  const below = shorter < 0 ? sorted.length : shorter;
+  let distance = Math.abs(below / sorted.length - (1 - Math.exp(-from / mean)));
+  for (let i = below; i < sorted.length; i++) {
+    const expected = 1 - Math.exp(-(sorted[i] as number) / mean);
     distance = Math.max(distance, expected - i / sorted.length, (i + 1) / sorted.length - expected);
-  });
+  }
   return distance;
 }
 
@@ -46,4 +51,18 @@ export function lag1Correlation(sample: readonly number[]): number {
     if (i > 0) covariance += (value - mean) * ((sample[i - 1] as number) - mean);
   });
   return covariance / variance;
+}
+
+/** Times between events, from their times. */
+export function gapsOf(times: readonly number[]): number[] {
+  return times.slice(1).map((time, i) => time - (times[i] as number));
+}
+
+/** Of a sorted sample. */
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+}
+
+export function shareBelow(sample: readonly number[], limit: number): number {
+  return sample.filter((value) => value < limit).length / Math.max(1, sample.length);
 }
