@@ -70,7 +70,8 @@ export const ROLES: readonly Role[] = [
     async load() {
       const { MixnodeConfig, startMixnode } = await import('../mixnode/index.ts');
       return loaded(MixnodeConfig, async (config, components) => {
-        const running = await startMixnode(config, components);
+        const { PreciseClock } = await import('../lib/precise-clock.ts');
+        const running = await startMixnode(config, { ...components, clock: new PreciseClock() });
         return { listening: `${running.listen}, metrics ${running.metricsUrl}`, stop: () => running.stop() };
       });
     },

@@ -1,6 +1,6 @@
 /**
- * The one place that touches timers and the wall clock. Everything else gets a Clock and is tested on a
- * virtual one (test/support/virtual-clock.ts).
+ * The one place that touches timers and the wall clock (precise-clock.ts builds on it). Everything else gets a Clock and
+ * is tested on a virtual one (test/support/virtual-clock.ts).
  * @module
  */
 
@@ -14,6 +14,8 @@ export interface Clock {
   nowMs(): number;
   /** Unix time in milliseconds: for epochs and documents only. */
   wallMs(): number;
+  /** How much later than asked `after` may fire on an idle machine. */
+  readonly grainMs: number;
   /** Calls `fire` once, `delayMs` from now at the earliest. Does not keep the process alive. */
   after(delayMs: number, fire: () => void): Timer;
 }
@@ -22,6 +24,7 @@ export interface Clock {
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
+  grainMs: 1,
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   after(delayMs, fire) {

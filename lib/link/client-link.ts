@@ -6,13 +6,14 @@
  */
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import type { AlarmThreadData } from '../alarm.ts';
 import { systemClock } from '../clock.ts';
 import { MixError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { ClientLane } from './client-lane.ts';
 import type { NodeIdentity } from './identity.ts';
-import { LinkMemory } from './thread/memory.ts';
-import type { ClockThreadData, LinkNews, LinkOrder, LinkThreadData } from './thread/messages.ts';
+import { ALARM_OFFSET, LinkMemory } from './thread/memory.ts';
+import type { LinkNews, LinkOrder, LinkThreadData } from './thread/messages.ts';
 import type { ClientLinkStats, Lane, LaneOptions, LinkState, LinkTarget } from './types.ts';
 
 /** Memory for packets that main has not fetched yet, and the fewest and most packets that may be. */
@@ -38,7 +39,7 @@ export class ClientLink {
   readonly #options: ClientLinkOptions;
   readonly #memory: LinkMemory;
   readonly #linkThread: Worker;
-  readonly #clockThread: Worker;
+  readonly #alarmThread: Worker;
   readonly #lanes = new Set<ClientLane>();
   #identity: NodeIdentity;
   #laneNumber = 0;
@@ -59,9 +60,9 @@ export class ClientLink {
     const { port1: clockPort, port2: linkPort } = new MessageChannel();
     const memory = this.#memory.buffer;
     const linkData: LinkThreadData = { memory, inboundSlots, packetBytes, networkId, clockPort };
-    const clockData: ClockThreadData = { memory, linkPort };
+    const alarmData: AlarmThreadData = { memory, byteOffset: ALARM_OFFSET, port: linkPort };
     this.#linkThread = this.#startThread('./thread/link-thread.js', linkData, clockPort);
-    this.#clockThread = this.#startThread('./thread/clock-thread.js', clockData, linkPort);
+    this.#alarmThread = this.#startThread('../alarm-thread.js', alarmData, linkPort);
     this.#linkThread.on('message', (news: LinkNews) => this.#hear(news));
     this.setGateway(options.gateway);
   }
@@ -120,7 +121,7 @@ export class ClientLink {
   }
 
   async #stop(): Promise<void> {
-    const threads = [this.#linkThread, this.#clockThread];
+    const threads = [this.#linkThread, this.#alarmThread];
     const ended = threads.map((thread) => once(thread, 'exit'));
     this.#linkThread.postMessage({ order: 'stop' } satisfies LinkOrder);
     const late = systemClock.after(STOP_TIMEOUT_MS, () => {

@@ -11,12 +11,6 @@ import type { Final, Forward } from '../sphinx/index.ts';
 import type { FaultInjector } from './fault.ts';
 import type { NodeMetrics } from './metrics.ts';
 
-/**
- * Timers have a grain of a millisecond and may fire within it; what is due within half a grain leaves too, so that
- * departures are late as often as early and the law of delays keeps its mean.
- */
-const EARLY_MS = 0.5;
-
 /** A packet in the pool. */
 export interface PooledPacket {
   readonly next: AddressKey;
@@ -49,12 +43,19 @@ export interface EngineOptions {
 }
 
 export class PacketEngine {
+  /**
+   * Timers fire within a grain of their time; what is due within half of it leaves too, so that departures are late as
+   * often as early and the law of delays keeps its mean.
+   */
+  readonly #earlyMs: number;
   #timer: Timer | undefined;
   #armedForMs = Number.POSITIVE_INFINITY;
   #drainQueued = false;
   #stopped = false;
 
-  constructor(readonly options: EngineOptions) {}
+  constructor(readonly options: EngineOptions) {
+    this.#earlyMs = options.clock.grainMs / 2;
+  }
 
   /** Takes in a packet from a node's link, and its memory. */
   receive(packet: Uint8Array): void {
@@ -101,7 +102,7 @@ export class PacketEngine {
   /** Arms the timer for the head of the pool; what is due already leaves at the end of this turn, with its batch. */
   #schedule(nowMs: number): void {
     const dueMs = this.options.pool.nextDueMs;
-    if (dueMs <= nowMs + EARLY_MS) {
+    if (dueMs <= nowMs + this.#earlyMs) {
       if (this.#drainQueued) return;
       this.#drainQueued = true;
       queueMicrotask(() => this.#drain());
@@ -124,9 +125,8 @@ export class PacketEngine {
     const { clock, flushTags, pool } = this.options;
     const written = flushTags();
     const nowMs = clock.nowMs();
-    for (let item = pool.popDue(nowMs + EARLY_MS); item !== undefined; item = pool.popDue(nowMs + EARLY_MS)) {
-      this.#release(item, written);
-    }
+    const dueMs = nowMs + this.#earlyMs;
+    for (let item = pool.popDue(dueMs); item !== undefined; item = pool.popDue(dueMs)) this.#release(item, written);
     if (pool.size > 0) this.#schedule(nowMs);
   }
 

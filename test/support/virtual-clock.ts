@@ -8,6 +8,7 @@ interface Armed {
 
 /** A clock that moves only when told to. Timers fire in order of deadline, then of arming. */
 export class VirtualClock implements Clock {
+  readonly grainMs: number = 0;
   #nowMs = 0;
   #order = 0;
   #armed: Armed[] = [];

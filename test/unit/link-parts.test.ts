@@ -1,10 +1,10 @@
 import t from 'tap';
+import { Alarm } from '../../lib/alarm.ts';
 import { Backoff } from '../../lib/link/backoff.ts';
 import { frameShape } from '../../lib/link/framing.ts';
 import { decodeHello, encodeHello, HELLO_BYTES } from '../../lib/link/hello.ts';
 import { LatenessHistogram } from '../../lib/link/thread/lateness.ts';
-import { Alarm } from '../../lib/link/thread/memory.ts';
-import { monotonicMs } from '../../lib/link/thread/monotonic.ts';
+import { monotonicMs } from '../../lib/monotonic.ts';
 import { clientFrameBytes, PAYLOAD_SIZES, packetBytes } from '../../lib/params.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 

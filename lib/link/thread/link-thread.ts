@@ -6,11 +6,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { every, systemClock } from '../../clock.ts';
 import { MixError } from '../../errors.ts';
+import { monotonicMs } from '../../monotonic.ts';
 import { systemRng } from '../../rng.ts';
 import { Departures } from './departures.ts';
 import { LaneMemory, LinkMemory } from './memory.ts';
 import type { LinkNews, LinkOrder, LinkThreadData } from './messages.ts';
-import { monotonicMs } from './monotonic.ts';
 import { Uplink } from './uplink.ts';
 
 /** Immediate lanes fill the queue at most this far, so that clocked frames find room and little before them. */
@@ -44,9 +44,27 @@ function tell(news: LinkNews): void {
   main.postMessage(news);
 }
 
+/**
+ * The alarm rings ahead of time, since waking takes a few tenths of a millisecond, and the rest is waited here, exactly:
+ * frames due so close together would leave as one otherwise.
+ */
 function serveClocks(): void {
-  if (departures.runDue(monotonicMs(), uplink.send) > 0 && memory.roomFlag.raise()) tell(ROOM);
-  memory.alarm.set(departures.nextDeadlineMs());
+  const leadMs = departures.leadMs();
+  let ticks = 0;
+  for (;;) {
+    const nowMs = monotonicMs();
+    const aheadMs = departures.nextDeadlineMs() - nowMs;
+    if (aheadMs > leadMs) break;
+    if (aheadMs > 0) spin(aheadMs);
+    ticks += departures.runDue(monotonicMs(), uplink.send);
+  }
+  if (ticks > 0 && memory.roomFlag.raise()) tell(ROOM);
+  memory.alarm.set(departures.nextDeadlineMs() - leadMs);
+}
+
+function spin(durationMs: number): void {
+  const endMs = performance.now() + durationMs;
+  while (performance.now() < endMs);
 }
 
 /** With the link down, frames are taken and discarded: what waits would leave in a burst when it is back. */

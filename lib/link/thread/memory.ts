@@ -1,10 +1,11 @@
 /**
- * The shared memory between main, link and clock thread: who writes what, and where.
+ * The shared memory between main, link and alarm thread: who writes what, and where.
  *
  * Main fills the rings of a lane and reads its counters; the link thread empties and counts. The link thread fills the
  * inbound ring and main empties it. Wake-ups are messages; a flag per kind keeps at most one of each on its way.
  * @module
  */
+import { Alarm } from '../../alarm.ts';
 import { LatenessHistogram } from './lateness.ts';
 import { SpscRing } from './spsc-ring.ts';
 
@@ -22,43 +23,6 @@ export class Flag {
 
   lower(): void {
     Atomics.store(this.words, this.index, 0);
-  }
-}
-
-/** How the link thread sets the alarm that the clock thread sleeps for. */
-export class Alarm {
-  static readonly BYTES = 64;
-  readonly #words: Int32Array;
-  readonly #deadlineMs: Float64Array;
-
-  constructor(memory: SharedArrayBuffer, byteOffset: number) {
-    this.#words = new Int32Array(memory, byteOffset, 2);
-    this.#deadlineMs = new Float64Array(memory, byteOffset + 8, 1);
-  }
-
-  /** Link thread: wake me at this time of `monotonicMs` (Infinity: not at all), and forget earlier orders. */
-  set(deadlineMs: number): void {
-    this.#deadlineMs[0] = deadlineMs;
-    Atomics.add(this.#words, 0, 1);
-    Atomics.notify(this.#words, 0);
-  }
-
-  /** Link thread: ends the clock thread. */
-  stop(): void {
-    Atomics.store(this.#words, 1, 1);
-    this.set(Number.POSITIVE_INFINITY);
-  }
-
-  /** Clock thread: sleeps through one order after another, calling `ring` at each deadline, until stopped. */
-  run(nowMs: () => number, ring: () => void): void {
-    while (Atomics.load(this.#words, 1) === 0) {
-      const order = Atomics.load(this.#words, 0);
-      const waitMs = order === 0 ? Number.POSITIVE_INFINITY : (this.#deadlineMs[0] ?? 0) - nowMs();
-      // Anything but a time-out means that there is a new order.
-      if (waitMs > 0 && Atomics.wait(this.#words, 0, order, waitMs) !== 'timed-out') continue;
-      ring();
-      Atomics.wait(this.#words, 0, order);
-    }
   }
 }
 
@@ -181,7 +145,7 @@ export class LaneMemory {
   }
 }
 
-/** Where the alarm is: the clock thread needs nothing else of the link's memory. */
+/** Where the alarm is: its thread needs nothing else of the link's memory. */
 export const ALARM_OFFSET = 128;
 const LATENESS_OFFSET = ALARM_OFFSET + Alarm.BYTES;
 const INBOUND_OFFSET = Math.ceil((LATENESS_OFFSET + LatenessHistogram.BYTES) / 64) * 64;

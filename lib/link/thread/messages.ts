@@ -11,13 +11,8 @@ export interface LinkThreadData {
   readonly inboundSlots: number;
   readonly packetBytes: number;
   readonly networkId: Uint8Array;
-  /** The clock thread rings here. */
+  /** The alarm's thread rings here. */
   readonly clockPort: MessagePort;
-}
-
-export interface ClockThreadData {
-  readonly memory: SharedArrayBuffer;
-  readonly linkPort: MessagePort;
 }
 
 /** Main to link thread. */

@@ -29,6 +29,10 @@ export class PoissonClock {
     return this.#deadlineMs;
   }
 
+  get ratePerSecond(): number {
+    return this.#ratePerSecond;
+  }
+
   /** How late the last tick was served. */
   get lateMs(): number {
     return this.#lateMs;
