@@ -8,7 +8,7 @@ import { connect } from 'node:net';
 import { setPriority } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
-import { monotonicMs } from '../../lib/link/thread/monotonic.ts';
+import { monotonicMs } from '../../lib/monotonic.ts';
 import { exponential, systemRng } from '../../lib/rng.ts';
 import { FRAME_RECORD_BYTES, FrameTimes } from './frame-times.ts';
 

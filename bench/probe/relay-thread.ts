@@ -6,7 +6,7 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { monotonicMs } from '../../lib/link/thread/monotonic.ts';
+import { monotonicMs } from '../../lib/monotonic.ts';
 import { FrameFinder, FrameTimes } from './frame-times.ts';
 
 /** What a relay is told. */
