@@ -21,7 +21,7 @@ function head(status: Status): string[] {
     `gateway  ${gateway === null ? 'none' : `${gateway.name}, link ${gateway.link}`}`,
     `loops    ${loops(status)}`,
     `crypto   ${crypto.join(', ')}`,
-    `mixing   ${mixing(status)}`,
+    ...mixing(status),
   ];
 }
 
@@ -31,21 +31,38 @@ function loops({ loops: { sent, returned, alarm } }: Status): string {
 }
 
 /** The estimated pool of a mix; a network that mixes little says so. */
-function mixing({ mixing }: Status): string {
-  if (mixing === null) return 'unknown';
+function mixing({ mixing }: Status): string[] {
+  if (mixing === null) return ['mixing   unknown'];
   const { poolPackets, othersPackets, enough, proxiesWanted, delayWantedMs } = mixing;
-  const pool = `about ${number(poolPackets)} packets wait in a mix, ${number(othersPackets)} of them not yours`;
-  if (enough) return pool;
-  return `${pool}: FEW; ${proxiesWanted} more users or a mean delay of ${delayWantedMs} ms would do (other users are not counted)`;
+  const pool = `mixing   about ${number(poolPackets)} packets wait in a mix, ${number(othersPackets)} of them not yours`;
+  const few = `: FEW; ${proxiesWanted} more users or a mean delay of ${delayWantedMs} ms would do (other users are not counted)`;
+  if (mixing.perUserEnough) return [`${pool}${enough ? '' : few}`];
+  const { perUserPackets, perUserDelayMs } = mixing;
+  return [
+    `${pool}${enough ? '' : few}`,
+    `         of each user ${Number(perUserPackets.toFixed(2))} packets are in a layer at a time, where Loopix advises 2 or more, so that busy`,
+    `         users cannot be told apart: --mean-delay-ms ${perUserDelayMs}, set by who runs the network, does it`,
+  ];
 }
 
-function clocks({ rates, lateness }: Status): string[] {
+function clocks({ rates, replies, lateness }: Status): string[] {
   const rows = Object.entries(rates).map(([name, rate]) => [name, number(rate.set), number(rate.measured)]);
-  const lines = table(['clock', 'set/s', 'measured/s'], rows);
+  const byExit = replies.map(({ requester, set, measured }) => [`  from ${requester}`, number(set), number(measured)]);
+  const lines = table(['clock', 'set/s', 'measured/s'], [...rows, ...byExit]);
   if (lateness === null) return lines;
   const { p50Ms, p99Ms, maxMs } = lateness;
   const late = `median ${number(p50Ms)} ms, p99 ${number(p99Ms)} ms, longest ${number(maxMs)} ms`;
   return [...lines, `departures behind their clock: ${late}`];
+}
+
+/** Mean over the mixes of a layer that are in use and have been seen. */
+function layers({ nodes }: Status): string {
+  const parts = [1, 2, 3].map((layer) => {
+    const used = nodes.filter((node) => node.layer === layer && !node.excluded && node.loopsSent > 0);
+    const mean = used.reduce((sum, { health }) => sum + health, 0) / used.length;
+    return `layer ${layer} ${used.length === 0 ? 'unknown' : `${Math.round(mean * 100)} %`}`;
+  });
+  return `path health: ${parts.join(', ')} of own loops returned`;
 }
 
 function nodes(status: Status): string[] {
@@ -58,7 +75,7 @@ function nodes(status: Status): string[] {
     String(node.loopsReturned),
   ]);
   rows.sort(([a = ''], [b = '']) => a.localeCompare(b, 'en', { numeric: true }));
-  return table(['node', 'role', 'layer', 'health', 'loops sent', 'returned'], rows);
+  return [layers(status), ...table(['node', 'role', 'layer', 'health', 'loops sent', 'returned'], rows)];
 }
 
 function streams(status: Status): string[] {
@@ -73,11 +90,28 @@ function streams(status: Status): string[] {
     bytes(session.bytesSent),
     bytes(session.bytesDelivered),
   ]);
+  const { opening, ...counts } = status.streams;
   return [
-    `streams: ${countsOf(status.streams)}`,
+    `streams: ${countsOf(counts)}`,
+    ...openingTimes(opening),
     `reply blocks: ${blocks}, created ${created}, used ${used}, expired ${expired}`,
     ...table(['session', 'requester', 'streams', 'round trip', 'loss', 'up', 'down'], sessions),
   ];
+}
+
+const BAR_LETTERS = 30;
+
+/** The times to open of the last requests, as words and bars. */
+function openingTimes({ upperMs, counts, medianMs, p90Ms }: Status['streams']['opening']): string[] {
+  if (medianMs === null || p90Ms === null) return ['time to open: no request yet'];
+  const top = Math.max(...counts);
+  const last = counts.findLastIndex((count) => count > 0);
+  const bars = counts.slice(0, last + 1).map((count, i) => {
+    const upper = upperMs[i] ?? null;
+    const bound = upper === null ? 'more' : `${upper / 1000} s`;
+    return `  ${bound.padStart(6)}  ${'#'.repeat(Math.ceil((BAR_LETTERS * count) / top)).padEnd(BAR_LETTERS)}  ${count}`;
+  });
+  return [`time to open: half within ${Math.round(medianMs)} ms, 9 of 10 within ${Math.round(p90Ms)} ms`, ...bars];
 }
 
 /** Columns as wide as their longest cell; nothing for no rows. */

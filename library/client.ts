@@ -13,9 +13,10 @@ import { MixError } from '../lib/errors.ts';
 import { silentLog } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { systemRng } from '../lib/rng.ts';
+import type { ProxySession } from '../lib/session/index.ts';
 import { FrontCounters } from '../proxy/front-counters.ts';
 import { ProxyMixnet } from '../proxy/mixnet.ts';
-import { ReplyMeter } from '../proxy/reply-meter.ts';
+import type { ReplyMeter } from '../proxy/reply-meter.ts';
 import type { Status } from '../proxy/status.ts';
 import { statusOf } from '../proxy/status-of.ts';
 import { type MixnetOptions, type Terms, termsOf } from './options.ts';
@@ -45,7 +46,7 @@ export class MixnetClient {
   readonly #components: Components;
   readonly #mixnet: ProxyMixnet;
   readonly #counters: FrontCounters;
-  readonly #replies: ReplyMeter;
+  readonly #replies: ReplyMeter<ProxySession>;
   readonly #startedMs: number;
   readonly #streams = new Set<MixnetStream>();
   /** An open port keeps the process alive, as a listening socket would; the clock's timers do not. */
@@ -58,7 +59,7 @@ export class MixnetClient {
     this.#mixnet = mixnet;
     this.#startedMs = components.clock.nowMs();
     this.#counters = new FrontCounters(components.metrics, () => this.#streams.size);
-    this.#replies = new ReplyMeter(components.clock, () => mixnet.hub?.sessions() ?? []);
+    this.#replies = mixnet.replyMeter(components.clock);
     this.#anchor = new MessageChannel().port1;
     this.#anchor.ref();
   }

@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../lib/errors.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { RelayOutcome } from '../lib/relay/stream-relay.ts';
+import { RecentTimes, type TimesStatus } from './recent-times.ts';
 
 /** Streams as `status.json` shows them. */
 export interface StreamCounts {
@@ -17,6 +18,8 @@ export interface StreamCounts {
   readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
   /** Requests that the application gave up before there was an answer. */
   readonly abandoned: number;
+  /** From request to success, for the last of those opened. */
+  readonly opening: TimesStatus;
 }
 
 /** Seconds: a local network answers in tenths, a large one in a few seconds. */
@@ -30,6 +33,7 @@ export class FrontCounters {
   readonly #requests;
   readonly #ended;
   readonly #openSeconds;
+  readonly #opening = new RecentTimes();
   readonly #refused: Partial<Record<ErrorCode, number>> = {};
   #openedCount = 0;
   #endedCount = 0;
@@ -62,6 +66,7 @@ export class FrontCounters {
     this.#openedCount += 1;
     this.#requests.inc({ outcome: 'opened' });
     this.#openSeconds.observe(afterMs / 1000);
+    this.#opening.record(afterMs);
   }
 
   failed(code: ErrorCode): void {
@@ -86,6 +91,7 @@ export class FrontCounters {
       opened: this.#openedCount,
       refused: { ...this.#refused },
       abandoned: this.#abandonedCount,
+      opening: this.#opening.status(),
     };
   }
 }

@@ -6,7 +6,6 @@ import type { Components, Running } from '../lib/components.ts';
 import { frontLimits, type ProxyConfig } from './config.ts';
 import { listenersOf, startFront } from './front.ts';
 import { ProxyMixnet } from './mixnet.ts';
-import { ReplyMeter } from './reply-meter.ts';
 import { startStatusServer } from './status.ts';
 import { statusOf } from './status-of.ts';
 
@@ -41,7 +40,7 @@ export async function startProxy(config: ProxyConfig, components: Components): P
   try {
     const front = await startFront({ ...frontOptions, opener: mixnet, components });
     parts.push(front);
-    const replies = new ReplyMeter(clock, () => mixnet.hub?.sessions() ?? []);
+    const replies = mixnet.replyMeter(clock);
     const status = () => statusOf({ config, components, mixnet, front, replies, startedMs });
     parts.push({ stop: async () => replies.stop() });
     const page = await startStatusServer({ listen: config.statusListen, status, metrics, clock, log });

@@ -2,6 +2,9 @@
  * How many packets wait in a mix at the same time: its arrival rate times the mean delay (Little's law). That pool is
  * what hides a packet, so the user is told when it is small.
  *
+ * Beside the pool, in which all packets count, there is what one user has in a layer at a time: the Loopix paper's λ/μ
+ * (docs/ANONYMITY.md). Of few, it is easier to tell which of two busy users sent a packet, however many others there are.
+ *
  * Counted is what can be known from here: the clocks of this proxy, of the exits and of the nodes. Other proxies announce
  * nothing, so the estimate is a lower bound, and it says how many of them it would take.
  * @module
@@ -22,10 +25,19 @@ export interface MixingStatus {
   readonly proxiesWanted: number;
   /** The mean delay per mix with which it would be, as things are. */
   readonly delayWantedMs: number;
+  /** Main packets of one user that are in a layer at a time. */
+  readonly perUserPackets: number;
+  readonly perUserEnough: boolean;
+  /** The mean delay per mix with which they would be enough. */
+  readonly perUserDelayMs: number;
 }
+
+type PoolStatus = Omit<MixingStatus, keyof ReturnType<typeof perUser>>;
 
 /** With ten packets in the pool, fewer than one packet in 200,000 passes a mix without meeting another. */
 export const ENOUGH_POOL_PACKETS = 10;
+/** "λ/μ ≥ 2 is a good choice": the Loopix paper, section 4.3. */
+export const ENOUGH_PER_USER_PACKETS = 2;
 
 /** What one more proxy sends through every layer; in burst mode replies keep no rate to count on. */
 function ratePerLayer(rates: TrafficClass, downlink: 'steady' | 'burst'): number {
@@ -44,7 +56,14 @@ export function mixingPool(
   const own = ratePerLayer(rates, downlink);
   const perMix = layers.map((layer) => ({ mixes: layer.length, others: othersPerLayer(topology, layer.length) }));
   const least = perMix.reduce((a, b) => ((a.others + own) / a.mixes <= (b.others + own) / b.mixes ? a : b));
-  return estimate(params, least.mixes, own, least.others);
+  return { ...estimate(params, least.mixes, own, least.others), ...perUser(params, rates) };
+}
+
+function perUser({ meanDelayMs }: NetworkParams, { mainRate }: TrafficClass) {
+  const perUserPackets = (mainRate * meanDelayMs) / 1000;
+  const perUserEnough = perUserPackets >= ENOUGH_PER_USER_PACKETS;
+  const wantedMs = Math.ceil((1000 * ENOUGH_PER_USER_PACKETS) / mainRate);
+  return { perUserPackets, perUserEnough, perUserDelayMs: perUserEnough ? meanDelayMs : wantedMs };
 }
 
 /**
@@ -58,7 +77,7 @@ function othersPerLayer({ params, layers, gateways, requesters }: Topology, mixe
   return requesters.length * exitRate + (gateways.length + allMixes - mixes) * params.nodeLoopRate;
 }
 
-function estimate({ meanDelayMs }: NetworkParams, mixes: number, own: number, others: number): MixingStatus {
+function estimate({ meanDelayMs }: NetworkParams, mixes: number, own: number, others: number): PoolStatus {
   const arrivalsPerSecond = (own + others) / mixes;
   const poolPackets = (arrivalsPerSecond * meanDelayMs) / 1000;
   const enough = poolPackets >= ENOUGH_POOL_PACKETS;

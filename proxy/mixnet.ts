@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { IdentityHex } from '../lib/bytes.ts';
 import { MixEndpoint } from '../lib/client/index.ts';
-import { every, type Timer } from '../lib/clock.ts';
+import { type Clock, every, type Timer } from '../lib/clock.ts';
 import type { Components, Running } from '../lib/components.ts';
 import {
   DirectoryClient,
@@ -19,11 +19,12 @@ import {
 import { asMixError, MixError } from '../lib/errors.ts';
 import { createIdentity } from '../lib/link/index.ts';
 import { pick } from '../lib/rng.ts';
-import type { SessionStream, StreamHandlers } from '../lib/session/index.ts';
+import type { ProxySession, SessionStream, StreamHandlers } from '../lib/session/index.ts';
 import { ProxyHub } from '../lib/session/proxy-hub.ts';
 import { SessionMeter } from '../lib/session/session-meter.ts';
 import type { ProxyConfig } from './config.ts';
 import type { FrontTarget, StreamOpener } from './opener.ts';
+import { ReplyMeter } from './reply-meter.ts';
 
 /** The proxy's identity at its gateway lives in memory only, and this long. */
 export const IDENTITY_LIFE_MS = 24 * 3_600_000;
@@ -84,6 +85,15 @@ export class ProxyMixnet implements StreamOpener, Running {
 
   get ready(): boolean {
     return this.hub?.ready ?? false;
+  }
+
+  /** Counts what comes in, by requester, until it is stopped. */
+  replyMeter(clock: Clock): ReplyMeter<ProxySession> {
+    return new ReplyMeter(
+      clock,
+      () => this.hub?.sessions() ?? [],
+      (session) => this.hub?.requesterOf(session)?.name ?? '',
+    );
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Counts replies per second over all sessions of the proxy, from the sessions' own counters.
+ * Counts replies per second over all sessions of the proxy, and by requester, from the sessions' own counters.
  * @module
  */
 import { type Clock, every, type Timer } from '../lib/clock.ts';
@@ -8,29 +8,40 @@ interface Counted {
   stats(): { readonly packetsReceived: number };
 }
 
+/** Replies so far, by requester: as many names as the network has had requesters. */
+type Counts = ReadonlyMap<string, number>;
+
 const PERIOD_MS = 1_000;
 /** Periods that the mean is taken over. */
 const PERIODS = 10;
 
-export class ReplyMeter {
+export class ReplyMeter<Session extends Counted = Counted> {
   readonly #clock: Clock;
-  readonly #sessions: () => readonly Counted[];
-  readonly #seen = new WeakMap<Counted, number>();
+  readonly #sessions: () => readonly Session[];
+  readonly #requesterOf: (session: Session) => string;
+  readonly #seen = new WeakMap<Session, number>();
   readonly #timer: Timer;
-  #samples: { atMs: number; replies: number }[];
+  #samples: { atMs: number; counts: Counts }[];
 
-  constructor(clock: Clock, sessions: () => readonly Counted[]) {
+  constructor(clock: Clock, sessions: () => readonly Session[], requesterOf: (session: Session) => string = () => '') {
     this.#clock = clock;
     this.#sessions = sessions;
-    this.#samples = [{ atMs: clock.nowMs(), replies: 0 }];
+    this.#requesterOf = requesterOf;
+    this.#samples = [{ atMs: clock.nowMs(), counts: new Map() }];
     this.#timer = every(clock, PERIOD_MS, () => this.#sample());
   }
 
+  /** From all requesters together. */
   perSecond(): number {
+    return [...(this.#samples.at(-1)?.counts.keys() ?? [])].reduce((sum, name) => sum + this.perSecondFrom(name), 0);
+  }
+
+  perSecondFrom(requester: string): number {
     const [first] = this.#samples;
     const last = this.#samples.at(-1);
     if (first === undefined || last === undefined || last === first) return 0;
-    return ((last.replies - first.replies) * 1000) / (last.atMs - first.atMs);
+    const replies = (last.counts.get(requester) ?? 0) - (first.counts.get(requester) ?? 0);
+    return (replies * 1000) / (last.atMs - first.atMs);
   }
 
   stop(): void {
@@ -38,13 +49,14 @@ export class ReplyMeter {
   }
 
   #sample(): void {
-    let replies = this.#samples.at(-1)?.replies ?? 0;
+    const counts = new Map(this.#samples.at(-1)?.counts);
     for (const session of this.#sessions()) {
       const { packetsReceived } = session.stats();
-      replies += packetsReceived - (this.#seen.get(session) ?? 0);
+      const name = this.#requesterOf(session);
+      counts.set(name, (counts.get(name) ?? 0) + packetsReceived - (this.#seen.get(session) ?? 0));
       this.#seen.set(session, packetsReceived);
     }
-    this.#samples.push({ atMs: this.#clock.nowMs(), replies });
+    this.#samples.push({ atMs: this.#clock.nowMs(), counts });
     this.#samples = this.#samples.slice(-PERIODS - 1);
   }
 }

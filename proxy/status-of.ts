@@ -12,14 +12,14 @@ import type { Front } from './front.ts';
 import { mixingPool } from './mixing-pool.ts';
 import type { ProxyMixnet } from './mixnet.ts';
 import type { ReplyMeter } from './reply-meter.ts';
-import type { NodeStatus, RateStatus, SessionStatus, Status, SurbStatus } from './status.ts';
+import type { NodeStatus, RateStatus, ReplyRateStatus, SessionStatus, Status, SurbStatus } from './status.ts';
 
 export interface ProxyParts {
   readonly config: Pick<ProxyConfig, 'trafficClass' | 'downlink'>;
   readonly components: Components;
   readonly mixnet: ProxyMixnet;
   readonly front: Pick<Front, 'listen' | 'streams'>;
-  readonly replies: ReplyMeter;
+  readonly replies: ReplyMeter<ProxySession>;
   /** `clock.nowMs()` at the start. */
   readonly startedMs: number;
 }
@@ -50,6 +50,7 @@ export function statusOf(parts: ProxyParts): Status {
     nodes: (topology?.nodes.map((node) => nodeStatus(node, mixnet)) ?? []).sort(byPlace),
     loops: mixnet.endpoint?.loops() ?? { sent: 0, returned: 0, alarm: false },
     rates: ratesOf(parts),
+    replies: sessionsByRequester(sessions, mixnet).map(([name, of]) => replyRate(name, of, parts.replies)),
     lateness: lateness === undefined ? null : { p50Ms: lateness.p50Ms, p99Ms: lateness.p99Ms, maxMs: lateness.maxMs },
     streams: front.streams(),
     sessions: sessions.map((session) => sessionStatus(session, mixnet)),
@@ -91,6 +92,27 @@ function ratesOf({ mixnet, config, replies }: ProxyParts): Status['rates'] {
     drop: laneRate(drop),
     reply: { set: replySet, measured: replies.perSecond() },
   };
+}
+
+function sessionsByRequester(
+  sessions: readonly ProxySession[],
+  { hub }: ProxyMixnet,
+): [requester: string, sessions: ProxySession[]][] {
+  const byRequester = new Map<string, ProxySession[]>();
+  for (const session of sessions) {
+    const name = hub?.requesterOf(session)?.name ?? '';
+    byRequester.set(name, [...(byRequester.get(name) ?? []), session]);
+  }
+  return [...byRequester].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }));
+}
+
+function replyRate(
+  requester: string,
+  sessions: readonly ProxySession[],
+  meter: ReplyMeter<ProxySession>,
+): ReplyRateStatus {
+  const set = sessions.reduce((sum, session) => sum + session.replyRate, 0);
+  return { requester, set, measured: meter.perSecondFrom(requester) };
 }
 
 function laneRate(stats: LaneStats | undefined): RateStatus {

@@ -42,6 +42,11 @@ export interface SessionStatus {
   readonly bytesDelivered: number;
 }
 
+/** Replies from one requester, over all sessions with it. */
+export interface ReplyRateStatus extends RateStatus {
+  readonly requester: string;
+}
+
 /** Reply blocks, summed over the sessions. */
 export interface SurbStatus {
   readonly created: number;
@@ -81,6 +86,8 @@ export interface Status {
   readonly nodes: readonly NodeStatus[];
   readonly loops: LoopStatus;
   readonly rates: Readonly<Record<'main' | 'loop' | 'drop' | 'reply', RateStatus>>;
+  /** `rates.reply` by requester. */
+  readonly replies: readonly ReplyRateStatus[];
   /** How late packets leave against their clock. */
   readonly lateness: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number } | null;
   readonly streams: StreamCounts;

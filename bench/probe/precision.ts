@@ -4,7 +4,6 @@
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-
 import { FrameTimes } from './frame-times.ts';
 import type { PulseData } from './pulse-thread.ts';
 import { startRelay } from './relay.ts';

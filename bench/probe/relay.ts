@@ -3,7 +3,6 @@
  * @module
  */
 import { once } from 'node:events';
-
 import { FrameTimes } from './frame-times.ts';
 import type { RelayData, RelayNews } from './relay-thread.ts';
 import { startThread } from './thread.ts';

@@ -242,6 +242,11 @@ export class ProxySession implements TransportEnd {
     this.#closedCallback = callback;
   }
 
+  /** Replies per second that the requester is asked for; 0 in burst mode. */
+  get replyRate(): number {
+    return this.#milliPerSecond / 1000;
+  }
+
   stats(): SessionStats {
     return this.#transport.stats();
   }

@@ -16,8 +16,6 @@ export interface History {
   readonly loop: readonly number[];
   readonly drop: readonly number[];
   readonly reply: readonly number[];
-  /** Of the slowest session; 0 without a session. */
-  readonly roundTripMs: readonly number[];
   /** Bytes of streams per second, cover not counted. */
   readonly sentBytes: readonly number[];
   readonly deliveredBytes: readonly number[];
@@ -51,7 +49,6 @@ export class StatusHistory {
       loop: of('loop'),
       drop: of('drop'),
       reply: of('reply'),
-      roundTripMs: of('roundTripMs'),
       sentBytes: of('sentBytes'),
       deliveredBytes: of('deliveredBytes'),
     };
@@ -70,7 +67,6 @@ export class StatusHistory {
       loop: rates.loop.measured,
       drop: rates.drop.measured,
       reply: rates.reply.measured,
-      roundTripMs: Math.max(0, ...sessions.map((session) => session.roundTripMs)),
       // A session that ended takes its count with it; that is not a step back.
       sentBytes: Math.max(0, sent - this.#sent),
       deliveredBytes: Math.max(0, delivered - this.#delivered),

@@ -49,6 +49,7 @@ dt { color: var(--soft); }
   background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 14px 16px;
 }
 .card.warn { border-left: 4px solid var(--bad); }
+.card.mind { border-left: 4px solid var(--fair); }
 .mixing { display: grid; grid-template-columns: minmax(240px, 1fr) 2fr; gap: 10px 36px; align-items: center; margin-top: 12px; }
 .mixing > div > p + p { margin-top: 6px; }
 .card .big { margin: 2px 0 6px; color: var(--soft); }
@@ -60,10 +61,10 @@ dt { color: var(--soft); }
 .tag.bad { color: var(--bad); background: var(--bad-soft); }
 .tag.idle { color: var(--idle); background: var(--idle-soft); }
 svg { display: block; width: 100%; }
-.spark, .columns { height: 46px; }
+.spark { height: 46px; }
 .spark polyline { fill: none; stroke: var(--accent); stroke-width: 1.75; vector-effect: non-scaling-stroke; }
 .spark polygon { fill: var(--accent-soft); }
-.columns rect { fill: var(--accent); }
+.histogram text { font-size: 8px; fill: var(--soft); }
 .mark { stroke: var(--soft); stroke-dasharray: 3 4; vector-effect: non-scaling-stroke; }
 .none { display: none; }
 .bar { height: 8px; border-radius: 4px; }
@@ -78,6 +79,8 @@ svg { display: block; width: 100%; }
 .paths { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 26px; margin-top: 12px; }
 .column { position: relative; }
 .column + .column::before { content: "→"; position: absolute; left: -21px; top: 26px; color: var(--soft); }
+.column h3 { display: flex; justify-content: space-between; gap: 6px; padding-right: 8px; }
+.column h3 span { font-weight: 400; white-space: nowrap; }
 .column ul { list-style: none; margin-top: 6px; display: grid; gap: 6px; }
 .column .squares { grid-template-columns: repeat(auto-fill, 16px); gap: 4px; }
 .node { border-radius: 8px; padding: 5px 8px 6px; display: grid; grid-template-columns: 1fr auto; gap: 0 6px; font-size: 13px; }

@@ -27,9 +27,22 @@ export const STATUS: Status = {
     drop: { set: 1, measured: 1 },
     reply: { set: 100, measured: 61.2 },
   },
+  replies: [{ requester: 'requester-1', set: 100, measured: 61.2 }],
   loops: { sent: 1480, returned: 1469, alarm: false },
   lateness: { p50Ms: 0.1, p99Ms: 0.6, maxMs: 7.9 },
-  streams: { connections: 3, open: 2, opened: 41, refused: { REFUSED: 2 }, abandoned: 1 },
+  streams: {
+    connections: 3,
+    open: 2,
+    opened: 41,
+    refused: { REFUSED: 2 },
+    abandoned: 1,
+    opening: {
+      upperMs: [100, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, null],
+      counts: [0, 9, 24, 6, 2, 0, 0, 0, 0, 0, 0, 0],
+      medianMs: 231.5,
+      p90Ms: 446,
+    },
+  },
   sessions: [
     {
       state: 'open',
@@ -52,6 +65,9 @@ export const STATUS: Status = {
     enough: false,
     proxiesWanted: 8,
     delayWantedMs: 91,
+    perUserPackets: 0.75,
+    perUserEnough: false,
+    perUserDelayMs: 40,
   },
 };
 
@@ -62,7 +78,6 @@ export const HISTORY: History = {
   loop: [5, 5, 5],
   drop: [1, 1, 1],
   reply: [99, 80, 61.2],
-  roundTripMs: [0, 120, 118],
   sentBytes: [0, 100, 200],
   deliveredBytes: [0, 200_000, 190_000],
 };

@@ -93,6 +93,19 @@ t.test('free ports are distinct and below the ephemeral range; a taken one is na
 
 t.test('status as text', (t) => {
   const node = { role: 'mixnode', layer: 1, excluded: false, loopsSent: 10, loopsReturned: 9 } as const;
+  const mixing = {
+    arrivalsPerSecond: 111,
+    poolPackets: 1.67,
+    othersPackets: 0.5,
+    aloneShare: 0.07,
+    enough: false,
+    proxiesWanted: 8,
+    delayWantedMs: 91,
+    perUserPackets: 0.75,
+    perUserEnough: false,
+    perUserDelayMs: 40,
+  };
+  const opening = { upperMs: [100, 500, null], counts: [6, 3, 1], medianMs: 80.4, p90Ms: 444 };
   const status: Status = {
     ready: true,
     version: '1.2.3',
@@ -112,28 +125,32 @@ t.test('status as text', (t) => {
       drop: { set: 1, measured: 1 },
       reply: { set: 100, measured: 99 },
     },
+    replies: [{ requester: 'requester-1', set: 100, measured: 99 }],
     lateness: null,
-    streams: { connections: 2, open: 1, opened: 5, refused: { POLICY: 3 }, abandoned: 0 },
+    streams: { connections: 2, open: 1, opened: 5, refused: { POLICY: 3 }, abandoned: 0, opening },
     sessions: [],
     surbs: { created: 1, used: 2, expired: 3, inFlight: 4, stock: 5.25, target: 6 },
     loops: { sent: 10, returned: 9, alarm: false },
-    mixing: {
-      arrivalsPerSecond: 111,
-      poolPackets: 1.67,
-      othersPackets: 0.5,
-      aloneShare: 0.07,
-      enough: false,
-      proxiesWanted: 8,
-      delayWantedMs: 91,
-    },
+    mixing,
   };
   const text = formatStatus(status);
   t.match(text, /^mixsocks 1\.2\.3: SOCKS5 on 127\.0\.0\.1:1080, ready, up 5 min$/m);
-  t.match(text, /^main {3}50 {5}50\.0$/m);
+  t.match(text, /^main +50 {5}50\.0$/m);
+  t.match(text, /^ {2}from requester-1 +100 +99$/m);
   t.match(text, /^mixing {3}about 1\.7 packets .* 0\.5 of them not yours: FEW; 8 more users or a mean delay of 91 ms/m);
   t.match(text, /^loops {4}9 of 10 own loops returned$/m);
   t.match(formatStatus({ ...status, loops: { sent: 90, returned: 9, alarm: true } }), /returned: ALARM, too few/);
   t.match(text, /mix-1-2 .*90 %.*\nmix-1-10 .*20 %, excluded/);
+  t.match(text, /0\.75 packets are in a layer at a time, .*\n.*--mean-delay-ms 40/);
+  const many = { ...status, mixing: { ...mixing, perUserEnough: true } };
+  t.notMatch(formatStatus(many), /--mean-delay-ms/);
+  t.match(text, /^path health: layer 1 90 %, layer 2 unknown, layer 3 unknown/m, 'avoided nodes do not count');
+  t.match(
+    text,
+    /^time to open: half within 80 ms, 9 of 10 within 444 ms\n +0\.1 s {2}#{30} {2}6\n +0\.5 s {2}#{15} +3\n +more {2}#{5} +1$/m,
+  );
+  const none = { ...opening, counts: [0, 0, 0], medianMs: null, p90Ms: null };
+  t.match(formatStatus({ ...status, streams: { ...status.streams, opening: none } }), /no request yet/);
   t.match(text, /^streams: connections 2, open 1, opened 5, refused \(POLICY 3\), abandoned 0$/m);
   t.match(formatStatus({ ...status, ready: false, gateway: null, epoch: null }), /NOT READY[\s\S]*gateway {2}none/);
   t.end();

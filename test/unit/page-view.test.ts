@@ -82,7 +82,7 @@ t.test('nodes in their places, with their health in words', (t) => {
   const seen = shown(STATUS);
   t.match(
     seen,
-    /Your gateway gateway-1 100 % Mixes, layer 1 mix-1-1 100 % Mixes, layer 2 mix-2-1 75 % Mixes, layer 3 mix-3-1 avoided Other gateways gateway-2 – Exits requester-1 –/,
+    /Your gateway gateway-1 100 % Mix layer 1 100 % mix-1-1 100 % Mix layer 2 75 % mix-2-1 75 % Mix layer 3 mix-3-1 avoided Other gateways gateway-2 – Exits requester-1 –/,
   );
   t.match(seen, /Of 6 nodes, 1 node loses packets, 1 node is avoided\./);
   t.match(view(STATUS, HISTORY).markup, /title="mix-2-1: loses packets; 15 of 20 loops came back"/);
@@ -101,16 +101,53 @@ t.test('streams, round trip, reply blocks, mixing', (t) => {
     seen,
     /Streams 2 open 130 kB\/s down, 100 B\/s up 41 streams so far, 1 given up; failed: connection refused 2/,
   );
-  t.match(seen, /Round trip 118 ms/);
-  t.match(seen, /hold a packet 90 ms on average/);
+  t.match(
+    seen,
+    /Time to open a connection 0\.23 s for half of them .* 9 of 10 within 0\.45 s; last 41 requests To the exit and back now: 0\.12 s\. .* hold a packet 90 ms on average/,
+  );
+  const none = {
+    ...STATUS.streams.opening,
+    counts: STATUS.streams.opening.counts.map(() => 0),
+    medianMs: null,
+    p90Ms: null,
+  };
+  t.match(shown({ ...STATUS, streams: { ...STATUS.streams, opening: none } }), /– no request yet/);
   t.match(seen, /Reply blocks 171 of 180 in stock/);
   t.match(shown({ ...STATUS, surbs: { ...STATUS.surbs, stock: 50 } }), /50 of 180 low/);
   t.match(seen, /1\.7 packets in a mix 1\.2 yours 0\.5 cover/);
   t.match(seen, /this network hides little\. 7\.1 % of packets .* With 8 more users, or a mean delay of 91 ms/);
+  t.match(seen, /Of each user 0\.75 packets are in a layer at a time\. Loopix advises 2 or more.* --mean-delay-ms 40/);
   if (STATUS.mixing === null) throw new Error('the fixture mixes');
   const good = { ...STATUS.mixing, poolPackets: 12, enough: true, aloneShare: 4.7e-7 };
+  const long = { ...good, perUserPackets: 2, perUserEnough: true };
+  t.notMatch(shown({ ...STATUS, mixing: long }), /mean-delay-ms/);
   t.match(shown({ ...STATUS, mixing: good }), /enough Only < 0\.001 % of packets/);
   t.notMatch(shown({ ...STATUS, mixing: null }), /packets in a mix/);
+  t.end();
+});
+
+t.test('the histogram: a column per bucket, in words for those who do not see it', (t) => {
+  const { markup } = view(STATUS, HISTORY);
+  const picture = /<svg class="histogram"[\s\S]*?<\/svg>/.exec(markup)?.[0] ?? '';
+  const heights = [...picture.matchAll(/class="fill"[^>]* height="([\d.]+)"/g)].map(([, height]) => Number(height));
+  t.equal(heights.length, 12);
+  t.strictSame(
+    heights.map((height) => height > 0),
+    [0, 9, 24, 6, 2, 0, 0, 0, 0, 0, 0, 0].map((count) => count > 0),
+  );
+  t.equal(Math.max(...heights), heights[2]);
+  t.match(
+    picture,
+    /aria-label="How long 41 requests took to open; 9 requests: up to 0\.2 s; 24 requests: up to 0\.3 s/,
+  );
+  t.match(picture, /<title>0 requests: more than 10 s<\/title>/);
+  t.end();
+});
+
+t.test('replies by exit are named when there are several', (t) => {
+  t.notMatch(shown(STATUS), /by exit/);
+  const replies = ['exit-a', 'exit-b'].map((requester) => ({ requester, set: 50, measured: 48.7 }));
+  t.match(shown({ ...STATUS, replies }), /by exit, .*: exit-a 48\.7 of 50, exit-b 48\.7 of 50\./);
   t.end();
 });
 
@@ -152,9 +189,8 @@ t.test('two minutes of history, and no step back when a session ends', (t) => {
   clock.advance(1000);
   status = { ...STATUS, sessions: [] };
   clock.advance(1000);
-  const { deliveredBytes, roundTripMs, reply } = history.series();
+  const { deliveredBytes, reply } = history.series();
   t.strictSame(deliveredBytes.slice(1), [150_000, 0]);
-  t.strictSame(roundTripMs, [118.4, 118.4, 0]);
   t.strictSame(reply, [61.2, 61.2, 61.2]);
   for (let i = 0; i < HISTORY_SAMPLES; i++) clock.advance(1000);
   t.equal(history.series().main.length, HISTORY_SAMPLES);
@@ -196,6 +232,8 @@ t.test('the estimate of the mixing pool', (t) => {
   // Of this proxy 50 + 5 + 1 + 100, of the exit 5 + 1, of two gateways 20, of the mixes of other layers 40: on two mixes.
   const small = mixingPool(topology([2, 2, 2], 2, 1, 15), 'standard', 'steady');
   t.match(small, { arrivalsPerSecond: 111, poolPackets: 1.665, othersPackets: 0.495, enough: false });
+  t.match(small, { perUserPackets: 0.75, perUserEnough: false, perUserDelayMs: 40 });
+  t.match(mixingPool(topology([2, 2, 2], 2, 1, 40), 'standard', 'steady'), { perUserPackets: 2, perUserEnough: true });
   t.ok(Math.abs((small?.aloneShare ?? 0) - Math.exp(-1.665) / 2.665) < 1e-12);
   t.equal(small?.proxiesWanted, Math.ceil(((10_000 / 15 - 111) * 2) / 156));
   t.equal(small?.delayWantedMs, 91);

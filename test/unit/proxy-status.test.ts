@@ -2,6 +2,7 @@ import t from 'tap';
 import { request } from 'undici';
 import { silentLog } from '../../lib/log.ts';
 import { Metrics } from '../../lib/metrics.ts';
+import { RECENT_REQUESTS, RecentTimes } from '../../proxy/recent-times.ts';
 import { ReplyMeter } from '../../proxy/reply-meter.ts';
 import { type Status, startStatusServer } from '../../proxy/status.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -25,8 +26,16 @@ const STATUS: Status = {
     drop: { set: 1, measured: 1 },
     reply: { set: 100, measured: 0 },
   },
+  replies: [],
   lateness: null,
-  streams: { connections: 0, open: 0, opened: 0, refused: { REFUSED: 2 }, abandoned: 0 },
+  streams: {
+    connections: 0,
+    open: 0,
+    opened: 0,
+    refused: { REFUSED: 2 },
+    abandoned: 0,
+    opening: new RecentTimes().status(),
+  },
   sessions: [],
   surbs: { created: 0, used: 0, expired: 0, inFlight: 0, stock: 0, target: 0 },
   loops: { sent: 10, returned: 9, alarm: false },
@@ -84,4 +93,42 @@ t.test('replies per second, over sessions that come and go', async (t) => {
   t.equal(meter.perSecond(), 0, 'only the last ten seconds count');
   meter.stop();
   t.equal(clock.pending, 0);
+});
+
+t.test('replies by requester', async (t) => {
+  const clock = new VirtualClock();
+  const session = (requester: string) => {
+    const counted = { requester, packets: 0, stats: () => ({ packetsReceived: counted.packets }) };
+    return counted;
+  };
+  const [near, far, other] = [session('near'), session('far'), session('near')];
+  const meter = new ReplyMeter(
+    clock,
+    () => [near, far, other],
+    ({ requester }) => requester,
+  );
+  for (let i = 0; i < 5; i++) {
+    near.packets += 20;
+    far.packets += 50;
+    other.packets += 30;
+    clock.advance(1000);
+  }
+  t.equal(meter.perSecondFrom('near'), 50);
+  t.equal(meter.perSecondFrom('far'), 50);
+  t.equal(meter.perSecondFrom('nobody'), 0);
+  t.equal(meter.perSecond(), 100);
+  meter.stop();
+});
+
+t.test('the times of the last requests, by bucket and quantile', async (t) => {
+  const times = new RecentTimes();
+  t.match(times.status(), { medianMs: null, p90Ms: null });
+  for (const timeMs of [40, 100, 101, 250, 90_000]) times.record(timeMs);
+  const { upperMs, counts, medianMs, p90Ms } = times.status();
+  t.strictSame(upperMs.slice(0, 3), [100, 200, 300]);
+  t.strictSame([counts.slice(0, 4), counts.at(-1)], [[2, 1, 1, 0], 1], 'a bound belongs to its bucket');
+  t.strictSame([medianMs, p90Ms], [101, 90_000]);
+  for (let i = 0; i < RECENT_REQUESTS; i++) times.record(250);
+  t.strictSame(times.status().counts.slice(0, 4), [0, 0, RECENT_REQUESTS, 0], 'only the last ones count');
+  t.equal(times.status().counts.at(-1), 0);
 });

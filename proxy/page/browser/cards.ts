@@ -1,12 +1,12 @@
 /**
- * Streams, round trip and reply blocks: one card each.
+ * Streams, the time it takes to open one, and reply blocks: one card each.
  * @module
  */
 import type { Status } from '../../status.ts';
 import type { History } from '../history.ts';
-import { bar, sparkline } from './chart.ts';
+import { bar, histogram, sparkline } from './chart.ts';
 import { type Html, html } from './html.ts';
-import { bytes, count, figure } from './words.ts';
+import { bytes, count, figure, time } from './words.ts';
 
 /** Why a request failed, in words; codes that are not here are shown as they are. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -31,7 +31,7 @@ export function cardsSection(status: Status, history: History): Html {
     <h2 id="use">Use</h2>
     <div class="grid cards">
       ${streamsCard(status, history)}
-      ${roundTripCard(status, history)}
+      ${openingCard(status)}
       ${surbsCard(status)}
     </div>
   </section>`;
@@ -50,17 +50,40 @@ function streamsCard({ streams }: Status, history: History): Html {
   </article>`;
 }
 
-function roundTripCard({ sessions, network }: Status, { roundTripMs, room }: History): Html {
-  const now = Math.max(0, ...sessions.map((session) => session.roundTripMs));
-  const known = now > 0;
-  const delayMs = network.meanDelayMs;
+/** From request to success, of the last few hundred. */
+function openingCard({ streams, sessions, network }: Status): Html {
+  const { upperMs, counts, medianMs, p90Ms } = streams.opening;
+  const requests = counts.reduce((sum, one) => sum + one, 0);
+  const buckets = counts.map((value, i) => ({
+    value,
+    edge: edgeOf(upperMs, i),
+    title: bucketTitle(upperMs, value, i),
+  }));
   return html`<article class="card">
-    <h3>Round trip</h3>
-    <p class="big"><b>${known ? figure(Math.round(now)) : '–'}</b> <span>ms</span></p>
-    ${sparkline({ label: known ? `Round trip to the exit, now ${Math.round(now)} ms` : 'No round trip yet', values: roundTripMs, room })}
-    <p class="state">${known ? html`to the exit and back` : 'nothing measured yet'}</p>
-    <p class="what">${delayMs !== null && html`of which the six mixes hold a packet ${figure(6 * delayMs)} ms on average`}</p>
+    <h3>Time to open a connection</h3>
+    <p class="big">${medianMs === null ? html`<b>–</b> <span>no request yet</span>` : html`<b>${time(medianMs)}</b> <span>for half of them</span>`}</p>
+    ${histogram(requests === 0 ? 'No request yet' : `How long ${count(requests, 'request')} took to open`, buckets)}
+    <p class="state">${p90Ms === null ? 'Each bar will count requests that took so long.' : html`9 of 10 within ${time(p90Ms)}; last ${count(requests, 'request')}`}</p>
+    <p class="what">${roundTrip(sessions)}${network.meanDelayMs !== null && html`The six mixes of a round trip hold a packet ${time(6 * network.meanDelayMs)} on average.`}</p>
   </article>`;
+}
+
+function roundTrip(sessions: Status['sessions']): string {
+  const slowestMs = Math.max(0, ...sessions.map((session) => session.roundTripMs));
+  return slowestMs > 0 ? `To the exit and back now: ${time(slowestMs)}. ` : '';
+}
+
+/** The upper bound under the bar, for every other bar: all would not fit. */
+function edgeOf(upperMs: readonly (number | null)[], i: number): string {
+  const upper = upperMs[i] ?? null;
+  if (upper === null) return `> ${time(upperMs[i - 1] ?? 0)}`;
+  return i % 2 === 0 && i < upperMs.length - 2 ? time(upper) : '';
+}
+
+function bucketTitle(upperMs: readonly (number | null)[], value: number, i: number): string {
+  const upper = upperMs[i] ?? null;
+  const bound = upper === null ? `more than ${time(upperMs[i - 1] ?? 0)}` : `up to ${time(upper)}`;
+  return `${count(value, 'request')}: ${bound}`;
 }
 
 function surbsCard({ surbs }: Status): Html {

@@ -43,14 +43,28 @@ export function bar(label: string, share: number, mark?: number): Html {
   </svg>`;
 }
 
-/** Columns, one per value, as high as its part of the largest. */
-export function columns(label: string, values: readonly number[]): Html {
-  const top = Math.max(...values, 1e-9);
-  const width = WIDTH / Math.max(1, values.length);
-  return html`<svg class="columns" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${label}">
-    ${values.map((value, i) => {
-      const height = round((value / top) * HEIGHT);
-      return html`<rect x="${round(i * width + 1)}" y="${round(HEIGHT - height)}" width="${round(width - 2)}" height="${height}"/>`;
+export interface Bucket {
+  readonly value: number;
+  /** What stands under its column; may be empty. */
+  readonly edge: string;
+  /** In words, for those who point at it or cannot see it. */
+  readonly title: string;
+}
+
+/** Where the columns stand, and the words under them. */
+const BASE_Y = 40;
+const EDGE_Y = 51;
+
+/** Columns, one per bucket, as high as its part of the largest; nothing has a height of nothing. */
+export function histogram(label: string, buckets: readonly Bucket[]): Html {
+  const top = Math.max(...buckets.map(({ value }) => value), 1);
+  const width = WIDTH / Math.max(1, buckets.length);
+  const described = [label, ...buckets.filter(({ value }) => value > 0).map(({ title }) => title)].join('; ');
+  return html`<svg class="histogram" viewBox="0 0 ${WIDTH} 54" role="img" aria-label="${described}">
+    ${buckets.map(({ value, edge, title }, i) => {
+      const height = value === 0 ? 0 : round(Math.max(1.5, (value / top) * (BASE_Y - 2)));
+      const x = round(i * width + 1);
+      return html`<g><title>${title}</title><rect class="slot" x="${x}" y="0" width="${round(width - 2)}" height="${BASE_Y}" rx="2"/><rect class="fill" x="${x}" y="${round(BASE_Y - height)}" width="${round(width - 2)}" height="${height}" rx="1.5"/><text x="${round(i * width + width / 2)}" y="${EDGE_Y}" text-anchor="middle">${edge}</text></g>`;
     })}
   </svg>`;
 }

@@ -30,6 +30,7 @@ export function clocksSection(status: Status, history: History): Html {
     <h2 id="clocks">Traffic</h2>
     <p class="lead">Packets leave and arrive by the clock, whether you use the proxy or not. These lines should stay flat.</p>
     <div class="grid cards">${CLOCKS.map(([name, title, what]) => clockCard(title, what, status.rates[name], history[name], history.room))}</div>
+    ${repliesLine(status)}
     ${latenessLine(status)}
   </section>`;
 }
@@ -50,6 +51,13 @@ function verdict(rate: RateStatus): Html {
   if (rate.set === 0) return html`<span class="tag idle">no clock</span> as data comes`;
   if (keepsTime(rate)) return html`<span class="tag good">on time</span> clock ${figure(rate.set)}/s`;
   return html`<span class="tag fair">off its clock</span> clock ${figure(rate.set)}/s`;
+}
+
+/** With one exit the card has said it. */
+function repliesLine({ replies }: Status): Html | undefined {
+  if (replies.length < 2) return undefined;
+  const each = replies.map(({ requester, set, measured }) => `${requester} ${figure(measured)} of ${figure(set)}`);
+  return html`<p class="note">Replies per second by exit, as measured and as asked for: ${each.join(', ')}.</p>`;
 }
 
 function latenessLine({ lateness }: Status): Html {

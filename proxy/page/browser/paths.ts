@@ -30,6 +30,7 @@ export function gradeOf({ health, excluded, loopsSent }: NodeStatus): Grade {
 export function pathsSection(status: Status): Html {
   const nodes = [...status.nodes].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
   const mixes = (layer: number) => nodes.filter((node) => node.layer === layer);
+  const layerColumn = (layer: number) => column(`Mix layer ${layer}`, mixes(layer), 'none', meanHealth(mixes(layer)));
   const own = (node: NodeStatus) => node.name === status.gateway?.name;
   const gateways = nodes.filter((node) => node.role === 'gateway');
   return html`<section aria-labelledby="paths">
@@ -37,9 +38,9 @@ export function pathsSection(status: Status): Html {
     <p class="lead">Each packet takes a random way from left to right; replies come back over ways of their own. ${summary(nodes)}</p>
     <div class="paths">
       ${column('Your gateway', gateways.filter(own), 'none yet')}
-      ${column('Mixes, layer 1', mixes(1))}
-      ${column('Mixes, layer 2', mixes(2))}
-      ${column('Mixes, layer 3', mixes(3))}
+      ${layerColumn(1)}
+      ${layerColumn(2)}
+      ${layerColumn(3)}
       ${column(
         'Other gateways',
         gateways.filter((node) => !own(node)),
@@ -50,7 +51,7 @@ export function pathsSection(status: Status): Html {
       )}
     </div>
     <p class="note legend">${(['good', 'fair', 'bad', 'unknown', 'avoided'] as const).map((grade) => html`<span class="swatch ${grade}"></span>${GRADE_WORDS[grade]} `)}
-      <span>The figure is the share of your loops through a node that came back lately. Loops do not reach exits and other gateways.</span></p>
+      <span>The figure is the share of your loops through a node that came back lately; beside a layer, the mean of those in use. Loops do not reach exits and other gateways.</span></p>
   </section>`;
 }
 
@@ -65,10 +66,16 @@ function summary(nodes: readonly NodeStatus[]): string {
   return said.length > 0 ? `Of ${count(nodes.length, 'node')}, ${said.join(', ')}.` : 'No node is known to be bad.';
 }
 
-function column(title: string, nodes: readonly NodeStatus[], nothing = 'none'): Html {
+/** Of those with evidence; avoided nodes carry nothing and do not count. */
+export function meanHealth(nodes: readonly NodeStatus[]): number | undefined {
+  const used = nodes.filter(({ excluded, loopsSent }) => !excluded && loopsSent > 0);
+  return used.length === 0 ? undefined : used.reduce((sum, { health }) => sum + health, 0) / used.length;
+}
+
+function column(title: string, nodes: readonly NodeStatus[], nothing = 'none', health?: number): Html {
   const named = nodes.length <= NAMED_NODES;
   return html`<div class="column">
-    <h3>${title}</h3>
+    <h3>${title}${health !== undefined && html` <span>${percent(health)}</span>`}</h3>
     ${nodes.length === 0 ? html`<p class="what">${nothing}</p>` : html`<ul class="${named ? 'named' : 'squares'}">${nodes.map((node) => (named ? namedNode(node) : square(node)))}</ul>`}
   </div>`;
 }

@@ -34,6 +34,11 @@ export function duration(seconds: number): string {
   return seconds < 172_800 ? `${figure(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
 }
 
+/** Two digits that matter: `80 ms`, `0.23 s`, `1.5 s`. */
+export function time(ms: number): string {
+  return ms < 100 ? `${figure(Math.round(ms))} ms` : `${Number((ms / 1000).toPrecision(2))} s`;
+}
+
 /** A share as percent; never rounded up to all or down to nothing. */
 export function percent(share: number): string {
   const value = share * 100;
