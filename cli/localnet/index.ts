@@ -47,9 +47,8 @@ class RunningNetwork {
   async start(): Promise<void> {
     const { nodes, dir } = this.network;
     say(`starting ${nodes.length} nodes in ${dir}`);
-    await this.#startRoles('directory');
-    await this.#startRoles('mixnode', 'gateway');
-    await this.#startRoles('requester', 'proxy');
+    await this.#startRoles('directory'); // first: who finds it at once needs no second try
+    await this.#startRoles('mixnode', 'gateway', 'requester', 'proxy');
     say('all nodes run; waiting for the first consensus and a way through the network');
     const ready = this.#readyFile();
     const death = Promise.race(this.#children.map((child) => child.death()));
