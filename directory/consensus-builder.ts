@@ -13,6 +13,7 @@ import {
   timing,
 } from '../lib/directory/index.ts';
 import { epochStartMs, type NetworkParams } from '../lib/params.ts';
+import { lossyNodes } from './loss-marks.ts';
 
 /** How many nodes of each kind. */
 export interface Minimums {
@@ -26,7 +27,7 @@ export const ROUTABLE: Minimums = { mixesPerLayer: 1, gateways: 1, requesters: 0
 
 /**
  * The nodes of consensus `epoch`: announced for it, with keys for it and the epoch after (for as long it may be in use),
- * and requesters only together with their gateway.
+ * and requesters only together with their gateway. Marked are those at which, by the loops of the others, packets get lost.
  */
 export function nodesFor(epoch: number, descriptors: Iterable<Descriptor>, network: NetworkFile): NodeRecord[] {
   const fromMs = timing.announcedFromMs(epoch, epochMsOf(network));
@@ -35,11 +36,15 @@ export function nodesFor(epoch: number, descriptors: Iterable<Descriptor>, netwo
     return publishedMs >= fromMs && has(epoch) && has(epoch + 1);
   });
   const gateways = new Set(fit.filter((node) => node.role === 'gateway').map((node) => node.identity));
-  return fit
+  const listed = fit
     .filter((node) => node.role !== 'requester' || gateways.has(node.gateway))
-    .map((node) => recordOf(node, epoch))
     .sort((a, b) => (a.identity < b.identity ? -1 : 1))
     .slice(0, MAX_NODES);
+  const lossy = lossyNodes(listed);
+  return listed.map((node) => {
+    const record = recordOf(node, epoch);
+    return lossy.has(node.identity) && record.role !== 'requester' ? { ...record, lossy: true } : record;
+  });
 }
 
 /** Whether `nodes` are enough. */
@@ -73,9 +78,11 @@ export function buildConsensus(
   };
 }
 
-/** What of a descriptor goes into the consensus: keys for two epochs, no time of making. */
+/** What of a descriptor goes into the consensus: keys for two epochs, no time of making, no loop results. */
 function recordOf(descriptor: Descriptor, epoch: number): NodeRecord {
-  const { version: _version, network: _network, publishedMs: _publishedMs, ...record } = descriptor;
+  const { version: _version, network: _network, publishedMs: _publishedMs, ...told } = descriptor;
   const sphinxKeys = descriptor.sphinxKeys.filter((key) => key.epoch === epoch || key.epoch === epoch + 1);
+  if (told.role === 'requester') return { ...told, sphinxKeys };
+  const { loops: _loops, ...record } = told;
   return { ...record, sphinxKeys };
 }

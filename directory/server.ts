@@ -13,7 +13,7 @@ export const SERVER_LIMITS = {
   headerBytes: 8192,
   headers: 50,
   /** An envelope of the longest descriptor fits (lib/directory/envelope.ts). */
-  bodyBytes: 64 * 1024,
+  bodyBytes: 96 * 1024,
   connections: 1024,
   requestsPerConnection: 1000,
   headersTimeoutMs: 5_000,

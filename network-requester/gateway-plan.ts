@@ -44,7 +44,7 @@ export class GatewayPlan {
   choose(topology: Topology): NodeEntry | undefined {
     const wanted = this.#named(topology) ?? this.#byId(topology, this.#announced);
     if (wanted !== undefined || this.#options.fixed !== undefined) return wanted;
-    const other = pick(this.#options.rng, topology.gateways);
+    const other = pick(this.#options.rng, topology.soundGateways);
     this.#announced = other?.id ?? this.#announced;
     return other;
   }
@@ -55,7 +55,7 @@ export class GatewayPlan {
     const before = this.#announced;
     if (downMs === 0) this.#announced = linked;
     else if (downMs >= ANNOUNCE_ANOTHER_AFTER_MS && before === linked) {
-      const others = topology.gateways.filter((node) => node.id !== linked);
+      const others = topology.soundGateways.filter((node) => node.id !== linked);
       this.#announced = pick(this.#options.rng, others)?.id ?? linked;
     }
     return this.#announced !== before;

@@ -121,7 +121,7 @@ export class RequesterMixnet implements Running {
   async #findGateway(): Promise<void> {
     for (;;) {
       const topology = this.directory.topology();
-      const usable = topology?.gateways.map((node) => node.id) ?? (await this.#announcedGateways());
+      const usable = topology?.soundGateways.map((node) => node.id) ?? (await this.#announcedGateways());
       if (this.#plan.settle(topology, usable) !== undefined || this.#stopped) return;
       await sleep(this.#components.clock, POLL_MS);
     }

@@ -151,7 +151,7 @@ export class ProxyMixnet implements StreamOpener, Running {
   /** Uniform over the gateways; not one that a requester uses where that can be avoided, so that no gateway sees both ends. */
   #chooseGateway(topology: Topology, avoid: ReadonlySet<IdentityHex>): NodeEntry | undefined {
     if (this.#config.gateway !== undefined) return topology.byId(this.#config.gateway as IdentityHex);
-    const usable = topology.gateways.filter((node) => !avoid.has(node.id));
+    const usable = topology.soundGateways.filter((node) => !avoid.has(node.id));
     const used = new Set(topology.requesters.map((node) => node.gateway));
     const apart = usable.filter((node) => !used.has(node.id));
     return pick(this.#components.rng, apart.length > 0 ? apart : usable);

@@ -299,8 +299,9 @@ export class MixEndpoint implements Running {
     this.ledger.alarm.setRate(rates.loopRate);
     this.#coverLanes?.drop.setRate(rates.dropRate);
     const gateway = this.#gateway && topology.byId(this.#gateway.id);
-    if (gateway === undefined) this.#moveGateway();
-    else this.#gateway = gateway;
+    if (gateway !== undefined) this.#gateway = gateway;
+    if (gateway === undefined || gateway.lossy) this.#moveGateway();
+    this.#metrics.showExcluded(topology.nodes.filter(({ id }) => this.health(id).excluded));
     this.#onTopology();
     this.#feed();
   }

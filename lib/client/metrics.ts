@@ -23,6 +23,12 @@ export class EndpointMetrics {
     this.#exclusions = metrics.counter('client_exclusions_total', 'Times that a node was excluded');
   }
 
+  /** A new consensus: shows these as excluded, and no others. */
+  showExcluded(nodes: readonly { readonly name: string }[]): void {
+    this.#excluded.reset();
+    for (const { name } of nodes) this.#excluded.set({ node: name }, 1);
+  }
+
   exclusion(node: string, excluded: boolean): void {
     if (excluded) {
       this.#excluded.set({ node }, 1);

@@ -27,6 +27,7 @@ export type Journey = 'out' | 'home' | 'round';
 export interface NodeHealth {
   /** Share of loops that returned lately, 0 to 1; 1 without evidence. */
   readonly health: number;
+  /** By own evidence, or because the consensus marks it as lossy. */
   readonly excluded: boolean;
   readonly loopsSent: number;
   readonly loopsReturned: number;
@@ -61,9 +62,13 @@ export class PathHealth {
   /** Takes over the nodes of a new consensus. */
   adopt(topology: Topology): void {
     this.#topology = topology;
-    const stays = (node: PathNode) => topology.byId(node.id) !== undefined;
-    this.#readmitted.push(...this.#exclusions.fit(stays, (layer) => this.#layerSize(layer)));
-    for (const node of this.#nodes.values()) if (!stays(node)) this.#nodes.delete(node.id);
+    const used = (node: PathNode) => topology.byId(node.id) !== undefined && !this.#isMarked(node.id);
+    this.#readmitted.push(...this.#exclusions.fit(used, (layer) => this.#layerSize(layer)));
+    for (const node of this.#nodes.values()) {
+      if (used(node)) continue;
+      this.#forget(node);
+      if (topology.byId(node.id) === undefined) this.#nodes.delete(node.id);
+    }
   }
 
   /** The one object that stands for this node. */
@@ -115,8 +120,7 @@ export class PathHealth {
     const changes: HealthChange[] = [];
     for (const node of [...this.#readmitted.splice(0), ...this.#exclusions.due(nowMs)]) {
       this.#exclusions.lift(node, nowMs);
-      this.#loops.forget(node);
-      this.#replies.forget(node);
+      this.#forget(node);
       changes.push({ node, change: 'readmitted' });
     }
     if (this.#repliesUnreviewed && nowMs - this.#repliesReviewedMs >= REPLIES_REVIEW_MS) {
@@ -155,9 +159,10 @@ export class PathHealth {
 
   of(id: IdentityHex, nowMs: number): NodeHealth {
     const node = this.#nodes.get(id);
-    if (node === undefined) return { health: 1, excluded: false, loopsSent: 0, loopsReturned: 0 };
+    if (node === undefined) return { health: 1, excluded: this.#isMarked(id), loopsSent: 0, loopsReturned: 0 };
     const { loopsSent, loopsReturned } = node;
-    return { health: this.#share(node, nowMs), excluded: this.#exclusions.has(node), loopsSent, loopsReturned };
+    const excluded = this.#exclusions.has(node) || this.#isMarked(id);
+    return { health: this.#share(node, nowMs), excluded, loopsSent, loopsReturned };
   }
 
   excludes(node: PathNode): boolean {
@@ -220,7 +225,17 @@ export class PathHealth {
     return 1;
   }
 
+  /** Whether the consensus keeps everybody's routes off this node. */
+  #isMarked(id: IdentityHex): boolean {
+    return this.#topology?.byId(id)?.lossy === true;
+  }
+
+  #forget(node: PathNode): void {
+    this.#loops.forget(node);
+    this.#replies.forget(node);
+  }
+
   #layerSize(layer: number): number {
-    return this.#topology?.layers[layer - 1]?.length ?? 0;
+    return this.#topology?.soundLayers[layer - 1]?.length ?? 0;
   }
 }

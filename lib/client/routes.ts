@@ -1,5 +1,6 @@
 /**
- * Route choice (one law for all kinds of packets): per packet, uniform over the healthy nodes of each layer.
+ * Route choice (one law for all kinds of packets): per packet, uniform over the healthy nodes of each layer. Nodes that the
+ * consensus marks as lossy are left out by everybody alike; who else is healthy is each client's own finding.
  * Nodes of one declared family are not used twice on a route where it can be avoided, so that no operator sees two
  * hops of it.
  * @module
@@ -49,7 +50,7 @@ export class RouteDrawer {
 
   #drawMixes(topology: Topology, journey: Journey): NodeEntry[] | undefined {
     const mixes: NodeEntry[] = [];
-    for (const layer of topology.layers) {
+    for (const layer of topology.soundLayers) {
       const node = pickWeighted(this.rng, layer, (mix) => this.weight(mix, journey));
       if (node === undefined) return undefined;
       mixes.push(node);

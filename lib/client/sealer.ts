@@ -4,7 +4,7 @@
  */
 import type { NodeEntry, Topology } from '../directory/index.ts';
 import { epochAt } from '../params.ts';
-import type { Rng } from '../rng.ts';
+import { pick, type Rng } from '../rng.ts';
 import { compactSurb, type Recovery, type Sphinx, type SphinxHop } from '../sphinx/index.ts';
 import type { Journey } from './path-health.ts';
 import { drawnDelayMs, type RouteDrawer, type RouteHop, toSphinxHops } from './routes.ts';
@@ -55,7 +55,7 @@ export class Sealer {
 
   /** Drop cover: ends at a random gateway, which discards it. */
   drop(topology: Topology, wallMs: number): Sealed | undefined {
-    const gateway = topology.gateways[this.rng.int(topology.gateways.length)];
+    const gateway = pick(this.rng, topology.soundGateways);
     return gateway === undefined ? undefined : this.#packet(topology, wallMs, [gateway], EMPTY);
   }
 

@@ -8,17 +8,22 @@ import { z } from 'zod';
 import { type IdentityHex, isIdentityHex } from '../bytes.ts';
 import { type NetworkParams, PAYLOAD_SIZES } from '../params.ts';
 import { DocumentRefused, firstProblem } from './refusal.ts';
+import { isLossy, mostLossy, ringOf } from './ring.ts';
 
 /** Version of the document format, in every document. */
 export const DOCUMENT_VERSION = 1;
 /** Bytes of a descriptor's payload: all its fields at their longest fit. */
-export const MAX_DESCRIPTOR_BYTES = 4 * 1024;
+export const MAX_DESCRIPTOR_BYTES = 24 * 1024;
 /** Bytes of a consensus' payload: MAX_NODES of the longest records fit. */
 export const MAX_CONSENSUS_BYTES = 8 * 1024 * 1024;
 /** Nodes in a consensus, and descriptors an authority keeps. */
 export const MAX_NODES = 4096;
 /** Sphinx keys in one record: this epoch, the next, and the one after it when announced shortly before a turn. */
 export const MAX_SPHINX_KEYS = 4;
+/** Nodes whose loop results one descriptor tells. */
+export const MAX_LOOP_RESULTS = 512;
+/** Loops over one node that a descriptor tells of at most. */
+export const MAX_LOOPS_TOLD = 1_000_000;
 /** Traffic classes in a consensus. */
 export const MAX_CLASSES = 16;
 
@@ -64,6 +69,22 @@ const sphinxKeys = z
     'expected keys of consecutive epochs, oldest first',
   );
 
+/** Of the own loops that crossed the node with this prefix: how many were sent, and how many came back. */
+const loopResult = z
+  .tuple([
+    z.string().regex(/^[0-9a-f]{16}$/, 'expected 16 lower-case hex digits'),
+    z.int().min(1).max(MAX_LOOPS_TOLD),
+    z.int().min(0).max(MAX_LOOPS_TOLD),
+  ])
+  .refine(([, sent, returned]) => returned <= sent, 'expected no more loops returned than sent');
+const loopResults = z
+  .array(loopResult)
+  .max(MAX_LOOP_RESULTS, `expected at most ${MAX_LOOP_RESULTS} loop results`)
+  .refine(
+    (results) => results.every(([node], i) => i === 0 || node > (results[i - 1]?.[0] ?? '')),
+    'expected loop results by node, in ascending order',
+  );
+
 const common = {
   name: label,
   sphinxKeys,
@@ -87,11 +108,15 @@ const requester = {
 };
 
 const identified = { identity: identityHex };
+/** Packets are lost there, by what most others found: clients keep their routes off it. */
+const marked = { lossy: z.literal(true).exactOptional() };
+/** What became of its own loops lately. */
+const telling = { loops: loopResults.exactOptional() };
 const nodeRecord = z.discriminatedUnion(
   'role',
   [
-    z.strictObject({ ...identified, ...mixnode }),
-    z.strictObject({ ...identified, ...gateway }),
+    z.strictObject({ ...identified, ...mixnode, ...marked }),
+    z.strictObject({ ...identified, ...gateway, ...marked }),
     z.strictObject({ ...identified, ...requester }),
   ],
   'expected a role: mixnode, gateway or requester',
@@ -106,8 +131,8 @@ const stamped = {
 const descriptor = z.discriminatedUnion(
   'role',
   [
-    z.strictObject({ ...stamped, ...mixnode }),
-    z.strictObject({ ...stamped, ...gateway }),
+    z.strictObject({ ...stamped, ...mixnode, ...telling }),
+    z.strictObject({ ...stamped, ...gateway, ...telling }),
     z.strictObject({ ...stamped, ...requester }),
   ],
   'expected a role: mixnode, gateway or requester',
@@ -147,6 +172,8 @@ export type DescriptorDraft = DistributiveOmit<Descriptor, 'version' | 'network'
 export type Descriptor = z.infer<typeof descriptor>;
 /** One node in a consensus. */
 export type NodeRecord = z.infer<typeof nodeRecord>;
+/** What a node tells of its loops over another: the first 16 hex digits of that one's identity, sent, returned. */
+export type LoopResult = z.infer<typeof loopResult>;
 /** The payload of a consensus. */
 export type Consensus = Omit<z.infer<typeof consensus>, 'params'> & { params: NetworkParams };
 export type NodeRole = NodeRecord['role'];
@@ -175,6 +202,9 @@ function contradictionIn({ epoch, params, nodes, ...times }: Consensus): string 
   const prefixes = new Set(nodes.map((node) => node.identity.slice(0, 16)));
   if (prefixes.size < nodes.length) return 'nodes: two identities share their first 8 bytes';
   const gateways = new Set(nodes.filter((node) => node.role === 'gateway').map((node) => node.identity));
+  if (ringOf(nodes).some((place) => place.filter(isLossy).length > mostLossy(place.length))) {
+    return 'nodes: half a layer or more is marked as lossy';
+  }
   for (const node of nodes) {
     if (!node.sphinxKeys.some((key) => key.epoch === epoch)) return `nodes: ${node.name} has no key for the epoch`;
     if (node.role === 'requester' && !gateways.has(node.gateway))

@@ -9,6 +9,9 @@ export {
   type Consensus,
   type Descriptor,
   type DescriptorDraft,
+  type LoopResult,
+  MAX_LOOP_RESULTS,
+  MAX_LOOPS_TOLD,
   MAX_NODES,
   type NodeRecord,
   type NodeRole,
@@ -26,6 +29,7 @@ export {
   saveNetworkFile,
 } from './network-file.ts';
 export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
+export { mostLossy, placeOf, RING_PLACES, ringOf } from './ring.ts';
 export * as timing from './timing.ts';
 export { type MixLayer, type NodeEntry, PREFIX_BYTES, Topology } from './topology.ts';
 export type { HttpReply, HttpRequest, Transport } from './transport.ts';

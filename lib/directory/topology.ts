@@ -5,6 +5,7 @@
 import { type AddressKey, addressKeyOf, type IdentityHex } from '../bytes.ts';
 import type { NetworkParams } from '../params.ts';
 import type { Consensus, NodeRecord, NodeRole } from './documents.ts';
+import { isLossy } from './ring.ts';
 
 export type MixLayer = 1 | 2 | 3;
 
@@ -26,6 +27,8 @@ export interface NodeEntry {
   readonly gateway?: IdentityHex;
   readonly exitPolicy?: string;
   readonly accessTokenRequired?: boolean;
+  /** Marked by the consensus: clients keep their routes off it. */
+  readonly lossy?: true;
   /** Its Sphinx key for `epoch`, 32 bytes; undefined if it has not announced one. */
   sphinxKey(epoch: number): Uint8Array | undefined;
 }
@@ -43,6 +46,9 @@ export class Topology {
   /** Mixes of layer 1, 2 and 3, at index 0, 1 and 2. */
   readonly layers: readonly (readonly NodeEntry[])[];
   readonly gateways: readonly NodeEntry[];
+  /** `layers` and `gateways` without the nodes that the consensus marks as lossy: those that clients use. */
+  readonly soundLayers: readonly (readonly NodeEntry[])[];
+  readonly soundGateways: readonly NodeEntry[];
   readonly requesters: readonly NodeEntry[];
   /** All nodes, in the order of the consensus (by identity). */
   readonly nodes: readonly NodeEntry[];
@@ -58,6 +64,8 @@ export class Topology {
     const mixes = this.nodes.filter((node) => node.role === 'mixnode');
     this.layers = [1, 2, 3].map((layer) => mixes.filter((node) => node.layer === layer));
     this.gateways = this.nodes.filter((node) => node.role === 'gateway');
+    this.soundLayers = this.layers.map((layer) => layer.filter((node) => !isLossy(node)));
+    this.soundGateways = this.gateways.filter((node) => !isLossy(node));
     this.requesters = this.nodes.filter((node) => node.role === 'requester');
     this.#byAddress = new Map(this.nodes.map((node) => [node.addressKey, node]));
     this.#byPrefix = new Map(this.nodes.map((node) => [node.addressKey.slice(0, PREFIX_BYTES), node]));
@@ -90,6 +98,7 @@ class Entry implements NodeEntry {
   readonly gateway?: IdentityHex;
   readonly exitPolicy?: string;
   readonly accessTokenRequired?: boolean;
+  readonly lossy?: true;
   readonly #keys: ReadonlyMap<number, Uint8Array>;
 
   constructor(record: NodeRecord) {
@@ -102,6 +111,7 @@ class Entry implements NodeEntry {
     this.port = record.role === 'requester' ? 0 : record.port;
     if (record.family !== undefined) this.family = record.family;
     if (record.role === 'mixnode') this.layer = record.layer;
+    if (isLossy(record)) this.lossy = true;
     if (record.role === 'requester') {
       this.gateway = record.gateway;
       if (record.exitPolicy !== undefined) this.exitPolicy = record.exitPolicy;

@@ -10,6 +10,7 @@ import { LoopAlarm, type LoopOrigin, NodeLoops, PoissonClock } from '../mixing/i
 import { epochAt } from '../params.ts';
 import type { Rng } from '../rng.ts';
 import type { Sphinx } from '../sphinx/index.ts';
+import { LoopTally } from './loop-tally.ts';
 import type { NodeMetrics } from './metrics.ts';
 
 /** How often overdue loops are looked for, and a stopped clock for a new topology. */
@@ -21,6 +22,7 @@ export interface LoopDriverOptions {
   readonly sphinx: Sphinx;
   readonly address: Uint8Array;
   readonly origin: LoopOrigin;
+  readonly epochMs: number;
   readonly topology: () => Topology | undefined;
   readonly send: (firstHop: AddressKey, packet: Uint8Array) => void;
   readonly metrics: NodeMetrics;
@@ -30,17 +32,22 @@ export interface LoopDriverOptions {
 export class LoopDriver {
   readonly loops: NodeLoops;
   readonly alarm = new LoopAlarm(0);
+  /** What the node tells the directory of its loops. */
+  readonly tally: LoopTally;
   readonly #poisson: PoissonClock;
   #timer: Timer | undefined;
 
   constructor(readonly options: LoopDriverOptions) {
     const { clock, rng, sphinx, address, metrics } = options;
+    this.tally = new LoopTally(options.epochMs);
     this.#poisson = new PoissonClock(rng, 0, clock.nowMs());
     this.loops = new NodeLoops({
       sphinx,
       rng,
       address,
-      onResult: ({ returned, excessMs }) => {
+      onResult: (result) => {
+        const { returned, excessMs } = result;
+        this.tally.add(result, clock.nowMs());
         (returned ? metrics.loopsReturned : metrics.loopsLost).inc();
         if (excessMs !== undefined) metrics.loopExcessMs.observe(excessMs);
       },

@@ -275,6 +275,7 @@ class NodeShell implements RunningNode, NodeServices {
       sphinx,
       address: this.nodeIdentity.publicKey,
       origin: this.spec.place as LoopOrigin,
+      epochMs: epochMsOf(this.network),
       topology: () => this.#directory.topology(),
       send: (firstHop, packet) => {
         const reason = this.#engine.leave(firstHop, packet);
@@ -314,7 +315,9 @@ class NodeShell implements RunningNode, NodeServices {
 
   #descriptor(epochs: readonly number[], address: HostPort): DescriptorDraft {
     const { options, place, components } = this.spec;
-    const wallMs = components.clock.wallMs();
-    return describeNode(options, place, address, epochs, (epoch) => this.#ring.publicKey(epoch, wallMs));
+    const { clock } = components;
+    const wallMs = clock.wallMs();
+    const loops = this.#loops.tally.report(this.#directory.topology(), clock.nowMs());
+    return describeNode(options, place, address, epochs, (epoch) => this.#ring.publicKey(epoch, wallMs), loops);
   }
 }

@@ -23,10 +23,17 @@ export interface Keys {
   readonly id: IdentityHex;
 }
 
+const made = new Map<number, Keys>();
+
 /** The n-th pair of keys. */
 export function keys(n: number): Keys {
-  const seed = seededRng(n).bytes(32);
-  return { seed, id: toHex(crypto.ed25519PublicKey(seed)) as IdentityHex };
+  let pair = made.get(n);
+  if (pair === undefined) {
+    const seed = seededRng(n).bytes(32);
+    pair = { seed, id: toHex(crypto.ed25519PublicKey(seed)) as IdentityHex };
+    made.set(n, pair);
+  }
+  return pair;
 }
 
 /** A network of `authorities` (keys 1000, 1001, …) that never answer on their URLs. */

@@ -130,7 +130,10 @@ export class MiniAuthority {
     const { epochMs } = this.params;
     const nodes = descriptors
       .filter((one) => !this.hidden.has(one.identity))
-      .map(({ version: _version, network: _network, publishedMs: _publishedMs, ...record }) => record)
+      .map(({ version: _version, network: _network, publishedMs: _publishedMs, ...record }) => ({
+        ...record,
+        loops: undefined, // left out of the JSON
+      }))
       .sort((a, b) => (a.identity < b.identity ? -1 : 1));
     return {
       version: 1,

@@ -37,5 +37,15 @@ export function smallTopology(
   const gateways = [nodeEntry(1, { role: 'gateway' }), nodeEntry(2, { role: 'gateway' })];
   const nodes = [...layers.flat(), ...gateways];
   const byId = (id: IdentityHex) => nodes.find((node) => node.id === id);
-  return { params: DEFAULT_PARAMS, epoch: 0, layers, gateways, requesters: [], nodes, byId } as unknown as Topology;
+  return {
+    params: DEFAULT_PARAMS,
+    epoch: 0,
+    layers,
+    gateways,
+    soundLayers: layers,
+    soundGateways: gateways,
+    requesters: [],
+    nodes,
+    byId,
+  } as unknown as Topology;
 }

@@ -137,6 +137,7 @@ function watchedMix(t: Test) {
     log,
     address,
     origin: 2,
+    epochMs: 3_600_000,
     topology: () => topology,
     metrics: new NodeMetrics(metrics),
     sphinx: {

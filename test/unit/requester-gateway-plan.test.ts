@@ -13,7 +13,8 @@ const self = nodeEntry(9, { role: 'requester', gateway: one.id });
 
 function topology(gateways: readonly NodeEntry[], requesters: readonly NodeEntry[] = []): Topology {
   const nodes = [...gateways, ...requesters];
-  return { gateways, requesters, byId: (id: string) => nodes.find((node) => node.id === id) } as unknown as Topology;
+  const byId = (id: string) => nodes.find((node) => node.id === id);
+  return { gateways, soundGateways: gateways, requesters, byId } as unknown as Topology;
 }
 const plan = (fixed?: NodeEntry) =>
   new GatewayPlan({ self: self.id, rng: seededRng(1), ...(fixed === undefined ? {} : { fixed: fixed.id }) });

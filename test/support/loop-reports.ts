@@ -1,0 +1,75 @@
+/**
+ * Descriptors of a made-up network with what its nodes tell of their loops: loops are drawn one by one, over the same routes as
+ * real ones take, and lost as a function says.
+ */
+import type { Reporter } from '../../directory/loss-marks.ts';
+import { type LoopResult, placeOf, RING_PLACES, ringOf } from '../../lib/directory/index.ts';
+import { pick } from '../../lib/rng.ts';
+import { descriptorOf, draft, keys, testNetwork } from './directory-network.ts';
+import { seededRng } from './seeded-rng.ts';
+
+export const network = testNetwork();
+export const EPOCH = 1000;
+/** Descriptors of the epoch are made here. */
+export const MADE_MS = EPOCH * 60_000 - 10_000;
+
+/** Whether a loop of `origin` over `route` is lost; `by` is any number below 1, drawn for this loop. */
+export type LosesLoop = (route: readonly Reporter[], origin: Reporter, uniform: () => number) => boolean;
+
+const EPOCHS = [EPOCH - 1, EPOCH, EPOCH + 1];
+
+/** Descriptors without loops: `perLayer` mixes in each layer, and gateways; node 10·p + i is the i-th in place p of the ring. */
+export function nodes(
+  perLayer: number,
+  gateways = perLayer,
+  familyOf: (n: number) => string | undefined = () => undefined,
+) {
+  const made: Reporter[] = [];
+  for (let place = 0; place < RING_PLACES; place++) {
+    for (let index = 0; index < (place === 3 ? gateways : perLayer); index++) {
+      const n = 10 * place + index;
+      const family = familyOf(n);
+      const extra = { ...(place === 3 ? {} : { layer: place + 1 }), ...(family === undefined ? {} : { family }) };
+      const node = draft(place === 3 ? 'gateway' : 'mixnode', EPOCHS, { name: `node-${n}`, ...extra });
+      made.push(descriptorOf(network, n, node, MADE_MS) as Reporter);
+    }
+  }
+  return made;
+}
+
+/** The `n`-th node, as `nodes` numbers them. */
+export function nodeAt(all: readonly Reporter[], n: number): Reporter {
+  return all.find(({ identity }) => identity === keys(n).id) as Reporter;
+}
+
+/** The same descriptors, each with what became of `loops` loops of its own. */
+export function withLoops(all: readonly Reporter[], seed: number, loops: number, loses: LosesLoop): Reporter[] {
+  const rng = seededRng(seed);
+  const ring = ringOf(all);
+  return all.map((origin) => {
+    const counts = new Map<string, [number, number]>();
+    for (let i = 0; i < loops; i++) {
+      const route = [1, 2, 3].map(
+        (step) => pick(rng, ring[((placeOf(origin) ?? 0) + step) % RING_PLACES] ?? []) as Reporter,
+      );
+      const lost = loses(route, origin, () => rng.uniform());
+      for (const { identity } of route) {
+        const [sent, returned] = counts.get(identity.slice(0, 16)) ?? [0, 0];
+        counts.set(identity.slice(0, 16), [sent + 1, lost ? returned : returned + 1]);
+      }
+    }
+    return { ...origin, loops: [...counts].map(([node, count]): LoopResult => [node, ...count]).sort(byNode) };
+  });
+}
+
+/** `liar` says that nothing comes back over `victim`, and everything over all others. */
+export function slander(liar: Reporter, all: readonly Reporter[], victim: Reporter): Reporter {
+  const loops = all
+    .filter((node) => placeOf(node) !== placeOf(liar))
+    .map((node): LoopResult => [node.identity.slice(0, 16), 10_000, node.identity === victim.identity ? 0 : 10_000]);
+  return { ...liar, loops: loops.sort(byNode) };
+}
+
+function byNode([a]: LoopResult, [b]: LoopResult): number {
+  return a < b ? -1 : 1;
+}
