@@ -97,7 +97,7 @@ async function openDownload(scope: Scope, network: TestNetwork, web: TestWeb, se
 async function requestSeconds(transfers: Transfers): Promise<number> {
   const seconds: number[] = [];
   for (let i = 0; i < REQUESTS; i++) {
-    const { fault, seconds: taken } = await transfers.download(1000, 60, `small ${i}`);
+    const { fault, seconds: taken } = await transfers.download(1000, 60, `small-${i}`);
     if (fault !== '') throw new Error(fault);
     seconds.push(taken);
   }
@@ -108,7 +108,7 @@ async function small(scope: Scope, network: TestNetwork, web: TestWeb): Promise<
   const transfers = new Transfers(scope, network.socks, web);
   const alone = await requestSeconds(transfers);
   for (let i = 0; i < BULK_STREAMS; i++) {
-    const bulk = await openDownload(scope, network, web, `bulk ${i}`);
+    const bulk = await openDownload(scope, network, web, `bulk-${i}`);
     void bulk.read(HUGE_BYTES).catch(() => {}); // goes on until the network ends
   }
   await sleep(5_000);
