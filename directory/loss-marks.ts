@@ -11,7 +11,7 @@
  *   than half of all witnesses mark nobody, however many of the honest are silent.
  * - The medians of the places right before and right behind the node must say the same. A mix that drops what it gets from
  *   a neighbour, to make it look bad, spoils no loop that its own layer sends over that neighbour: those go there
- * *   directly. So framing takes accomplices on both sides, a fifth of each place; while a mix that does so to
+ *   directly. So framing takes accomplices on both sides, a fifth of each place; while a mix that does so to
  *   most of its neighbours is found by their loops, and by those that reach it directly (after Miranda: Leibowitz et al.,
  *   USENIX Security 2019).
  * - Fewer than half of a layer are marked, the worst of them.
