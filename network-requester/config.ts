@@ -2,7 +2,9 @@
  * Configuration of the network-requester, and the bounds of its egress.
  * @module
  */
+import { isIP } from 'node:net';
 import { z } from 'zod';
+import { splitHostPort } from '../lib/address.ts';
 import type { RelayLimits } from '../lib/relay/stream-relay.ts';
 
 /** Bounds of the egress (docs/LIMITS.md). */
@@ -56,6 +58,13 @@ export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pendi
 
 const timeoutMs = (defaultMs: number, mostMs = 86_400_000) => z.int().min(100).max(mostMs).default(defaultMs);
 
+/** Names cannot be asked for before there is a name server. */
+function isNameServer(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  const { host = '', port = 0 } = splitHostPort(text) ?? {};
+  return isIP(host) !== 0 && port > 0;
+}
+
 export const RequesterConfig = z.strictObject({
   dir: z.string().describe('folder of the requester: identity, Sphinx keys, its copy of the consensus'),
   networkFile: z.string().optional().describe('network.json of the network to join (default DIR/network.json)'),
@@ -108,6 +117,12 @@ export const RequesterConfig = z.strictObject({
     .describe('the same for one session'),
   maxOpenMs: timeoutMs(DEFAULT_EGRESS_LIMITS.openMs, 30 * 86_400_000).describe('a stream is ended after this time'),
   connectTimeoutMs: timeoutMs(DEFAULT_EGRESS_LIMITS.connectMs).describe('time to resolve a name and connect'),
+  nameServers: z
+    .array(
+      z.string().refine(isNameServer, 'expected an address, with or without a port: 192.0.2.53, [2001:db8::53]:53'),
+    )
+    .default([])
+    .describe('name servers to ask instead of those of the system: addresses, with :port where it is not 53'),
   dnsTimeoutMs: timeoutMs(DEFAULT_RESOLVER_LIMITS.timeoutMs).describe('time to resolve a name'),
   idleTimeoutMs: timeoutMs(DEFAULT_EGRESS_LIMITS.idleMs).describe('a stream without a byte for this long is ended'),
 });

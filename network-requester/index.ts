@@ -32,6 +32,8 @@ export async function startRequester(config: RequesterConfig, components: Compon
   const { allowPrivate, exitPolicyFile } = config;
   const rules = exitPolicyFile === undefined ? [] : loadRules(exitPolicyFile);
   const policy = new ExitPolicy({ clock, allowPrivate, rules });
+  const { nameServers, dnsTimeoutMs } = config;
+  const resolver = new SystemResolver({ clock, nameServers, limits: { timeoutMs: dnsTimeoutMs } });
   const mixnet = await RequesterMixnet.start(config, components, () => policy.summary);
   const egress = new Egress({
     components,
@@ -39,7 +41,7 @@ export async function startRequester(config: RequesterConfig, components: Compon
     allowUdp: config.allowUdp,
     policy,
     limits: egressLimits(config),
-    resolver: new SystemResolver({ clock, limits: { timeoutMs: config.dnsTimeoutMs } }),
+    resolver,
   });
   metrics.gaugeOf('requester_sessions', 'Sessions of proxies.', () => mixnet.hub?.stats().sessions ?? 0);
   const page = await serveLocalHttp({

@@ -25,6 +25,8 @@ export interface SystemResolverOptions {
   readonly clock: Clock;
   readonly limits?: Partial<ResolverLimits>;
   readonly hosts?: Pick<HostsFile, 'lookup' | 'namesOf'>;
+  /** Asked instead of the system's: `192.0.2.53`, `[2001:db8::53]:5353`. */
+  readonly nameServers?: readonly string[];
   /** Makes the queries of one name; each has its own, so that it can be cancelled and sees the present resolv.conf. */
   readonly dns?: (attemptMs: number) => DnsQueries;
 }
@@ -47,7 +49,7 @@ export class SystemResolver implements NameResolver {
     this.#clock = options.clock;
     this.#limits = { ...DEFAULT_RESOLVER_LIMITS, ...options.limits };
     this.#hosts = options.hosts ?? new HostsFile();
-    this.#dns = options.dns ?? ((attemptMs) => new DnsResolver({ timeout: attemptMs, tries: DNS_ATTEMPTS }));
+    this.#dns = options.dns ?? dnsOf(options.nameServers ?? []);
     this.#cache = new DnsCache(this.#limits.cached);
   }
 
@@ -83,4 +85,13 @@ export class SystemResolver implements NameResolver {
       this.#pending.delete(key);
     }
   }
+}
+
+/** Queries to these servers, or to the system's when there are none. */
+function dnsOf(nameServers: readonly string[]): (attemptMs: number) => DnsQueries {
+  return (attemptMs) => {
+    const resolver = new DnsResolver({ timeout: attemptMs, tries: DNS_ATTEMPTS });
+    if (nameServers.length > 0) resolver.setServers(nameServers);
+    return resolver;
+  };
 }

@@ -5,6 +5,7 @@ import { Metrics } from '../../lib/metrics.ts';
 import { systemRng } from '../../lib/rng.ts';
 import { Egress, type EgressOptions } from '../../network-requester/egress.ts';
 import { type FrontOptions, startFront } from '../../proxy/front.ts';
+import { noteDestination } from './destinations.ts';
 import { type StreamPairOptions, StreamPairs } from './stream-pair.ts';
 
 export const testComponents = () => ({
@@ -58,7 +59,13 @@ export function serve(onSocket: (socket: Socket) => void, host = '127.0.0.1'): P
     socket.on('error', () => {});
     onSocket(socket);
   });
-  return new Promise((resolve) => server.listen(0, host, () => resolve(new TestServer(server, sockets))));
+  return new Promise((resolve) =>
+    server.listen(0, host, () => {
+      const served = new TestServer(server, sockets);
+      noteDestination(served.port);
+      resolve(served);
+    }),
+  );
 }
 
 export class TestServer {

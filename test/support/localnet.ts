@@ -1,15 +1,17 @@
 /**
- * A local network for system tests: real processes from `dist/`, stopped and checked for orphans at teardown.
+ * A local network for system tests: real processes from `dist/`, stopped at teardown. What they logged is read then: no
+ * line may say where an application went.
  * @module
  */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ReadyFile, ReadyNode } from '../../cli/localnet/ready.ts';
 import type { Status } from '../../proxy/index.ts';
+import { leaksIn } from './destinations.ts';
 
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const READY_TIMEOUT_MS = 90_000;
@@ -74,16 +76,29 @@ export function isAlive(pid: number): boolean {
 
 /** A network that runs. */
 export class TestNetwork {
-  /** Processes started by hand through `restart`. */
-  readonly #restarted = new Map<string, ChildProcess>();
+  /** Processes started by hand through `restart` and `start`, by name. */
+  readonly #byHand = new Map<string, ChildProcess>();
+  /** What each of them wrote. */
+  readonly #outputs: (() => string)[] = [];
+  /** Open, so that they can be read after `localnet` has removed its folder. */
+  readonly #logs: readonly number[];
+  /** What the nodes' files say of themselves: addresses there are the network's own. */
+  readonly #files: readonly string[];
+  #stopped: Promise<{ code: number | null; ms: number }> | undefined;
 
   private constructor(
     readonly process: ChildProcess,
     readonly ready: ReadyFile,
     readonly output: () => string,
-  ) {}
+  ) {
+    this.#outputs.push(output);
+    this.#logs = ready.nodes.map(({ dir }) => openSync(join(dir, 'log'), 'r'));
+    this.#files = [ready.network, ...ready.nodes.map(({ dir }) => join(dir, 'config.json'))].map((path) =>
+      readFileSync(path, 'utf8'),
+    );
+  }
 
-  /** Starts `mixsocks localnet` with free ports and `flags`; stops it when `t` ends. */
+  /** Starts `mixsocks localnet` with free ports and `flags`; stops it when `t` ends, and looks at what it logged. */
   static async start(t: Scope, flags: readonly string[] = []): Promise<TestNetwork> {
     const readyFile = join(t.testdir(), 'ready.json');
     const args = [MAIN, 'localnet', ...FLAGS, '--ready-file', readyFile, ...flags];
@@ -97,7 +112,7 @@ export class TestNetwork {
     });
     const ready = JSON.parse(readFileSync(readyFile, 'utf8')) as ReadyFile;
     const network = new TestNetwork(child, ready, output);
-    t.teardown(() => network.#stopRestarted());
+    t.teardown(() => network.stop('SIGTERM'));
     return network;
   }
 
@@ -137,36 +152,80 @@ export class TestNetwork {
 
   /** Kills a node and waits until it is gone. */
   async kill(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    const restarted = this.#restarted.get(name);
-    const pid = restarted?.pid ?? this.node(name).pid;
+    const byHand = this.#byHand.get(name);
+    const pid = byHand?.pid ?? this.node(name).pid;
     process.kill(pid, signal);
     await until(`${name} gone`, 5000, () =>
-      restarted === undefined ? !isAlive(pid) : restarted.exitCode !== null || restarted.signalCode !== null,
+      byHand === undefined ? !isAlive(pid) : byHand.exitCode !== null || byHand.signalCode !== null,
     );
-    this.#restarted.delete(name);
+    this.#byHand.delete(name);
   }
 
   /** Starts a killed node again as its `argv` says; resolves when it listens. */
   async restart(name: string): Promise<void> {
-    const [command = '', ...args] = this.node(name).argv;
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [, ...args] = this.node(name).argv;
+    await this.run(name, args);
+  }
+
+  /** The process of a node, whoever started it. */
+  pid(name: string): number {
+    return this.#byHand.get(name)?.pid ?? this.node(name).pid;
+  }
+
+  /** Stops a node, changes its config file, and starts it again. */
+  async reconfigure(name: string, changes: Readonly<Record<string, unknown>>): Promise<void> {
+    const file = join(this.node(name).dir, 'config.json');
+    await this.kill(name, 'SIGTERM');
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...changes }));
+    await this.restart(name);
+  }
+
+  /** Runs a further process of this network; resolves with what it wrote when it listens. It ends with the network. */
+  async run(name: string, args: readonly string[]): Promise<string> {
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
-    this.#restarted.set(name, child);
-    await until(`${name} listens again`, 20_000, () => {
+    this.#byHand.set(name, child);
+    this.#outputs.push(() => stdout() + stderr());
+    await until(`${name} listens`, 20_000, () => {
       if (child.exitCode !== null) throw new Error(`${name} ended with code ${child.exitCode}: ${stderr()}`);
       return stdout().includes('listening ');
     });
+    return stdout();
   }
 
-  /** Stops everything with `signal`; resolves with how `localnet` ended and how long that took. */
-  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<{ code: number | null; ms: number }> {
-    await this.#stopRestarted();
-    return stopProcess(this.process, signal);
+  /**
+   * Stops everything with `signal`; resolves with how `localnet` ended and how long that took. Throws when a log tells
+   * where an application went.
+   */
+  stop(signal: NodeJS.Signals = 'SIGINT'): Promise<{ code: number | null; ms: number }> {
+    this.#stopped ??= this.#stop(signal);
+    return this.#stopped;
   }
 
-  async #stopRestarted(): Promise<void> {
-    await Promise.all([...this.#restarted.values()].map((child) => stopProcess(child)));
-    this.#restarted.clear();
+  /** Everything that all processes of the network have written. */
+  everything(): string {
+    const logs = this.#logs.map((log) => readFromStart(log));
+    return [...logs, ...this.#outputs.map((output) => output())].join('\n');
+  }
+
+  async #stop(signal: NodeJS.Signals): Promise<{ code: number | null; ms: number }> {
+    await Promise.all([...this.#byHand.values()].map((child) => stopProcess(child)));
+    const how = await stopProcess(this.process, signal);
+    const leaks = leaksIn(this.everything(), [JSON.stringify(this.ready), ...this.#files]);
+    for (const log of this.#logs) closeSync(log);
+    if (leaks.length > 0) throw new Error(`a log tells where an application went:\n${leaks.join('\n')}`);
+    return how;
+  }
+}
+
+function readFromStart(file: number): string {
+  const parts: Buffer[] = [];
+  for (let at = 0; ; ) {
+    const part = Buffer.alloc(65_536);
+    const count = readSync(file, part, 0, part.byteLength, at);
+    if (count === 0) return Buffer.concat(parts).toString();
+    parts.push(part.subarray(0, count));
+    at += count;
   }
 }
 

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { noteDestination } from './destinations.ts';
 import type { Scope } from './localnet.ts';
 
 const CHUNK_BYTES = 65_536;
@@ -56,6 +57,7 @@ export async function startWeb(t: Pick<Scope, 'teardown'>): Promise<TestWeb> {
     server.close();
   });
   const { port } = server.address() as AddressInfo;
+  noteDestination(port);
   return { url: `http://127.0.0.1:${port}`, port, requests: () => requests };
 }
 

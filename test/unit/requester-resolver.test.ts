@@ -2,10 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { systemClock } from '../../lib/clock.ts';
+import { RequesterConfig } from '../../network-requester/config.ts';
 import { DnsCache } from '../../network-requester/dns-cache.ts';
 import type { AddressRecord, DnsQueries } from '../../network-requester/dns-queries.ts';
 import { HostsFile, parseHosts } from '../../network-requester/hosts-file.ts';
 import { SystemResolver } from '../../network-requester/resolver.ts';
+import { startDns } from '../support/dns.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 type Answer = string[] | string | 'silence';
@@ -221,4 +224,20 @@ t.test('the memory is bounded, and keeps what is used', async (t) => {
   t.equal(cache.size, 3);
   t.equal(cache.get('a', 1000), undefined);
   t.equal(cache.size, 2, 'what is too old goes when it is met');
+});
+
+t.test('name servers of its own, over the wire', async (t) => {
+  const zone = { 'both.example': ['192.0.2.1', '2001:db8::1'], 'four.example': ['192.0.2.2', '192.0.2.3'] };
+  const dns = await startDns(t, zone);
+  const resolver = new SystemResolver({ clock: systemClock, nameServers: [dns.place] });
+  t.same(await resolver.resolve('both.example'), ['2001:db8::1', '192.0.2.1']);
+  t.same(await resolver.resolve('four.example'), ['192.0.2.2', '192.0.2.3']);
+  t.same(await resolver.reverse('2001:db8::1'), ['both.example']);
+  await t.rejects(resolver.resolve('none.example'), { code: 'NOT_FOUND' });
+});
+
+t.test('name servers are addresses', async (t) => {
+  const parse = (...nameServers: string[]) => RequesterConfig.safeParse({ dir: 'x', nameServers }).success;
+  t.ok(parse('192.0.2.53', '192.0.2.53:5353', '2001:db8::53', '[2001:db8::53]:53'));
+  for (const bad of ['dns.example', 'dns.example:53', '192.0.2.53:0', '192.0.2.53:65536', '']) t.notOk(parse(bad), bad);
 });

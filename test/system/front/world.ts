@@ -1,0 +1,77 @@
+/**
+ * What the tests of the front share: one network, sites, a name server that the exit asks, and a second proxy whose
+ * listeners differ.
+ * @module
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { noteDestination } from '../../support/destinations.ts';
+import { startDns, type TestDns } from '../../support/dns.ts';
+import type { RowListener } from '../../support/front-rows.ts';
+import { MAIN, TestNetwork, until } from '../../support/localnet.ts';
+import { startWeb, type TestWeb } from '../../support/web.ts';
+
+export const HELLO = 'hello through the mixnet\n';
+/** A site by the name that only the exit's name server knows. */
+export const SITE = 'site.example';
+export const SITE6 = 'six.example';
+export const DEAD_NAME = 'no-such-name.invalid';
+
+export interface FrontNetwork {
+  readonly network: TestNetwork;
+  readonly web: TestWeb;
+  /** A site on the IPv6 loopback. */
+  readonly web6Port: number;
+  readonly dns: TestDns;
+  /** Where each listener of the second proxy is. */
+  readonly listeners: Readonly<Record<RowListener, number>>;
+  /** Its unix socket. */
+  readonly path: string;
+  /** The requester's exit policy. */
+  readonly policyFile: string;
+}
+
+export async function startFrontNetwork(t: Test): Promise<FrontNetwork> {
+  const [web, web6Port] = [await startWeb(t), await startWeb6(t)];
+  const dns = await startDns(t, { [SITE]: ['127.0.0.1'], [SITE6]: ['::1'] });
+  noteDestination(DEAD_NAME, '93.184.216.34', 'alice', 'secret', 'carol');
+  const folder = mkdtempSync(join(tmpdir(), 'mixsocks-front-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const network = await TestNetwork.start(t);
+  const policyFile = join(folder, 'policy');
+  writeFileSync(policyFile, '');
+  await network.reconfigure('requester-1', { nameServers: [dns.place], exitPolicyFile: policyFile });
+  const path = join(folder, 'socks');
+  const listeners = await startProxy(t, network, path);
+  await until('the first proxy has found its requester again', 60_000, async () => (await network.status()).ready);
+  return { network, web, web6Port, dns, listeners, path, policyFile };
+}
+
+/** A second proxy, with a listener of each kind and a unix socket at `path`. */
+async function startProxy(t: Test, network: TestNetwork, path: string): Promise<FrontNetwork['listeners']> {
+  const any = '127.0.0.1:0';
+  const listens = [any, `${any}+allow-private=no`, `${any}+safe-socks`, `${any}+extended-errors`, `unix:${path}`];
+  const flags = [...listens.flatMap((listen) => ['--socks-listen', listen]), '--status-listen', any];
+  const place = ['--dir', t.testdir({}), '--network-file', network.ready.network];
+  const output = await network.run('proxy-2', [MAIN, 'proxy', ...place, '--allow-private', ...flags]);
+  const [, places = '', status = ''] = /^listening (.*), status (.*)$/m.exec(output) ?? [];
+  const ports = places.split(', ').map((one) => Number(one.split(':')[1]));
+  t.equal(ports.length, listens.length, 'every listener is told of');
+  const ready = async () => ((await (await fetch(`${status}/status.json`)).json()) as { ready: boolean }).ready;
+  await until('the second proxy is ready', 60_000, ready);
+  const [plain = 0, strict = 0, safe = 0, extended = 0] = ports;
+  return { plain, strict, safe, extended };
+}
+
+async function startWeb6(t: Test): Promise<number> {
+  const server = createServer((_request, response) => response.end(HELLO));
+  await new Promise<void>((resolve) => server.listen(0, '::1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  noteDestination(port);
+  return port;
+}
