@@ -28,6 +28,12 @@ export interface EgressLimits extends RelayLimits {
   readonly keepAliveMs: number;
   /** A UDP association without a datagram for this long gives its sockets back; the next datagram takes new ones. */
   readonly udpIdleMs: number;
+  /** Peers that a UDP association may hear from. */
+  readonly udpPeers: number;
+  /** Names whose addresses an association keeps. */
+  readonly udpNames: number;
+  /** Datagrams of an association that wait for a name; more are lost. */
+  readonly udpWaiting: number;
 }
 
 export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
@@ -41,6 +47,9 @@ export const DEFAULT_EGRESS_LIMITS: EgressLimits = {
   addressesTried: 6,
   keepAliveMs: 60_000,
   udpIdleMs: 300_000,
+  udpPeers: 512,
+  udpNames: 256,
+  udpWaiting: 64,
   idleMs: 3_600_000,
   halfClosedIdleMs: 300_000,
 };

@@ -26,13 +26,6 @@ export type ExitDatagramFate =
   | 'limit'
   | 'queue-full';
 
-/** Peers that an association may hear from. */
-const MAX_PEERS = 512;
-/** Names whose address is kept. */
-const MAX_NAMES = 256;
-/** Datagrams that wait for a name; more are lost. */
-const MAX_WAITING = 64;
-
 /** Where it is bound differs by family and says nothing. */
 const UNBOUND = { host: '0.0.0.0', port: 0 };
 
@@ -63,7 +56,7 @@ export class UdpEgress implements AcceptedHandlers {
     this.#sockets = new UdpSockets({
       clock,
       idleMs: limits.udpIdleMs,
-      maxPeers: MAX_PEERS,
+      maxPeers: limits.udpPeers,
       mayReach,
       onDatagram: (host, port, bytes) => this.#down(host, port, bytes),
       onForeign: () => context.onDatagram('foreign'),
@@ -113,8 +106,8 @@ export class UdpEgress implements AcceptedHandlers {
   }
 
   #toName(name: string, port: number, bytes: Uint8Array): void {
-    const { onDatagram } = this.#context;
-    if (this.#waiting >= MAX_WAITING) {
+    const { limits, onDatagram } = this.#context;
+    if (this.#waiting >= limits.udpWaiting) {
       onDatagram('queue-full');
       return;
     }
@@ -137,7 +130,7 @@ export class UdpEgress implements AcceptedHandlers {
     if (known !== undefined) return known;
     const addresses = this.#context.resolver.resolve(name);
     this.#names.set(name, addresses);
-    if (this.#names.size > MAX_NAMES) {
+    if (this.#names.size > this.#context.limits.udpNames) {
       const [oldest] = this.#names.keys();
       if (oldest !== undefined) this.#names.delete(oldest);
     }

@@ -79,8 +79,12 @@ export class ProxyMixnet implements StreamOpener, Running {
   open(target: FrontTarget, handlers: StreamHandlers): SessionStream {
     if (this.directory.topology() === undefined) throw new MixError('NO_CONSENSUS', 'there is no valid consensus');
     if (this.hub === undefined) throw new MixError('NO_GATEWAY', 'no gateway could be used yet');
-    const { kind, host, port, isolation } = target;
-    return this.hub.open({ kind, host, port }, handlers, isolation);
+    const { kind, host, port, isolation, forPort } = target;
+    return this.hub.open({ kind, host, port }, handlers, isolation, forPort);
+  }
+
+  suits(stream: SessionStream, port: number): boolean {
+    return this.hub?.suits(stream, port) ?? true;
   }
 
   get ready(): boolean {

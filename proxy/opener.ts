@@ -8,6 +8,8 @@ import type { SessionStream, StreamHandlers, StreamTarget } from '../lib/session
 export interface FrontTarget extends StreamTarget {
   /** Streams with different tokens must not share a session. Compare only; never log. */
   readonly isolation?: string;
+  /** Where `port` says nothing: a requester is chosen that lets this one through. */
+  readonly forPort?: number;
 }
 
 export interface StreamOpener {
@@ -16,4 +18,6 @@ export interface StreamOpener {
    * the request. Throws a MixError when it is clear at once that it cannot be done.
    */
   open(target: FrontTarget, handlers: StreamHandlers): SessionStream;
+  /** False when the requester of `stream` does not let `port` through, and another one would. */
+  suits(stream: SessionStream, port: number): boolean;
 }

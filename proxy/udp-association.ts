@@ -1,6 +1,6 @@
 /**
- * UDP ASSOCIATE (RFC 1928 section 7): a UDP port for one client, whose datagrams go over one stream of kind `udp` and
- * leave from the requester. The association lives as long as the client's TCP connection; success is told when the
+ * UDP ASSOCIATE (RFC 1928 section 7): a UDP port for one client, whose datagrams go over a stream of kind `udp` and
+ * leave from a requester. The association lives as long as the client's TCP connection; success is told when the
  * requester has agreed, and the port is told with it.
  * @module
  */
@@ -9,13 +9,12 @@ import { parseAddress } from '../lib/address-policy.ts';
 import type { Clock } from '../lib/clock.ts';
 import { checkDestination } from '../lib/destination.ts';
 import { asMixError, type ErrorCode } from '../lib/errors.ts';
-import { DatagramChannel } from '../lib/relay/datagram-channel.ts';
 import { bindPeerSocket, type PeerSocket } from '../lib/relay/peer-socket.ts';
-import type { SessionStream, StreamHandlers } from '../lib/session/index.ts';
 import type { FrontCounters } from './front-counters.ts';
 import type { ClientRequest } from './handshake.ts';
 import type { StreamOpener } from './opener.ts';
 import type { SideEvents, SideRequest } from './side-request.ts';
+import { UdpExits } from './udp-exits.ts';
 import { decodeUdp, encodeUdp } from './udp-wire.ts';
 
 export interface UdpContext {
@@ -39,28 +38,26 @@ export type DatagramFate =
   | 'queue-full'
   | 'oversize';
 
-/** An association is for any destination; the stream names none. */
-const ANYWHERE = { kind: 'udp', host: '0.0.0.0', port: 0 } as const;
-
-export class UdpAssociation implements SideRequest, StreamHandlers {
-  readonly #request: ClientRequest;
+export class UdpAssociation implements SideRequest {
   readonly #control: Socket;
   readonly #context: UdpContext;
   readonly #events: SideEvents;
-  readonly #channel: DatagramChannel;
+  readonly #exits: UdpExits;
   #socket: PeerSocket | undefined;
-  #stream: SessionStream | undefined;
   #over = false;
 
   constructor(request: ClientRequest, control: Socket, context: UdpContext, events: SideEvents) {
-    this.#request = request;
     this.#control = control;
     this.#context = context;
     this.#events = events;
-    this.#channel = new DatagramChannel({
+    this.#exits = new UdpExits({
+      opener: context.opener,
       clock: context.clock,
+      isolation: request.isolation,
       onDatagram: (host, port, bytes) => this.#down(host, port, bytes),
-      onMalformed: () => this.#end('MALFORMED'),
+      onOpened: () => this.#onOpened(),
+      onRefused: (code) => this.#fail(code),
+      onEnded: () => this.#end(),
     });
   }
 
@@ -90,38 +87,14 @@ export class UdpAssociation implements SideRequest, StreamHandlers {
   stop(code: ErrorCode): void {
     if (this.#over) return;
     this.#leave();
-    this.#stream?.reset(code, this.#context.clock.nowMs());
+    this.#exits.stop(code);
   }
 
-  onOpened(): void {
+  #onOpened(): void {
     const host = parseAddress(this.#control.localAddress ?? '')?.text;
     const port = this.#socket?.port;
     if (this.#over || host === undefined || port === undefined) return;
     this.#events.open({ host, port });
-  }
-
-  onRefused(code: ErrorCode): void {
-    this.#fail(code);
-  }
-
-  onReset(): void {
-    this.#end(undefined);
-  }
-
-  onFin(): void {
-    this.#end('RESET');
-  }
-
-  onData(bytes: Uint8Array): void {
-    this.#channel.onData(bytes);
-  }
-
-  onDrain(): void {
-    this.#channel.onDrain();
-  }
-
-  onDatagram(host: string, port: number, bytes: Uint8Array): void {
-    this.#channel.onDatagram(host, port, bytes);
   }
 
   #onBound(socket: PeerSocket): void {
@@ -130,10 +103,8 @@ export class UdpAssociation implements SideRequest, StreamHandlers {
       return;
     }
     this.#socket = socket;
-    const { isolation } = this.#request;
     try {
-      this.#stream = this.#context.opener.open(isolation === undefined ? ANYWHERE : { ...ANYWHERE, isolation }, this);
-      this.#channel.attach(this.#stream);
+      this.#exits.start();
     } catch (error) {
       this.#fail(asMixError(error).code);
     }
@@ -151,7 +122,7 @@ export class UdpAssociation implements SideRequest, StreamHandlers {
     if (!verdict.ok || port === 0) this.#count('policy');
     else if (verdict.destination.kind === 'address' && this.#context.mayLeak(verdict.destination.host, port))
       this.#count('unsafe');
-    else if (this.#channel.send(verdict.destination.host, port, bytes)) this.#count('up', bytes.byteLength);
+    else if (this.#exits.send(verdict.destination.host, port, bytes)) this.#count('up', bytes.byteLength);
     else this.#count('queue-full');
     return true;
   }
@@ -173,11 +144,11 @@ export class UdpAssociation implements SideRequest, StreamHandlers {
     if (fate === 'up' || fate === 'down') counters.bytes.inc({ direction: fate }, bytes);
   }
 
-  /** The requester has ended it, or is to hear `code`: the client learns by the end of its connection. */
-  #end(code: ErrorCode | undefined): void {
+  /** The first requester has ended it: the client learns by the end of its connection. */
+  #end(): void {
     if (this.#over) return;
     this.#leave();
-    if (code !== undefined) this.#stream?.reset(code, this.#context.clock.nowMs());
+    this.#exits.stop('RESET');
     this.#events.close();
   }
 

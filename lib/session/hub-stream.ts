@@ -41,6 +41,11 @@ export class HubStream implements SessionStream, StreamHandlers {
     return this.#inner?.id ?? -1;
   }
 
+  /** The session that it was opened on last. */
+  get session(): OpeningSession | undefined {
+    return this.#session;
+  }
+
   /** Given up by the application or by `fail`: nobody waits for it. */
   get ended(): boolean {
     return this.#ended;

@@ -116,14 +116,14 @@ export class ProxyHub implements Running {
 
   /**
    * Opens a stream on the session of `token`, or on its next when there is none for the moment. Streams of different
-   * tokens never share a session. Throws MixError NO_GATEWAY, NO_REQUESTER, LIMIT.
+   * tokens never share a session. A look-up goes to no port, and an association to any: `forPort` says for which one the
+   * requester is to be chosen, if for any. Throws MixError NO_GATEWAY, NO_REQUESTER, LIMIT.
    */
-  open(target: StreamTarget, handlers: StreamHandlers, token = ''): SessionStream {
+  open(target: StreamTarget, handlers: StreamHandlers, token = '', forPort?: number): SessionStream {
     const { endpoint, requesters } = this.#options;
     if (endpoint.linkDownMs > LINK_LOSS_MS) throw new MixError('NO_GATEWAY', 'the gateway does not answer');
     if (requesters().length === 0) throw new MixError('NO_REQUESTER', 'no requester can be used');
-    // A look-up goes to no port, and an association to any.
-    const port = target.kind === 'tcp' ? target.port : undefined;
+    const port = target.kind === 'tcp' ? target.port : forPort;
     const stream = new HubStream(target, handlers, (lost) => this.#await(lost, token, port));
     // What the caller writes in this turn is to ride in the packet that opens the stream.
     return this.#pump.afterTurn(() => {
@@ -132,6 +132,13 @@ export class ProxyHub implements Running {
       else stream.openOn(live.session, this.#nowMs());
       return stream;
     });
+  }
+
+  /** False when the requester of `stream` does not let `port` through, and another one would. */
+  suits(stream: SessionStream, port: number): boolean {
+    const session = stream instanceof HubStream ? stream.session : undefined;
+    const live = this.#pool.lives.find((one) => one.session === session);
+    return live === undefined || this.#pool.suits(live.requester, port);
   }
 
   /** Whether a stream opened now would go out at once: the link is up and every requester in use has answered. */

@@ -127,6 +127,13 @@ export class SessionPool {
     return live;
   }
 
+  /** False when `requester` does not let `port` through, and another one of those listed does. */
+  suits(requester: NodeEntry, port: number): boolean {
+    const listed = this.#options.requesters();
+    const { exitPolicy } = listed.find(({ id }) => id === requester.id) ?? requester;
+    return summaryAllows(exitPolicy, port) || listed.every((node) => !summaryAllows(node.exitPolicy, port));
+  }
+
   /** Follows the list of requesters, turns old sessions over, forgets idle tokens. */
   housekeep(): void {
     const nowMs = this.#options.nowMs();

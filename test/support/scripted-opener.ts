@@ -71,6 +71,8 @@ export class ScriptedOpener implements StreamOpener {
   readonly streams: ScriptedStream[] = [];
   /** When set, `open` throws it. */
   error: MixError | undefined;
+  /** What the streams' requesters let through. */
+  suits: StreamOpener['suits'] = () => true;
   /** When set, `open` answers at once with this refusal. */
   refusal: ErrorCode | undefined;
   #waiting: (() => void)[] = [];

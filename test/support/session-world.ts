@@ -50,6 +50,10 @@ export class SessionWorld implements StreamOpener {
     return this.session.open({ kind: target.kind, host: target.host, port: target.port }, handlers, performance.now());
   }
 
+  suits(): boolean {
+    return true;
+  }
+
   /** Streams that either end still knows. */
   streamsOpen(): number {
     const far = [...this.table.sessions()].reduce((sum, session) => sum + session.stats().streamsOpen, 0);

@@ -25,6 +25,8 @@ export interface StreamPairOptions {
  */
 export class StreamPairs implements StreamOpener {
   readonly opened: { near: PairEnd; far: PairEnd; target: FrontTarget }[] = [];
+  /** What the streams' requesters let through. */
+  suits: StreamOpener['suits'] = () => true;
   #nextId = 0;
 
   constructor(

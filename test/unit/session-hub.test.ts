@@ -272,6 +272,24 @@ t.test('a port goes to a requester that lets it through', async (t) => {
   tokensOf(world.arrived, (host) => `t${host.slice(3)}`);
 });
 
+t.test('what goes to no port in particular goes where a port is let through, if one is named', async (t) => {
+  const world = new HubWorld({ requesters: 3, spread: 1, policies: ['accept 80,443', 'accept 53', 'accept 80,443'] });
+  world.run(1000);
+  const quiet = { onOpened() {}, onRefused() {}, onReset() {}, onData() {}, onFin() {}, onDrain() {} };
+  const anywhere = { kind: 'udp', host: '0.0.0.0', port: 0 } as const;
+  const usual = world.hub.open(anywhere, quiet);
+  t.notOk(world.hub.suits(usual, 53), 'another one would do better');
+  t.ok(world.hub.suits(usual, 80));
+  t.ok(world.hub.suits(usual, 25), 'nobody does: no reason to go elsewhere');
+  const dns = world.hub.open(anywhere, quiet, '', 53);
+  t.ok(world.hub.suits(dns, 53));
+  world.run(1000);
+  t.same(
+    world.arrived.map(({ requester }) => requester === 'r1'),
+    [false, true],
+  );
+});
+
 t.test('a token keeps its requester for what that lets through, and has one other for the rest', async (t) => {
   const world = new HubWorld({ requesters: 2, spread: 2, policies: ['accept 80', 'reject 1'] });
   world.run(1000);
