@@ -36,8 +36,8 @@ t.test('a network starts, carries, survives a node, and goes', async (t) => {
 
   const page = await curl(ready.socks, [`${web.url}/`]);
   t.equal(page.body.toString(), 'hello through the mixnet\n');
-  const download = await curl(ready.socks, [`${web.url}/bytes/300000`]);
-  t.equal(sha256(download.body), patternSha256(300_000));
+  const download = await curl(ready.socks, [`${web.url}/bytes/100000`]);
+  t.equal(sha256(download.body), patternSha256(100_000));
 
   await network.kill('mix-2-1');
   await until('the death is told', 3000, () => /^mix-2-1 \(pid \d+\) ended with SIGKILL/m.test(network.output()));

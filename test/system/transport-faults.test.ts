@@ -20,7 +20,7 @@ t.test('download and upload at once while every mix drops 5 % of all packets', a
   const web = await startWeb(t);
   const network = await TestNetwork.start(t, ['--fault', 'mixes:drop=0.05']);
   const transfers = new Transfers(t, network.socks, web);
-  const [down, up] = await Promise.all([transfers.download(1_000_000, 80), transfers.upload(200_000, 80)]);
+  const [down, up] = await Promise.all([transfers.download(600_000, 80), transfers.upload(150_000, 80)]);
   t.equal(down.fault, '', `download in ${down.seconds.toFixed(1)} s`);
   t.equal(up.fault, '', `upload in ${up.seconds.toFixed(1)} s`);
   t.ok((await injected(network, 'mixnode', 'drop')) > 100, 'packets were dropped');

@@ -12,7 +12,7 @@ import { Transfers } from '../support/transfers.ts';
 import { startWeb } from '../support/web.ts';
 
 /** Bytes of a download in steady mode that takes some seconds more than its disturbance. */
-const DOWNLOAD_BYTES = 1_000_000;
+const DOWNLOAD_BYTES = 500_000;
 
 /** A connection through the proxy to a server that accepts and says nothing. */
 async function idleConnection(t: Test, socks: string): Promise<Socket> {
@@ -74,7 +74,7 @@ t.test('roaming', async (t) => {
     const { pid } = network.node('proxy-1');
     await disturbedDownload(t, async () => {
       process.kill(pid, 'SIGSTOP');
-      await sleep(4000);
+      await sleep(3000);
       process.kill(pid, 'SIGCONT');
       const { fault, seconds } = await transfers.download(1000, 20, 'awake-again');
       t.equal(fault, '');
