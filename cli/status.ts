@@ -7,7 +7,7 @@ import type { Status } from '../proxy/index.ts';
 import { formatStatus } from './status-text.ts';
 
 export const DEFAULT_STATUS_URL = 'http://127.0.0.1:1081';
-const TIMEOUT_MS = 5000;
+export const TIMEOUT_MS = 5000;
 
 /** Fetches and prints; throws REFUSED, TIMEOUT or MALFORMED. */
 export async function printStatus(url: string, asJson: boolean): Promise<void> {
@@ -16,11 +16,11 @@ export async function printStatus(url: string, asJson: boolean): Promise<void> {
 }
 
 /** The status of the proxy whose status port is `url`. */
-export async function fetchStatus(url: string): Promise<Status> {
+export async function fetchStatus(url: string, timeoutMs = TIMEOUT_MS): Promise<Status> {
   const address = statusAddress(url);
   let reply: Response;
   try {
-    reply = await fetch(address, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: 'error' });
+    reply = await fetch(address, { signal: AbortSignal.timeout(timeoutMs), redirect: 'error' });
   } catch (error) {
     if (error instanceof Error && error.name === 'TimeoutError') {
       throw new MixError('TIMEOUT', `${address} does not answer`, error);

@@ -17,7 +17,7 @@ import {
   type Topology,
 } from '../lib/directory/index.ts';
 import { asMixError, MixError } from '../lib/errors.ts';
-import { createIdentity } from '../lib/link/index.ts';
+import { createIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { pick } from '../lib/rng.ts';
 import type { ProxySession, SessionStream, StreamHandlers } from '../lib/session/index.ts';
 import { ProxyHub } from '../lib/session/proxy-hub.ts';
@@ -147,9 +147,7 @@ export class ProxyMixnet implements StreamOpener, Running {
       requesters: () => this.#requesters(endpoint),
       ...(accessToken === undefined ? {} : { accessToken: Buffer.from(accessToken) }),
     });
-    this.#renewal = every(components.clock, IDENTITY_LIFE_MS, () => {
-      createIdentity(components.rng).then((fresh) => endpoint.renewIdentity(fresh));
-    });
+    this.#renewal = renewIdentity(components, (fresh) => endpoint.renewIdentity(fresh));
   }
 
   /** Uniform over the gateways; not one that a requester uses where that can be avoided, so that no gateway sees both ends. */
@@ -169,4 +167,14 @@ export class ProxyMixnet implements StreamOpener, Running {
     const apart = open.filter((node) => node.gateway !== endpoint.gateway?.id);
     return apart.length > 0 ? apart : open;
   }
+}
+
+/** Calls `renew` with a fresh identity whenever the last one has served its time. */
+export function renewIdentity(
+  { clock, rng }: Pick<Components, 'clock' | 'rng'>,
+  renew: (fresh: NodeIdentity) => void,
+): Timer {
+  return every(clock, IDENTITY_LIFE_MS, () => {
+    createIdentity(rng).then(renew);
+  });
 }

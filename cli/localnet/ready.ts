@@ -4,7 +4,7 @@
  */
 import { access, constants, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { sleep, systemClock } from '../../lib/clock.ts';
+import { type Clock, sleep, systemClock } from '../../lib/clock.ts';
 import { MixError, systemCode } from '../../lib/errors.ts';
 import { fetchStatus } from '../status.ts';
 import { HOST, type PlannedNode } from './plan.ts';
@@ -52,17 +52,17 @@ export function readyNode(node: PlannedNode, pid: number): ReadyNode {
 }
 
 /** Resolves when the proxy says that SOCKS requests can succeed; rejects with NO_CONSENSUS after two minutes. */
-export async function untilReady(statusUrl: string): Promise<void> {
-  const deadlineMs = systemClock.nowMs() + READY_TIMEOUT_MS;
+export async function untilReady(statusUrl: string, clock: Clock = systemClock, fetch = fetchStatus): Promise<void> {
+  const deadlineMs = clock.nowMs() + READY_TIMEOUT_MS;
   const waiting = setInterval(() => {}, POLL_MS); // systemClock's timers do not keep the process alive
   try {
-    while (systemClock.nowMs() < deadlineMs) {
-      const ready = await fetchStatus(statusUrl).then(
+    while (clock.nowMs() < deadlineMs) {
+      const ready = await fetch(statusUrl).then(
         (status) => status.ready,
         () => false,
       );
       if (ready) return;
-      await sleep(systemClock, POLL_MS);
+      await sleep(clock, POLL_MS);
     }
   } finally {
     clearInterval(waiting);

@@ -14,11 +14,17 @@ import type { SessionMeter } from './session-meter.ts';
 import { SessionTable } from './session-table.ts';
 import type { AcceptHandler, Reply, SessionLimits } from './types.ts';
 
+/** The part of a MixEndpoint that a requester's sessions use. */
+export type RequesterEndpoint = Pick<
+  MixEndpoint,
+  'topology' | 'surbUsable' | 'addLane' | 'addFeeder' | 'onTopology' | 'sealReply'
+>;
+
 export interface RequesterHubOptions {
   /** Counts what the sessions do. */
   readonly meter?: SessionMeter;
-  readonly components: Components;
-  readonly endpoint: MixEndpoint;
+  readonly components: Pick<Components, 'clock' | 'rng'>;
+  readonly endpoint: RequesterEndpoint;
   readonly accept: AcceptHandler;
   readonly accessToken?: Uint8Array;
   readonly maxSessions?: number;

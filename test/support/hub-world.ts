@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import type { Frame } from '../../lib/client/index.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
-import type { Lane, LaneOptions } from '../../lib/link/index.ts';
 import { silentLog } from '../../lib/log.ts';
 import { type AcceptedStream, SessionTable, type StreamHandlers, type StreamKind } from '../../lib/session/index.ts';
 import { type HubEndpoint, ProxyHub } from '../../lib/session/proxy-hub.ts';
+import { HandLane } from './hand-lane.ts';
 import { nodeEntry } from './nodes.ts';
 import { seededRng } from './seeded-rng.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -12,33 +11,6 @@ import { VirtualClock } from './virtual-clock.ts';
 const PAYLOAD_BYTES = 2048;
 const WAY_MS = 20;
 const STEP_MS = 5;
-
-/** A lane that is ticked by hand. */
-class FakeLane implements Lane {
-  readonly name: string;
-  readonly content: Frame[] = [];
-  readonly idleFrames: Frame[] = [];
-  missed = 0;
-
-  constructor(readonly options: LaneOptions) {
-    this.name = options.name;
-  }
-
-  contentRoom = () => this.options.contentSlots - this.content.length;
-  idleRoom = () => this.options.idleSlots - this.idleFrames.length;
-  pushContent = (firstHop: Uint8Array, packet: Uint8Array) => this.content.push({ firstHop, packet }) > 0;
-  pushIdle = (firstHop: Uint8Array, packet: Uint8Array) => this.idleFrames.push({ firstHop, packet }) > 0;
-  dropIdle = (count: number) => void this.idleFrames.splice(0, count);
-  setRate(): void {}
-  remove(): void {}
-  stats = () => ({ set: 0, measured: 0, sentContent: 0, sentIdle: 0, missed: this.missed, discarded: 0 });
-
-  tick(): Frame | undefined {
-    const frame = this.content.shift() ?? this.idleFrames.shift();
-    if (frame === undefined) this.missed += 1;
-    return frame;
-  }
-}
 
 /** A stream that reached a requester. */
 export interface Arrived {
@@ -87,7 +59,7 @@ export class HubWorld {
   readonly #packets = new WeakMap<Uint8Array, NodeEntry | undefined>();
   readonly #receivers = new Map<string, { receive(plaintext: Uint8Array, nowMs: number): void }>();
   readonly #credit = new WeakMap<object, number>();
-  #lane: FakeLane | undefined;
+  #lane: HandLane | undefined;
   #feed: () => void = () => {};
   #nextTickMs = 0;
 
@@ -218,7 +190,7 @@ export class HubWorld {
         return world.linkDownMs;
       },
       addLane: (options) => {
-        this.#lane = new FakeLane(options);
+        this.#lane = new HandLane(options);
         return this.#lane;
       },
       addFeeder: (feed) => {
