@@ -3,16 +3,23 @@
  * load, and compares with what the clocks are set to. `npx tsx bench/probe/probe.ts --help`.
  * @module
  */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { DEFAULT_PARAMS, type TrafficClass } from '../../lib/params.ts';
+import { DELAYED_HOPS, delayLaw } from './delay-law.ts';
 import type { FrameTimes } from './frame-times.ts';
-import { FLOWS, type Flow, judge, type Row, ratesOf } from './judge.ts';
+import { FLOWS, type Flow, judge, ratesOf } from './judge.ts';
 import { CONDITIONS, type Condition, startLoad } from './load.ts';
+import { timeLoops } from './loops.ts';
 import { mutantNames, mutate } from './mutants.ts';
-import { measurePrecision, type Precision } from './precision.ts';
+import { plotDelays, plotGaps } from './plots.ts';
+import { measurePools } from './pools.ts';
+import { measurePrecision } from './precision.ts';
 import { type RecordedNetwork, recordNetwork } from './recorder.ts';
+import { delayLines, poolLines, precisionLines, ROW_HEAD, rowLine } from './report.ts';
 import { gapsOf } from './statistics.ts';
 
 /** A condition is given this long to settle. */
@@ -42,56 +49,70 @@ async function record(network: RecordedNetwork, condition: Condition, frames: nu
   return Object.fromEntries(gaps) as Record<Flow, number[]>;
 }
 
-function line(row: Row): string {
-  const cells = [
-    row.flow.padEnd(21),
-    row.condition.padEnd(12),
-    String(row.frames).padStart(7),
-    `${row.rate.toFixed(1)}/${row.setRate}`.padStart(10),
-    row.rawDistance.toFixed(4).padStart(8),
-    row.distance.toFixed(4).padStart(8),
-    row.correlation.toFixed(4).padStart(8),
-    row.p.toExponential(1).padStart(9),
-    row.holds ? '  holds' : '  REJECTED',
-  ];
-  return `${cells.join(' ')}\n`;
+const print = (...lines: readonly string[]): void => {
+  process.stdout.write(`${lines.join('\n')}\n`);
+};
+
+/** How precise the recorder is while the network idles: gaps shorter than the result say nothing. */
+async function resolution(fastestRate: number): Promise<number> {
+  const precision = await measurePrecision(fastestRate, PRECISION_FRAMES);
+  print(...precisionLines(precision), '');
+  const usefulMs = (1000 * MAX_RESOLUTION_SHARE) / fastestRate;
+  if (precision.resolutionMs > usefulMs)
+    print('The machine is too busy for a verdict: take what follows as a trial.', '');
+  return Math.min(precision.resolutionMs, usefulMs);
 }
 
-function describe(precision: Precision): string {
-  const { frames, lateMs, late99Ms, resolutionMs, mergedShare, distance } = precision;
-  return [
-    `recorder: of ${frames} frames of a synthetic Poisson stream beside the idle network, half were noted within`,
-    `${lateMs.toFixed(2)} ms, 99 % within ${late99Ms.toFixed(2)} ms; ${(100 * mergedShare).toFixed(1)} % were read`,
-    `together with the one before; 99 % of the gaps are right within ${resolutionMs.toFixed(2)} ms; KS between sent`,
-    `and recorded ${distance.toFixed(4)}. KS>r leaves out what is shorter than that.\n\n`,
-  ].join('\n');
+interface Plan {
+  readonly frames: number;
+  readonly loops: number;
+  /** Folder for plots. */
+  readonly plots: string | undefined;
 }
 
-/** Records and prints; resolves with the number of rows that do not hold. */
-async function probe(dist: string, frames: number): Promise<number> {
+/** The clocks under each condition; resolves with the number of rows that do not hold. */
+async function probeFlows(network: RecordedNetwork, { frames, plots }: Plan): Promise<number> {
   const rates = ratesOf(DEFAULT_PARAMS.classes.standard as TrafficClass);
+  const resolutionMs = await resolution(Math.max(...Object.values(rates)));
+  const gaps = new Map<Condition, Record<Flow, number[]>>();
+  for (const condition of CONDITIONS) gaps.set(condition, await record(network, condition, frames));
+  const gapsUnder = (condition: Condition, flow: Flow) => gaps.get(condition)?.[flow] ?? [];
+  const rows = FLOWS.flatMap((flow) =>
+    CONDITIONS.map((condition) => {
+      const [gapsMs, idleGapsMs] = [gapsUnder(condition, flow), gapsUnder('idle', flow)];
+      return judge({ flow, condition, setRate: rates[flow], gapsMs, idleGapsMs, resolutionMs });
+    }),
+  );
+  print(ROW_HEAD, ...rows.map(rowLine), '');
+  for (const flow of plots === undefined ? [] : (['proxy departures', 'proxy arrivals'] as const)) {
+    const svg = plotGaps(flow, (condition) => gapsUnder(condition, flow), rates[flow]);
+    await writeFile(join(plots as string, `probe-${flow.replace('proxy ', '')}.svg`), svg);
+  }
+  return rows.filter(({ holds }) => !holds).length;
+}
+
+/** Delay law and pools, with the network idle but for the loops; resolves with the number of laws that do not hold. */
+async function probeDelays(dist: string, network: RecordedNetwork, { loops, plots }: Plan): Promise<number> {
+  const { meanDelayMs } = DEFAULT_PARAMS;
+  let done = false;
+  const timing = timeLoops(dist, network, loops).finally(() => {
+    done = true;
+  });
+  const [found, pools] = await Promise.all([timing, measurePools(network.nodes, meanDelayMs, () => done)]);
+  const law = delayLaw(found, meanDelayMs);
+  print(...delayLines(law, meanDelayMs), '', ...poolLines(pools), '');
+  if (plots !== undefined) {
+    const delays = found.map(({ tookMs }) => tookMs - law.constantMs);
+    await writeFile(join(plots, 'probe-delay.svg'), plotDelays(delays, DELAYED_HOPS, meanDelayMs));
+  }
+  return law.holds ? 0 : 1;
+}
+
+async function probe(dist: string, plan: Plan): Promise<number> {
   const network = await recordNetwork(dist, {});
   try {
-    const fastest = Math.max(...Object.values(rates));
-    const precision = await measurePrecision(fastest, PRECISION_FRAMES);
-    process.stdout.write(describe(precision));
-    const usefulMs = (1000 * MAX_RESOLUTION_SHARE) / fastest;
-    const resolutionMs = Math.min(precision.resolutionMs, usefulMs);
-    if (precision.resolutionMs > usefulMs) {
-      process.stdout.write('The machine is too busy for a verdict: take the rows below as a trial.\n');
-    }
-    const gaps = new Map<Condition, Record<Flow, number[]>>();
-    for (const condition of CONDITIONS) gaps.set(condition, await record(network, condition, frames));
-    const gapsUnder = (condition: Condition, flow: Flow) => gaps.get(condition)?.[flow] ?? [];
-    const rows = FLOWS.flatMap((flow) =>
-      CONDITIONS.map((condition) => {
-        const [gapsMs, idleGapsMs] = [gapsUnder(condition, flow), gapsUnder('idle', flow)];
-        return judge({ flow, condition, setRate: rates[flow], gapsMs, idleGapsMs, resolutionMs });
-      }),
-    );
-    process.stdout.write('flow                  condition     frames  rate/set       KS     KS>r     lag1   p(idle)\n');
-    for (const row of rows) process.stdout.write(line(row));
-    return rows.filter(({ holds }) => !holds).length;
+    const flows = await probeFlows(network, plan);
+    return flows + (plan.loops > 0 ? await probeDelays(dist, network, plan) : 0);
   } finally {
     await network.stop();
   }
@@ -100,15 +121,18 @@ async function probe(dist: string, frames: number): Promise<number> {
 const program = new Command('probe')
   .description('Times frames on the links of proxy and requester from outside, and compares with the set clocks.')
   .option('--frames <n>', 'frames per flow and condition', Number, 10_000)
+  .option('--loops <n>', 'loops for the delay law; 0: none, and no pools', Number, 3_000)
+  .option('--plots <dir>', 'write SVG plots there')
   .option(
     '--mutant <name>',
     `probe a build that is broken on purpose, which must be rejected: ${mutantNames.join(', ')}`,
   )
   .addHelpText('after', '\nNeeds a build (npm run build), curl, and a machine that does nothing else.');
 program.parse();
-const { frames, mutant } = program.opts<{ frames: number; mutant?: string }>();
-const built = fileURLToPath(new URL('../../dist', import.meta.url));
-const dist = mutant === undefined ? built : await mutate(built, mutant);
-const rejected = await probe(dist, frames);
-process.stdout.write(`${rejected} of ${FLOWS.length * CONDITIONS.length} rejected\n`);
+const { mutant, plots, ...counts } = program.opts<{ frames: number; loops: number; plots?: string; mutant?: string }>();
+const source = fileURLToPath(new URL('../../dist', import.meta.url));
+const dist = mutant === undefined ? source : await mutate(source, mutant);
+if (plots !== undefined) await mkdir(plots, { recursive: true });
+const rejected = await probe(dist, { ...counts, plots });
+print(rejected === 0 ? 'All hold.' : `${rejected} rejected.`);
 process.exit(rejected > 0 === (mutant !== undefined) ? 0 : 1);

@@ -9,8 +9,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
+import type { LocalNetwork } from '../../cli/localnet/folder.ts';
 import type { PlannedNode } from '../../cli/localnet/plan.ts';
+import { built } from './built.ts';
 import type { FrameTimes } from './frame-times.ts';
 import { type RecordedLink, type Relay, startRelay } from './relay.ts';
 
@@ -25,9 +26,13 @@ export interface ClientLinkTimes {
 
 export interface RecordedNetwork {
   readonly nodes: readonly PlannedNode[];
+  readonly networkFile: string;
   readonly socks: string;
+  readonly proxyPid: number;
   readonly proxy: ClientLinkTimes;
   readonly requester: ClientLinkTimes;
+  /** All links on which frames of clients have passed. */
+  clients(): readonly RecordedLink[];
   stop(): Promise<void>;
 }
 
@@ -53,7 +58,13 @@ export async function recordNetwork(dist: string, options: object): Promise<Reco
   };
   const clients = () => relays.flatMap(({ links }) => links).filter(({ up }) => up.length > 0);
   try {
-    const nodes = await planNetwork(dist, { ...options, dir, socksPort: 0, statusPort: 0, allowPrivate: true });
+    const { nodes, networkFile } = await planNetwork(dist, {
+      ...options,
+      dir,
+      socksPort: 0,
+      statusPort: 0,
+      allowPrivate: true,
+    });
     const proxyNode = nodes.at(-1) as PlannedNode;
     for (const node of nodes.slice(0, -1)) await launch(node);
     await until('the requester is connected', () => clients().length > 0);
@@ -65,6 +76,9 @@ export async function recordNetwork(dist: string, options: object): Promise<Reco
     await until('the proxy is ready', () => isReady(proxyNode.ports.metrics));
     return {
       nodes,
+      networkFile,
+      clients,
+      proxyPid: children.at(-1)?.pid ?? 0,
       socks: `${HOST}:${proxyNode.ports.listen}`,
       proxy: { departures: proxy.up, arrivals: proxy.down },
       requester: { departures: requester.up, arrivals: requester.down },
@@ -76,11 +90,12 @@ export async function recordNetwork(dist: string, options: object): Promise<Reco
   }
 }
 
-async function planNetwork(dist: string, options: object): Promise<readonly PlannedNode[]> {
-  const load = (name: string) => import(pathToFileURL(join(dist, 'cli/localnet', `${name}.js`)).href);
-  const { prepareFolder } = (await load('folder')) as typeof import('../../cli/localnet/folder.ts');
-  const { LocalnetConfig } = (await load('config')) as typeof import('../../cli/localnet/config.ts');
-  return (await prepareFolder(LocalnetConfig.parse(options))).nodes;
+async function planNetwork(dist: string, options: object): Promise<LocalNetwork> {
+  type Folder = typeof import('../../cli/localnet/folder.ts');
+  type Config = typeof import('../../cli/localnet/config.ts');
+  const { prepareFolder } = await built<Folder>(dist, 'cli/localnet/folder.js');
+  const { LocalnetConfig } = await built<Config>(dist, 'cli/localnet/config.js');
+  return prepareFolder(LocalnetConfig.parse(options));
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -3,20 +3,46 @@
  * @module
  */
 
+/** Share of values up to `value` that a law expects. */
+export type Law = (value: number) => number;
+
+export const exponentialLaw =
+  (mean: number): Law =>
+  (value) =>
+    value <= 0 ? 0 : 1 - Math.exp(-value / mean);
+
+/** The sum of `shape` exponential times with `mean` each (Erlang). */
+export const gammaLaw =
+  (shape: number, mean: number): Law =>
+  (value) => {
+    if (value <= 0) return 0;
+    const x = value / mean;
+    let [term, sum] = [1, 1];
+    for (let k = 1; k < shape; k++) {
+      term *= x / k;
+      sum += term;
+    }
+    return 1 - Math.exp(-x) * sum;
+  };
+
 /**
- * Distance of a sample to the exponential law with `mean` (Kolmogorov-Smirnov), over values of at least `from`: how many
- * are shorter counts, how they are spread does not, since a recorder with that resolution cannot tell.
+ * Distance of a sample to a law (Kolmogorov-Smirnov), over values of at least `from`: how many are shorter counts, how
+ * they are spread does not, since a recorder with that resolution cannot tell.
  */
-export function distanceToExponential(sample: readonly number[], mean: number, from = 0): number {
+export function distanceToLaw(sample: readonly number[], law: Law, from = Number.NEGATIVE_INFINITY): number {
   const sorted = [...sample].sort((a, b) => a - b);
   const shorter = sorted.findIndex((value) => value >= from);
   const below = shorter < 0 ? sorted.length : shorter;
-  let distance = Math.abs(below / sorted.length - (1 - Math.exp(-from / mean)));
+  let distance = Math.abs(below / sorted.length - law(from));
   for (let i = below; i < sorted.length; i++) {
-    const expected = 1 - Math.exp(-(sorted[i] as number) / mean);
+    const expected = law(sorted[i] as number);
     distance = Math.max(distance, expected - i / sorted.length, (i + 1) / sorted.length - expected);
   }
   return distance;
+}
+
+export function distanceToExponential(sample: readonly number[], mean: number, from?: number): number {
+  return distanceToLaw(sample, exponentialLaw(mean), from);
 }
 
 /** Two-sample Kolmogorov-Smirnov: the distance and the probability of one at least as large by chance. */

@@ -1,5 +1,6 @@
 import t from 'tap';
-import { compareSamples, distanceToExponential, lag1Correlation } from '../../bench/probe/statistics.ts';
+import { delayLaw } from '../../bench/probe/delay-law.ts';
+import { compareSamples, distanceToExponential, gammaLaw, lag1Correlation } from '../../bench/probe/statistics.ts';
 import { exponential } from '../../lib/rng.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
@@ -32,4 +33,30 @@ t.test('two samples of one law: the probabilities are spread evenly', async (t) 
   const below = (limit: number) => ps.filter((p) => p < limit).length / ps.length;
   t.ok(Math.abs(below(0.5) - 0.5) < 0.12, `${below(0.5)} below one half`);
   t.ok(Math.abs(below(0.1) - 0.1) < 0.07, `${below(0.1)} below one tenth`);
+});
+
+t.test('the law of three exponential delays, and the constant beyond it', async (t) => {
+  t.ok(Math.abs(gammaLaw(3, 15)(45) - 0.5768) < 1e-4, 'a value of the tables: P(3, 3)');
+  t.equal(gammaLaw(3, 15)(-1), 0);
+  const rng = seededRng(6);
+  const loops = (hops: number, beyondMs: () => number) =>
+    Array.from({ length: 10_000 }, () => {
+      const drawnMs = Array.from({ length: hops }, () => exponential(rng, 15)).reduce((sum, one) => sum + one, 0);
+      return { drawnMs, tookMs: drawnMs + beyondMs() };
+    });
+  const good = delayLaw(
+    loops(3, () => 4 + exponential(rng, 0.5)),
+    15,
+  );
+  t.ok(good.holds, `${good.distance}`);
+  t.ok(Math.abs(good.constantMs - 4.35) < 0.1, `${good.constantMs}`);
+  const two = loops(2, () => 4);
+  t.notOk(delayLaw(two, 15).holds, 'a mix that does not wait');
+  t.notOk(
+    delayLaw(
+      loops(3, () => exponential(rng, 15)),
+      15,
+    ).holds,
+    'what is beyond it is no constant',
+  );
 });
