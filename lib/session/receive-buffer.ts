@@ -64,7 +64,7 @@ export class ReceiveBuffer {
     }
     if (deliverNow && start === this.#next && (this.#held.empty || this.#held.startAt(0) >= end)) {
       this.#next = end;
-      return fresh.byteLength < COPY_BELOW_BYTES ? fresh.slice() : fresh;
+      return fresh.byteLength < COPY_BELOW_BYTES ? new Uint8Array(fresh) : fresh; // a Buffer's slice is no copy
     }
     this.#ring.reserve(this.#next, this.#held.empty ? this.#next : this.#held.endAt(this.#held.count - 1), end);
     this.#ring.write(start, fresh);

@@ -94,7 +94,8 @@ for (const payloadBytes of [2048, 16384]) {
     client.onPacket(() => (back += 1));
     const steady = client.addLane({ name: 'main', ratePerSecond: 300, contentSlots: 16, idleSlots: 16 });
     const burst = client.addLane({ name: 'burst', ratePerSecond: 0, contentSlots: 16, idleSlots: 0, immediate: true });
-    await until(() => client.state === 'up');
+    // Each end is up when it has the other's hello: we may be so before the gateway is.
+    await until(() => client.state === 'up' && gateway.links.length === 1);
     while (steady.contentRoom() > 0) steady.pushContent(hop(1), packet(1, packetBytes));
     while (steady.idleRoom() > 0) steady.pushIdle(hop(2), packet(2, packetBytes));
     while (burst.contentRoom() > 0) burst.pushContent(hop(3), packet(3, packetBytes));
@@ -228,7 +229,7 @@ t.test('a main thread that is too slow loses packets beyond a bound', async (t) 
   const gateway = await testListener({ packetBytes, limits: { queueFrames: 4096 } });
   const client = await clientOf(gateway, { packetBytes });
   t.teardown(() => Promise.all([client.stop(), gateway.close()]));
-  await until(() => client.state === 'up');
+  await until(() => client.state === 'up' && gateway.links.length === 1);
   let handled = 0;
   client.onPacket(() => {
     handled += 1;

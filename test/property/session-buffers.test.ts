@@ -183,3 +183,14 @@ t.test('sent packets are found by number, with gaps, over many laps of the ring'
   t.equal(sent.get(number), null, 'a number not used yet');
   t.equal(sent.get(1), undefined, 'a number long forgotten');
 });
+
+t.test('a few bytes do not keep their packet in memory, whatever kind of bytes it is', async (t) => {
+  for (const packet of [new Uint8Array(2048).fill(7), Buffer.alloc(2048, 7)]) {
+    const buffer = new ReceiveBuffer();
+    const few = buffer.receive(0, packet.subarray(10, 20), false, true) as Uint8Array;
+    t.strictSame([...few], new Array(10).fill(7));
+    t.equal(few.buffer.byteLength, 10, 'copied');
+    const many = buffer.receive(10, packet.subarray(20, 1020), false, true) as Uint8Array;
+    t.equal(many.buffer, packet.buffer, 'a view');
+  }
+});

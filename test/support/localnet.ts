@@ -14,6 +14,8 @@ import type { Status } from '../../proxy/index.ts';
 import { leaksIn } from './destinations.ts';
 
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** Options of node for a process that must not outlive the test. */
+export const ENDS_WITH_US = ['--import', new URL('end-with-parent.mjs', import.meta.url).href];
 const READY_TIMEOUT_MS = 90_000;
 const FLAGS = ['--socks-port', '0', '--status-port', '0', '--allow-private'];
 
@@ -101,7 +103,7 @@ export class TestNetwork {
   /** Starts `mixsocks localnet` with free ports and `flags`; stops it when `t` ends, and looks at what it logged. */
   static async start(t: Scope, flags: readonly string[] = []): Promise<TestNetwork> {
     const readyFile = join(t.testdir(), 'ready.json');
-    const args = [MAIN, 'localnet', ...FLAGS, '--ready-file', readyFile, ...flags];
+    const args = [...ENDS_WITH_US, MAIN, 'localnet', ...FLAGS, '--ready-file', readyFile, ...flags];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
     const output = () => stdout() + stderr();
@@ -182,7 +184,7 @@ export class TestNetwork {
 
   /** Runs a further process of this network; resolves with what it wrote when it listens. It ends with the network. */
   async run(name: string, args: readonly string[]): Promise<string> {
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...ENDS_WITH_US, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
     this.#byHand.set(name, child);
     this.#outputs.push(() => stdout() + stderr());

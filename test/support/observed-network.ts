@@ -9,7 +9,7 @@ import type { Test } from 'tap';
 import type { PlannedNode } from '../../cli/localnet/plan.ts';
 import type { Status } from '../../proxy/index.ts';
 import { RecordReader } from './link-fixtures.ts';
-import { until } from './localnet.ts';
+import { ENDS_WITH_US, until } from './localnet.ts';
 
 const READY_TIMEOUT_MS = 90_000;
 const HOST = '127.0.0.1';
@@ -71,7 +71,7 @@ function built(name: string): Promise<unknown> {
 
 function launch(node: PlannedNode, flags: readonly string[]): ChildProcess {
   const [command = '', ...args] = node.argv;
-  return spawn(command, [...args, ...flags], { stdio: 'ignore' });
+  return spawn(command, [...ENDS_WITH_US, ...args, ...flags], { stdio: 'ignore' });
 }
 
 async function end(child: ChildProcess): Promise<void> {
