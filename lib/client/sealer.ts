@@ -5,7 +5,7 @@
 import type { NodeEntry, Topology } from '../directory/index.ts';
 import { epochAt } from '../params.ts';
 import { pick, type Rng } from '../rng.ts';
-import { compactSurb, type Recovery, type Sphinx, type SphinxHop } from '../sphinx/index.ts';
+import { compactSurb, type Recovery, type Sphinx, type SphinxHop, unlessBadKey } from '../sphinx/index.ts';
 import type { Journey } from './path-health.ts';
 import { drawnDelayMs, type RouteDrawer, type RouteHop, toSphinxHops } from './routes.ts';
 
@@ -36,7 +36,7 @@ const IDENTIFIER_BYTES = 16;
 
 /**
  * Every method gives undefined when the network has no usable route now: a layer is empty, or a node has no key for the
- * epoch.
+ * epoch, or one of small order.
  */
 export class Sealer {
   constructor(
@@ -63,36 +63,37 @@ export class Sealer {
   loop(topology: Topology, wallMs: number, gateway: NodeEntry): SealedLoop | undefined {
     const drawn = this.#draw(topology, wallMs, [gateway], 'round');
     if (drawn === undefined) return undefined;
-    const { packet, recovery } = this.sphinx.createLoop({
-      route: drawn.hops,
-      self: { address: this.selfAddress },
-      message: EMPTY,
-      payloadBytes: topology.params.payloadBytes,
-    });
-    return { ...sealed(drawn.route, packet), recovery };
+    const { payloadBytes } = topology.params;
+    const self = { address: this.selfAddress };
+    const made = unlessBadKey(() => this.sphinx.createLoop({ route: drawn.hops, self, message: EMPTY, payloadBytes }));
+    return made === undefined ? undefined : { ...sealed(drawn.route, made.packet), recovery: made.recovery };
   }
 
   /** A reply block that leads through `gateway` to this client. */
   surb(topology: Topology, wallMs: number, gateway: NodeEntry): MintedSurb | undefined {
     const drawn = this.#draw(topology, wallMs, [gateway], 'home');
     if (drawn === undefined) return undefined;
-    const { surb, recovery } = this.sphinx.createSurb({ route: drawn.hops, self: { address: this.selfAddress } });
+    const self = { address: this.selfAddress };
+    const made = unlessBadKey(() => this.sphinx.createSurb({ route: drawn.hops, self }));
+    if (made === undefined) return undefined;
     const nodes = drawn.route.map((hop) => hop.node);
-    return { surb: compactSurb(surb), recovery, delayMs: drawnDelayMs(drawn.route), nodes };
+    return { surb: compactSurb(made.surb), recovery: made.recovery, delayMs: drawnDelayMs(drawn.route), nodes };
   }
 
   #packet(topology: Topology, wallMs: number, tail: NodeEntry[], message: Uint8Array): Sealed | undefined {
     const drawn = this.#draw(topology, wallMs, tail, 'out');
     const last = tail.at(-1);
     if (drawn === undefined || last === undefined) return undefined;
-    const packet = this.sphinx.createPacket({
-      route: drawn.hops,
-      destination: last.address,
-      identifier: this.rng.bytes(IDENTIFIER_BYTES),
-      message,
-      payloadBytes: topology.params.payloadBytes,
-    });
-    return sealed(drawn.route, packet);
+    const packet = unlessBadKey(() =>
+      this.sphinx.createPacket({
+        route: drawn.hops,
+        destination: last.address,
+        identifier: this.rng.bytes(IDENTIFIER_BYTES),
+        message,
+        payloadBytes: topology.params.payloadBytes,
+      }),
+    );
+    return packet === undefined ? undefined : sealed(drawn.route, packet);
   }
 
   #draw(

@@ -16,6 +16,24 @@ export function lowOrderPoint(): MixError {
   return new MixError('CRYPTO', 'X25519: the point has a small order');
 }
 
+/** u-coordinates of the points of small order, on the curve and its twist, in every encoding below 2^255; little-endian. */
+const SMALL_ORDER_U: readonly Buffer[] = [
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+].map((hex) => Buffer.from(hex, 'hex'));
+
+/** Whether every X25519 with this public key fails: whoever drew a route over its owner could seal no packet. */
+export function isSmallOrderPoint(point32: Uint8Array): boolean {
+  const u = Buffer.from(point32);
+  u[31] = (u[31] ?? 0) & 0x7f; // X25519 ignores the top bit
+  return SMALL_ORDER_U.some((small) => small.equals(u));
+}
+
 /** Longest output of HKDF-SHA256 (RFC 5869 section 2.3). */
 const MAX_HKDF_BYTES = 255 * 32;
 /** node:crypto takes no longer info string; held everywhere, so that no two members differ. */

@@ -3,5 +3,6 @@
  * same bytes (test/property/crypto-differential.test.ts), and `createCrypto` takes the fastest one that works.
  * @module
  */
+export { isSmallOrderPoint } from './checks.ts';
 export { availableBackends, createCrypto } from './select.ts';
 export type { Backend, BackendName, Crypto, CryptoChoice, Primitive, Primitives } from './types.ts';

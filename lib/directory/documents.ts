@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { type IdentityHex, isIdentityHex } from '../bytes.ts';
+import { isSmallOrderPoint } from '../crypto/index.ts';
 import { type NetworkParams, PAYLOAD_SIZES } from '../params.ts';
 import { DocumentRefused, firstProblem } from './refusal.ts';
 import { isLossy, mostLossy, ringOf } from './ring.ts';
@@ -59,7 +60,12 @@ const nodePort = z
   .min(1, 'expected a port from 1 to 65535')
   .max(65535, 'expected a port from 1 to 65535');
 
-const sphinxKey = z.strictObject({ epoch: epochNumber, key: hex32 });
+/** One key of small order in a consensus would stop everybody who draws a route over its node. */
+const publicKey = hex32.refine(
+  (key) => !isSmallOrderPoint(Buffer.from(key, 'hex')),
+  'expected an X25519 key that is not of small order',
+);
+const sphinxKey = z.strictObject({ epoch: epochNumber, key: publicKey });
 const sphinxKeys = z
   .array(sphinxKey)
   .min(1, 'expected at least one key')

@@ -7,7 +7,14 @@
 import { type AddressKey, addressKeyAt } from '../bytes.ts';
 import type { NodeEntry, Topology } from '../directory/index.ts';
 import { exponential, pick, type Rng } from '../rng.ts';
-import { type GammaKey, gammaKeyOf, type Recovery, type Sphinx, type SphinxHop } from '../sphinx/index.ts';
+import {
+  type GammaKey,
+  gammaKeyOf,
+  type Recovery,
+  type Sphinx,
+  type SphinxHop,
+  unlessBadKey,
+} from '../sphinx/index.ts';
 
 /** A loop that has not come back this long after its own delays is lost. */
 export const LOOP_GRACE_MS = 10_000;
@@ -71,7 +78,7 @@ export class NodeLoops {
 
   constructor(readonly options: NodeLoopsOptions) {}
 
-  /** A fresh loop over a route drawn now; undefined when a layer is empty or a node has no key for the epoch. */
+  /** A fresh loop over a route drawn now; undefined when a layer is empty or a node has no usable key for the epoch. */
   make(topology: Topology, origin: LoopOrigin, epoch: number, nowMs: number): MadeLoop | undefined {
     const route = drawRoute(topology, origin, this.options.rng);
     const first = route?.[0];
@@ -85,12 +92,13 @@ export class NodeLoops {
       delayMs += Math.min(hopMs, topology.params.maxDelayMs);
       hops.push({ address: node.address, publicKey, delayNs: Math.round(hopMs * NS_PER_MS) });
     }
-    const { packet, recovery } = this.options.sphinx.createLoop({
-      route: hops,
-      self: { address: this.options.address },
-      message: NO_MESSAGE,
-      payloadBytes: topology.params.payloadBytes,
-    });
+    const { sphinx, address } = this.options;
+    const { payloadBytes } = topology.params;
+    const made = unlessBadKey(() =>
+      sphinx.createLoop({ route: hops, self: { address }, message: NO_MESSAGE, payloadBytes }),
+    );
+    if (made === undefined) return undefined;
+    const { packet, recovery } = made;
     const lateFromMs = nowMs + delayMs + LOOP_LATE_MS;
     this.#remember(recovery, { recovery, route, sentMs: nowMs, delayMs, lateFromMs, spared: false, judged: false });
     return { firstHop: addressKeyAt(first.address, 0), packet };

@@ -4,6 +4,7 @@
  */
 
 export { unpad } from './payload.ts';
+export { unlessBadKey } from './route-keys.ts';
 export { gammaKeyOf, Sphinx } from './sphinx.ts';
 export { COMPACT_SURB_BYTES, compactSurb, expandSurb, SURB_BYTES, surbPrefix } from './surb.ts';
 export type {

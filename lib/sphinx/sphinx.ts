@@ -27,6 +27,7 @@ import { expectLength, forwardHeader, headerMac, ownHeader, xorInto } from './he
 import { blindingFactorOf, expandSecret, payloadKey, payloadSeedOf, replayTagOf, streamKeyOf } from './keys.ts';
 import { lionessDecrypt } from './lioness.ts';
 import { addLayers, sealPacket, unpad } from './payload.ts';
+import { unlessBadKey } from './route-keys.ts';
 import { decodeSurb, encodeSurb } from './surb.ts';
 import type {
   DropReason,
@@ -153,12 +154,8 @@ export class Sphinx {
   /** The keys shared with the sender, or undefined if alpha is no point that a sender makes. */
   #hopKeys(secret: Uint8Array, packet: Uint8Array): Uint8Array | undefined {
     if (!isCanonicalPoint(packet)) return undefined;
-    try {
-      return expandSecret(this.crypto, this.crypto.x25519(secret, packet.subarray(0, POINT_BYTES)));
-    } catch (error) {
-      if (error instanceof MixError && error.code === 'CRYPTO') return undefined;
-      throw error;
-    }
+    const shared = unlessBadKey(() => this.crypto.x25519(secret, packet.subarray(0, POINT_BYTES)));
+    return shared === undefined ? undefined : expandSecret(this.crypto, shared);
   }
 }
 

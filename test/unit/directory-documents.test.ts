@@ -33,6 +33,31 @@ t.test('descriptors of each role are read back as written', async (t) => {
   }
 });
 
+t.test('a Sphinx key of small order is refused, in descriptors and consensuses, in any encoding', async (t) => {
+  const p = (2n ** 255n - 19n).toString(16);
+  const bigEndian = [
+    '0',
+    '1',
+    (2n ** 255n).toString(16), // X25519 ignores the top bit
+    'b8495f16056286fdb1329ceb8d09da6ac49ff1fae35616aeb8413b7c7aebe0', // order 8
+    '57119fd0dd4e22d8868e1c58c45c44045bef839c55b1d0b1248c50a3bc959c5f', // order 8
+    (2n ** 255n - 20n).toString(16), // p - 1
+    p,
+    (2n ** 255n - 18n).toString(16), // p + 1
+  ];
+  const message = /sphinxKeys\[0\]\.key: expected an X25519 key that is not of small order/;
+  for (const value of bigEndian) {
+    const key = Buffer.from(value.padStart(64, '0'), 'hex').reverse();
+    t.throws(() => crypto.x25519(new Uint8Array(32).fill(7), key), { code: 'CRYPTO' }, `${value} has a small order`);
+    const sphinxKeys = [{ epoch: EPOCH, key: toHex(key) }];
+    const descriptor = descriptorOf(network, 5, draft('mixnode', [EPOCH], { sphinxKeys }), 1);
+    t.throws(() => parseDescriptor(JSON.stringify(descriptor)), refused(message));
+    const [first, ...others] = records(EPOCH);
+    const nodes = [{ ...first, sphinxKeys }, ...others];
+    t.throws(() => parseConsensus(JSON.stringify({ ...consensusOf(network, EPOCH), nodes })), refused(message));
+  }
+});
+
 t.test('a descriptor with one thing wrong is refused with one line about it', async (t) => {
   const mix = (extra: object) =>
     JSON.stringify({ ...descriptorOf(network, 5, draft('mixnode', [EPOCH, EPOCH + 1]), 1), ...extra });

@@ -56,6 +56,18 @@ t.test('a loop goes once around the ring of layers and gateways, from every plac
   t.end();
 });
 
+t.test('a key of small order on the route: no loop, and nothing thrown', (t) => {
+  const { topology } = openNetwork(1);
+  const layers = topology.layers.map((layer) =>
+    layer.map((node) => ({ ...node, sphinxKey: () => new Uint8Array(32) })),
+  );
+  const loops = new NodeLoops({ sphinx, rng, address: nodeEntry(900, { role: 'gateway' }).address });
+  t.ok(loops.make(topology, 'gateway', 5, 0));
+  t.equal(loops.make({ ...topology, layers } as unknown as Topology, 'gateway', 5, 0), undefined);
+  t.equal(loops.counts.sent, 1);
+  t.end();
+});
+
 t.test('routes are drawn anew and uniformly', (t) => {
   const topology = smallTopology(4);
   const seen = new Map<string, number>();
