@@ -6,7 +6,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { Test } from 'tap';
+import { FrameFinder, FrameTimes } from '../../bench/probe/frame-times.ts';
 import type { PlannedNode } from '../../cli/localnet/plan.ts';
+import { monotonicMs } from '../../lib/monotonic.ts';
 import type { Status } from '../../proxy/index.ts';
 import { RecordReader } from './link-fixtures.ts';
 import { ENDS_WITH_US, until } from './localnet.ts';
@@ -20,6 +22,9 @@ export interface ObservedLink {
   readonly to: string;
   readonly up: RecordReader;
   readonly down: RecordReader;
+  /** When frames of clients passed. */
+  readonly upTimes: FrameTimes;
+  readonly downTimes: FrameTimes;
 }
 
 export interface ObservedNetwork {
@@ -88,19 +93,27 @@ async function isReady(statusPort: number): Promise<boolean> {
 async function startRelay(node: PlannedNode, links: ObservedLink[], watch: Watch): Promise<Server> {
   const server = createServer((near) => {
     const far = connect(node.ports.listen, HOST);
-    const link = { to: node.name, up: new RecordReader(), down: new RecordReader() };
+    const link: ObservedLink = {
+      to: node.name,
+      up: new RecordReader(),
+      down: new RecordReader(),
+      upTimes: new FrameTimes(),
+      downTimes: new FrameTimes(),
+    };
     links.push(link);
-    pump(near, far, link.up, watch);
-    pump(far, near, link.down, watch);
+    pump(near, far, link.up, link.upTimes, watch);
+    pump(far, near, link.down, link.downTimes, watch);
   });
   server.listen(0, HOST);
   await once(server, 'listening');
   return server;
 }
 
-function pump(from: Socket, to: Socket, reader: RecordReader, watch: Watch): void {
+function pump(from: Socket, to: Socket, reader: RecordReader, times: FrameTimes, watch: Watch): void {
+  const finder = new FrameFinder(times);
   from.setNoDelay(true);
   from.on('data', (chunk: Buffer) => {
+    finder.push(chunk, monotonicMs());
     reader.push(chunk);
     watch(chunk);
     to.write(chunk);

@@ -1,7 +1,11 @@
+import { availableParallelism, loadavg } from 'node:os';
 import t from 'tap';
-import { clientFrameBytes, DEFAULT_PARAMS, packetBytes } from '../../lib/params.ts';
+import { judge, type Row, ratesOf } from '../../bench/probe/judge.ts';
+import { gapsOf } from '../../bench/probe/statistics.ts';
+import { clientFrameBytes, DEFAULT_PARAMS, packetBytes, type TrafficClass } from '../../lib/params.ts';
 import type { RecordReader } from '../support/link-fixtures.ts';
-import { observeNetwork } from '../support/observed-network.ts';
+import { until } from '../support/localnet.ts';
+import { type ObservedNetwork, observeNetwork } from '../support/observed-network.ts';
 import { curl, patternSha256, sha256, startWeb } from '../support/web.ts';
 
 const APPLICATION_DATA = 23;
@@ -22,6 +26,62 @@ function afterHandshake({ records }: RecordReader): { before: number; sizes: num
   return { before, sizes: [...new Set([...frames, ...alerts].map(({ bytes }) => bytes))], frames: frames.length };
 }
 
+/** Frames per direction and condition: three seconds of departures. */
+const FRAMES = 170;
+/** Longer than the frames take to be recorded. */
+const DOWNLOAD_BYTES = 600_000;
+/** Generous: a test shares its machine. `bench/probe` is for the rest. */
+const SMOKE_BOUNDS = { maxDistance: 0.25, minP: 1e-7, maxCorrelation: 0.4 };
+
+/** What disturbs a recording passes; what is wrong with a build does not. */
+const ATTEMPTS = 3;
+/** With more than this many programs per processor that want to run, nobody keeps a clock. */
+const BUSY_LOAD = 3;
+
+interface ProxyGaps {
+  readonly departures: readonly number[];
+  readonly arrivals: readonly number[];
+}
+
+/** Times between frames on the proxy's link from now on: of the clients it sends the fewer frames. */
+async function gapsOfProxy({ links }: ObservedNetwork): Promise<ProxyGaps> {
+  const clients = links.filter(({ upTimes }) => upTimes.length > 0);
+  const starts = clients.map(({ upTimes, downTimes }) => [upTimes.length, downTimes.length] as const);
+  await until('frames are recorded', 30_000, () =>
+    clients.every(({ upTimes }, i) => upTimes.length - (starts[i]?.[0] ?? 0) > FRAMES),
+  );
+  const recorded = clients.map(({ upTimes, downTimes }, i) => ({
+    departures: gapsOf(upTimes.slice(starts[i]?.[0] ?? 0)),
+    arrivals: gapsOf(downTimes.slice(starts[i]?.[1] ?? 0)),
+  }));
+  return recorded.reduce((a, b) => (a.departures.length <= b.departures.length ? a : b));
+}
+
+function judgeAll(idle: ProxyGaps, busy: ProxyGaps): Row[] {
+  const rates = ratesOf(DEFAULT_PARAMS.classes.standard as TrafficClass);
+  return (['departures', 'arrivals'] as const).flatMap((direction) => {
+    const flow = `proxy ${direction}` as const;
+    const common = { flow, setRate: rates[flow], idleGapsMs: idle[direction], resolutionMs: 0 };
+    return [
+      judge({ ...common, condition: 'idle', gapsMs: idle[direction] }, SMOKE_BOUNDS),
+      judge({ ...common, condition: 'downloading', gapsMs: busy[direction] }, SMOKE_BOUNDS),
+    ];
+  });
+}
+
+/** The probe in small: it would see a proxy that sends more when it is used, or replies that come as data does. */
+async function recordClocks(network: ObservedNetwork, download: () => Promise<unknown>): Promise<Row[]> {
+  let rows: Row[] = [];
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const idle = await gapsOfProxy(network);
+    const loading = download();
+    rows = judgeAll(idle, await gapsOfProxy(network));
+    await loading;
+    if (rows.every(({ holds }) => holds)) break;
+  }
+  return rows;
+}
+
 t.test('an observer of every link sees records of one size on each, and nothing to read', async (t) => {
   const web = await startWeb(t);
   const needles = ['GET /bytes', 'hello through', 'HTTP/1.1', new URL(web.url).host];
@@ -33,20 +93,27 @@ t.test('an observer of every link sees records of one size on each, and nothing 
 
   const page = await curl(network.socks, [`${web.url}/`]);
   t.equal(page.body.toString(), 'hello through the mixnet\n');
-  const download = await curl(network.socks, [`${web.url}/bytes/100000`]);
-  t.equal(sha256(download.body), patternSha256(100_000));
+  const rows = await recordClocks(network, async () => {
+    const download = await curl(network.socks, [`${web.url}/bytes/${DOWNLOAD_BYTES}`]);
+    t.equal(sha256(download.body), patternSha256(DOWNLOAD_BYTES));
+  });
   // Observed while it runs: the close itself is a TLS alert, which is no frame.
   const links = network.links.map(({ to, up, down }) => ({ to, up: afterHandshake(up), down: afterHandshake(down) }));
   await network.stop();
-
+  const busy = (loadavg()[0] ?? 0) > BUSY_LOAD * availableParallelism();
+  for (const { holds, flow, condition, rate, distance, correlation, p } of rows) {
+    const found = JSON.stringify({ rate, distance, correlation, p });
+    if (holds || !busy) t.ok(holds, `${flow}, ${condition}: ${found}`);
+    else t.pass(`${flow}, ${condition}`, { skip: 'the machine is too busy to keep clocks' });
+  }
   t.strictSame([...seen], [], 'no byte of requests, answers or addresses in clear');
-  const busy = links.filter(({ up }) => up.frames > 1);
-  const dialled = busy.map(({ to }) => to.replace(/-\d+$/, '')).sort();
+  const used = links.filter(({ up }) => up.frames > 1);
+  const dialled = used.map(({ to }) => to.replace(/-\d+$/, '')).sort();
   t.strictSame(dialled, ['gateway', 'gateway', 'gateway', 'gateway', 'mix-1', 'mix-1', 'mix-2', 'mix-3'], 'every pair');
-  for (const { to, up, down } of busy) {
+  for (const { to, up, down } of used) {
     t.equal(up.sizes.length, 1, `${to}: ${up.frames} records of ${up.sizes} bytes inbound`);
     t.strictSame(down.sizes, up.sizes, `${to}: ${down.frames} of the same size outbound`);
     t.ok(up.before <= HANDSHAKE_RECORDS && down.before <= HANDSHAKE_RECORDS, 'nothing else but the handshake');
   }
-  t.equal(busy.filter(({ up }) => up.sizes[0] === CLIENT_RECORD).length, 2, 'proxy and requester are clients');
+  t.equal(used.filter(({ up }) => up.sizes[0] === CLIENT_RECORD).length, 2, 'proxy and requester are clients');
 });
