@@ -3,25 +3,26 @@
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, readFileSync } from 'node:fs';
 import { ERRORS, type ErrorCode, MixError } from '../../lib/errors.ts';
 import { RUNNING_MESSAGE } from '../run-role.ts';
+import { LogFile } from './log-file.ts';
 import type { PlannedNode } from './plan.ts';
 
-/** Standard output and error of a node go here. */
-const LOG_FILE = 'log';
 /** From SIGTERM to SIGKILL. */
 const STOP_TIMEOUT_MS = 3000;
 
 export class NodeChild {
   readonly #process: ChildProcess;
+  /** Its standard output and error. */
+  readonly log: LogFile;
   /** Resolves when the process is gone, with a line that says how. */
   readonly exited: Promise<string>;
   #gone = false;
 
   constructor(readonly node: PlannedNode) {
-    const log = openSync(join(node.dir, LOG_FILE), 'w', 0o600);
+    this.log = new LogFile(node.dir);
+    const log = this.log.open();
     const [command = '', ...args] = node.argv;
     // The IPC channel says "running", and its end tells the child that we are gone, however that came about.
     this.#process = spawn(command, args, { stdio: ['ignore', log, log, 'ipc'], env: plainEnvironment() });
@@ -61,7 +62,7 @@ export class NodeChild {
 
   #onGone(resolve: (how: string) => void, how: string): void {
     this.#gone = true;
-    const last = lastLine(join(this.node.dir, LOG_FILE));
+    const last = lastLine(this.log.path);
     resolve(`${this.node.name} (pid ${this.pid}) ended with ${how}${last === '' ? '' : `: ${last}`}`);
   }
 }

@@ -4,8 +4,7 @@
  * @module
  */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { toHex } from '../../lib/bytes.ts';
@@ -18,6 +17,7 @@ import { type LocalnetConfig, SHAPE_KEYS } from './config.ts';
 import { faultsOf } from './faults.ts';
 import { argvOf, configOf, HOST, type NodePorts, type NodeSlot, type PlannedNode, slotsOf } from './plan.ts';
 import { freePorts } from './ports.ts';
+import { makeTemporaryFolder } from './temporary-folder.ts';
 
 const STATE_FILE = 'localnet.json';
 
@@ -43,7 +43,7 @@ export async function prepareFolder(config: LocalnetConfig): Promise<LocalNetwor
   const temporary = config.dir === undefined;
   const slots = slotsOf(config);
   const faults = faultsOf(config.fault, slots);
-  const dir = temporary ? await mkdtemp(join(tmpdir(), 'mixsocks-')) : resolve(config.dir ?? '');
+  const dir = temporary ? await makeTemporaryFolder() : resolve(config.dir ?? '');
   const release = async () => {
     if (temporary) await rm(dir, { recursive: true, force: true });
   };

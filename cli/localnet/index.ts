@@ -3,6 +3,7 @@
  * requests can succeed, reports a node that dies, and takes all of them along when it ends.
  * @module
  */
+import { every, systemClock, type Timer } from '../../lib/clock.ts';
 import { loadConfig } from '../../lib/config.ts';
 import type { Environment } from '../role-config.ts';
 import { stopRequested } from '../stop-signal.ts';
@@ -33,9 +34,13 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+/** How often logs are looked at whether they have grown too large. */
+const LOG_CHECK_MS = 10_000;
+
 /** The processes of a local network. */
 class RunningNetwork {
   readonly #children: NodeChild[] = [];
+  #logCheck: Timer | undefined;
   #stopping = false;
 
   constructor(
@@ -47,6 +52,9 @@ class RunningNetwork {
   async start(): Promise<void> {
     const { nodes, dir } = this.network;
     say(`starting ${nodes.length} nodes in ${dir}`);
+    this.#logCheck = every(systemClock, LOG_CHECK_MS, () => {
+      for (const child of this.#children) child.log.bound();
+    });
     await this.#startRoles('directory'); // first: who finds it at once needs no second try
     await this.#startRoles('mixnode', 'gateway', 'requester', 'proxy');
     say('all nodes run; waiting for the first consensus and a way through the network');
@@ -61,6 +69,7 @@ class RunningNetwork {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#logCheck?.cancel();
     await Promise.all(this.#children.map((child) => child.stop()));
     await this.network.release();
   }
