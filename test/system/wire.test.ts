@@ -31,7 +31,7 @@ const FRAMES = 170;
 /** Longer than the frames take to be recorded. */
 const DOWNLOAD_BYTES = 600_000;
 /** Generous: a test shares its machine. `bench/probe` is for the rest. */
-const SMOKE_BOUNDS = { maxDistance: 0.25, minP: 1e-7, maxCorrelation: 0.4 };
+const SMOKE_BOUNDS = { maxDistance: 0.2, minP: 1e-7, maxCorrelation: 0.4 };
 
 /** What disturbs a recording passes; what is wrong with a build does not. */
 const ATTEMPTS = 3;
