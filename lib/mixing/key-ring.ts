@@ -277,7 +277,10 @@ export class SphinxKeyRing {
       if (usable) this.#replaced += 1;
     }
     if (this.#replaced > 0) {
-      this.options.log.warn({ keys: this.#replaced }, 'replay journal not usable after this restart: new Sphinx keys, and no packets until the next epoch lists them');
+      this.options.log.warn(
+        { keys: this.#replaced },
+        'replay journal not usable after this restart: new Sphinx keys, and no packets until the next epoch lists them',
+      );
     }
   }
 
