@@ -169,6 +169,7 @@ export class RequesterMixnet implements Running {
 
   #look(): void {
     this.#keys.advance(this.#components.clock.wallMs());
+    if (this.#keys.takeRenewed()) this.directory.announceNow();
     const topology = this.directory.topology();
     const linked = this.endpoint?.gateway?.id;
     if (topology === undefined || linked === undefined) return;

@@ -5,10 +5,11 @@
  * that a descriptor can always carry those of the next consensus. They are kept over a restart only when no packet can
  * have been accepted that the journal does not show: the key was never active, or its journal is intact and was
  * written in this boot of the system, or the last stop was clean. Otherwise the ring makes a new one in its place and
- * says so (`replaced`), and the node announces it at once.
+ * says so (`replaced`), and the node announces it at once. So it does when the clock was set or stood still for so long
+ * that keys already announced are no more (`takeRenewed`).
  * @module
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromHex, toHex } from '../bytes.ts';
 import type { Crypto } from '../crypto/index.ts';
@@ -26,6 +27,7 @@ export const MAX_UNWRAPS_PER_SECOND = 10_000;
 
 /** How many epochs ahead keys are made. */
 const EPOCHS_AHEAD = 2;
+const JOURNAL_NAME = /^replay-(\d+)\.tags$/;
 /** After the disk refused a new key or journal, the ring waits this long before it tries again. */
 const RETRY_MS = 1000;
 
@@ -69,6 +71,11 @@ export class SphinxKeyRing {
   #validFromMs = 0;
   #validUntilMs = 0;
   #replaced = 0;
+  /** Whether the file still has to be told of keys made or erased. */
+  #unsaved = true;
+  /** Journals of keys that are no more, still to be deleted. */
+  readonly #orphans = new Set<string>();
+  #renewed = false;
   #closed = false;
 
   private constructor(readonly options: KeyRingOptions) {}
@@ -79,8 +86,10 @@ export class SphinxKeyRing {
     const ring = new SphinxKeyRing(options);
     const stored = readKeys(options.dir);
     if (stored !== undefined) ring.#restore(stored, wallMs);
+    ring.#findOrphans();
     ring.#makeMissing(wallMs);
     ring.#save(false); // before a packet is accepted: the stop that follows is not clean until it says so
+    ring.#renewed = false;
     ring.#refresh(wallMs);
     return ring;
   }
@@ -88,6 +97,13 @@ export class SphinxKeyRing {
   /** Keys that a restart could not keep: the consensus still lists them, and packets under them are lost. */
   get replaced(): number {
     return this.#replaced;
+  }
+
+  /** Whether keys that were announced have been replaced since the last call: then the node must announce itself anew. */
+  takeRenewed(): boolean {
+    const renewed = this.#renewed;
+    this.#renewed = false;
+    return renewed;
   }
 
   /** Tags held and memory taken by all filters. */
@@ -153,15 +169,26 @@ export class SphinxKeyRing {
     return Math.ceil((perSecond * (untilMs - fromMs)) / 1000);
   }
 
+  /** Every step is taken whatever became of the others: a disk that refuses one must not cost the node its keys. */
   #refresh(wallMs: number): void {
-    try {
-      if (this.#eraseOld(wallMs) || this.#makeMissing(wallMs)) this.#save(false);
-      this.#activate(wallMs);
-      this.#setCandidates(wallMs, this.#nextTurnMs(wallMs));
-    } catch (error) {
-      this.options.log.error({ reason: asMixError(error).message }, 'Sphinx keys could not be renewed; trying again');
-      this.#setCandidates(wallMs, wallMs + RETRY_MS);
-    }
+    const steps = [
+      () => this.#eraseOld(wallMs),
+      () => this.#makeMissing(wallMs),
+      () => this.#unsaved && this.#save(false),
+      () => this.#removeOrphans(),
+      () => this.#activate(wallMs),
+    ];
+    const problems = steps.flatMap((step) => {
+      try {
+        step();
+        return [];
+      } catch (error) {
+        return [asMixError(error).message];
+      }
+    });
+    this.#setCandidates(wallMs, problems.length === 0 ? this.#nextTurnMs(wallMs) : wallMs + RETRY_MS);
+    const [reason] = problems;
+    if (reason !== undefined) this.options.log.error({ reason }, 'Sphinx keys could not be renewed; trying again');
   }
 
   #setCandidates(wallMs: number, untilMs: number): void {
@@ -187,15 +214,15 @@ export class SphinxKeyRing {
     return turns.find((turnMs) => turnMs > wallMs) ?? startMs + epochMs;
   }
 
-  #makeMissing(wallMs: number): boolean {
+  #makeMissing(wallMs: number): void {
     const current = epochAt(wallMs, this.options.epochMs);
-    let made = false;
     for (let epoch = current; epoch <= current + EPOCHS_AHEAD; epoch++) {
       if (this.#keys.has(epoch)) continue;
       this.#add(epoch, this.options.rng.bytes(32));
-      made = true;
+      this.#unsaved = true;
+      // As time goes only the last one is new, and nobody has heard of it.
+      if (epoch < current + EPOCHS_AHEAD) this.#renewed = true;
     }
-    return made;
   }
 
   #add(epoch: number, secret: Uint8Array): RingKey {
@@ -205,17 +232,31 @@ export class SphinxKeyRing {
   }
 
   /** Erases keys behind their window, and any that a clock far ahead made. */
-  #eraseOld(wallMs: number): boolean {
+  #eraseOld(wallMs: number): void {
     const last = epochAt(wallMs, this.options.epochMs) + EPOCHS_AHEAD + 1;
-    let erased = false;
     for (const key of this.#keys.values()) {
       if (wallMs < this.#window(key.epoch).untilMs && key.epoch <= last) continue;
       this.#keys.delete(key.epoch);
       key.secret.fill(0);
-      key.guard?.journal.remove();
-      erased = true;
+      this.#unsaved = true;
+      this.#orphans.add(this.#journalPath(key.epoch));
+      key.guard?.journal.close();
     }
-    return erased;
+  }
+
+  #removeOrphans(): void {
+    for (const path of this.#orphans) {
+      removeJournal(path);
+      this.#orphans.delete(path);
+    }
+  }
+
+  /** A stop between the two may have left the journal of a key that was erased. */
+  #findOrphans(): void {
+    for (const name of readdirSync(this.options.dir)) {
+      const epoch = JOURNAL_NAME.exec(name)?.[1];
+      if (epoch !== undefined && !this.#keys.has(Number(epoch))) this.#orphans.add(join(this.options.dir, name));
+    }
   }
 
   /** Gives the keys whose window is open their filter and journal; recorded before the first packet is accepted. */
@@ -224,13 +265,15 @@ export class SphinxKeyRing {
       if (key.guard !== undefined || wallMs < this.#window(key.epoch).fromMs) continue;
       const path = this.#journalPath(key.epoch);
       removeJournal(path); // of a key that is no more
+      this.#orphans.delete(path);
       const journal = TagJournal.create(path, this.#journalId(key));
       key.guard = new ReplayGuard(this.#newFilter(key), journal);
       try {
         this.#save(false);
       } catch (error) {
         key.guard = undefined;
-        journal.remove();
+        this.#orphans.add(path);
+        journal.close();
         throw error;
       }
     }
@@ -263,6 +306,7 @@ export class SphinxKeyRing {
         active: key.guard !== undefined,
       })),
     });
+    this.#unsaved = false;
   }
 
   #restore(stored: StoredKeys, wallMs: number): void {
@@ -273,7 +317,6 @@ export class SphinxKeyRing {
       if (usable && epoch <= current + EPOCHS_AHEAD + 1 && (!active || stored.clean || sameBoot)) {
         if (this.#restoreKey(epoch, fromHex(secret, 32) as Uint8Array, active)) continue;
       }
-      removeJournal(this.#journalPath(epoch));
       if (usable) this.#replaced += 1;
     }
     if (this.#replaced > 0) {

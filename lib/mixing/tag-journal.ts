@@ -103,12 +103,6 @@ export class TagJournal {
   close(): void {
     closeSync(this.fd);
   }
-
-  /** Closes and deletes: the key is no longer accepted. */
-  remove(): void {
-    this.close();
-    removeJournal(this.path);
-  }
 }
 
 /** Deletes the file if it is there. */

@@ -310,6 +310,7 @@ class NodeShell implements RunningNode, NodeServices {
 
   #look(): void {
     this.#ring.advance(this.components.clock.wallMs());
+    if (this.#ring.takeRenewed()) this.#directory.announceNow();
     this.#nodeRole.upkeep?.();
   }
 

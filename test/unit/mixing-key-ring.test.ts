@@ -220,6 +220,68 @@ t.test('the clock jumps a year ahead and back: no heap of keys', (t) => {
   t.end();
 });
 
+const storedKeys = (dir: string) => {
+  const stored = JSON.parse(readFileSync(join(dir, 'sphinx-keys.json'), 'utf8')) as { keys: { epoch: number }[] };
+  return stored.keys.map(({ epoch }) => epoch).sort();
+};
+
+t.test('a clock set far back, or a sleep of epochs: old keys go and new ones come at once, to be announced', (t) => {
+  for (const ahead of [-50, 5]) {
+    const dir = t.testdir();
+    const ring = SphinxKeyRing.open(optionsIn(dir), middleMs);
+    t.notOk(ring.takeRenewed(), 'the start is announced anyway');
+    ring.advance(middleMs + epochMs);
+    t.notOk(ring.takeRenewed(), 'a turn adds a key nobody knows yet');
+    const epoch = 1000 + ahead;
+    const wallMs = middleMs + ahead * epochMs;
+    ring.advance(wallMs);
+    t.strictSame(epochsOf(ring, wallMs), [epoch]);
+    t.strictSame(storedKeys(dir), [epoch, epoch + 1, epoch + 2]);
+    t.ok(ring.takeRenewed());
+    t.notOk(ring.takeRenewed(), 'once');
+  }
+  t.end();
+});
+
+t.test('a disk that refuses the key file: tried again until the erased key is out of it', (t) => {
+  const dir = t.testdir();
+  const ring = SphinxKeyRing.open(optionsIn(dir), middleMs);
+  const erasedMs = 1001 * epochMs + graceMs;
+  ring.advance(erasedMs - 1);
+  mkdirSync(join(dir, 'sphinx-keys.json.new')); // the draft can not be written, whoever the user is
+  ring.advance(erasedMs);
+  t.strictSame(storedKeys(dir), [1000, 1001, 1002, 1003]);
+  t.strictSame(epochsOf(ring, erasedMs), [1001], 'not accepted all the same');
+  rmSync(join(dir, 'sphinx-keys.json.new'), { recursive: true });
+  ring.advance(erasedMs + 1000);
+  t.strictSame(storedKeys(dir), [1001, 1002, 1003]);
+  t.end();
+});
+
+t.test('a journal that can not be deleted: the key is erased all the same, and the file when it can be', (t) => {
+  const dir = t.testdir();
+  const journal = join(dir, 'replay-1000.tags');
+  const ring = SphinxKeyRing.open(optionsIn(dir), middleMs);
+  rmSync(journal);
+  mkdirSync(join(journal, 'x'), { recursive: true });
+  const erasedMs = 1001 * epochMs + graceMs;
+  ring.advance(erasedMs);
+  t.strictSame(storedKeys(dir), [1001, 1002, 1003]);
+  t.strictSame(epochsOf(ring, erasedMs), [1001], 'the next key is accepted');
+  rmSync(journal, { recursive: true });
+  writeFileSync(journal, '');
+  ring.advance(erasedMs + 1000);
+  t.notOk(existsSync(journal));
+  t.end();
+});
+
+t.test('a journal without a key is deleted at the next start', (t) => {
+  const dir = t.testdir({ 'replay-7.tags': '', 'replay-1000.tags.txt': '' });
+  SphinxKeyRing.open(optionsIn(dir), middleMs);
+  t.strictSame(readdirSync(dir).sort(), ['replay-1000.tags', 'replay-1000.tags.txt', 'sphinx-keys.json']);
+  t.end();
+});
+
 t.test('an accepted tag is on disk when flush says so, and a full disk is not a flush', (t) => {
   const dir = t.testdir();
   const ring = SphinxKeyRing.open(optionsIn(dir, { maxUnwrapsPerSecond: 1000 }), middleMs);
