@@ -99,7 +99,8 @@ export const ROLES: readonly Role[] = [
       return loaded(RequesterConfig, async (config, components) => {
         const running = await startRequester(config, components);
         const listening = `nowhere but for metrics: ${running.metricsUrl}`;
-        return { listening, reload: () => running.reload(), stop: () => running.stop() };
+        const { reload } = running;
+        return { listening, ...(reload === undefined ? {} : { reload }), stop: () => running.stop() };
       });
     },
   },

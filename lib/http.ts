@@ -7,6 +7,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { parseListen } from './address.ts';
+import { parseAddress } from './address-policy.ts';
 import { asMixError, MixError, systemCode } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -91,6 +92,7 @@ function listening(server: Server, host: string, port: number): Promise<void> {
     server.once('error', (error) => reject(listenError(error, host, port)));
     server.listen(port, host, () => {
       server.removeAllListeners('error');
+      server.on('error', () => {}); // a failed accept (EMFILE) concerns that connection only
       resolve();
     });
   });
@@ -131,13 +133,24 @@ async function handle(request: IncomingMessage, response: ServerResponse, { rout
 }
 
 function answer(request: IncomingMessage, routes: Routes): HttpAnswer | Promise<HttpAnswer> {
-  if (!isLoopbackName(request.headers.host)) return { status: 403, body: 'ask for this page by its loopback name\n' };
+  if (!isOwnName(request)) return { status: 403, body: 'ask for this page by its address or loopback name\n' };
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, body: 'only GET and HEAD\n', headers: { Allow: 'GET, HEAD' } };
   }
   const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   return route === undefined ? { status: 404, body: 'not found\n' } : route(new URLSearchParams(query));
+}
+
+/**
+ * Whether the Host header names what was connected to: a loopback name, or the very address. A page that has its own name
+ * point here (DNS rebinding) can send neither.
+ */
+function isOwnName({ headers, socket }: IncomingMessage): boolean {
+  if (isLoopbackName(headers.host)) return true;
+  const address = parseAddress(socket.localAddress ?? '')?.text;
+  const named = /^\[?([0-9a-f.:]+?)\]?(:\d{1,5})?$/i.exec(headers.host ?? '')?.[1];
+  return address !== undefined && named !== undefined && parseAddress(named)?.text === address;
 }
 
 /** Whether a Host header names this machine: localhost, 127.0.0.1 or [::1], with any port. */

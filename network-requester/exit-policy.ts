@@ -7,7 +7,7 @@
  * @module
  */
 import { networkInterfaces } from 'node:os';
-import { isPermitted, type ParsedAddress, parseAddress } from '../lib/address-policy.ts';
+import { embeddedAddresses, isPermitted, type ParsedAddress, parseAddress } from '../lib/address-policy.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type ExitRule, rulesAllow, summaryOf } from './exit-rules.ts';
 
@@ -67,17 +67,18 @@ export class ExitPolicy {
    */
   #isReachable(address: ParsedAddress): boolean {
     const { allowPrivate } = this.#options;
-    return isPermitted(address.scope, allowPrivate) && (allowPrivate || !this.#isOwn(address.text));
+    return isPermitted(address.scope, allowPrivate) && (allowPrivate || !this.#isOwn(address));
   }
 
-  #isOwn(text: string): boolean {
+  /** Whether it is one of this machine's addresses, or leads to one inside it. */
+  #isOwn(address: ParsedAddress): boolean {
     const { clock, ownAddresses = systemAddresses } = this.#options;
     const nowMs = clock.nowMs();
     if (nowMs - this.#ownReadMs > OWN_ADDRESSES_MS) {
       this.#own = new Set(ownAddresses().map((address) => parseAddress(address)?.text ?? ''));
       this.#ownReadMs = nowMs;
     }
-    return this.#own.has(text);
+    return [address, ...embeddedAddresses(address)].some(({ text }) => this.#own.has(text));
   }
 }
 

@@ -15,7 +15,8 @@ const SYSTEM_HOSTS_FILE =
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 
 export class HostsFile {
-  #entries = new Map<string, string[]>();
+  #entries: ReadonlyMap<string, readonly string[]> = new Map();
+  #names: ReadonlyMap<string, readonly string[]> = new Map();
   #version = '';
 
   constructor(readonly path = SYSTEM_HOSTS_FILE) {}
@@ -29,8 +30,7 @@ export class HostsFile {
   /** The names of an address in canonical form, in the order of the file; empty when it has none. */
   namesOf(address: string): readonly string[] {
     this.#refresh();
-    const isSame = (text: string) => parseAddress(text)?.text === address;
-    return [...this.#entries].filter(([, addresses]) => addresses.some(isSame)).map(([name]) => name);
+    return this.#names.get(address) ?? [];
   }
 
   /** Reads again when the file is another one. A missing or unreadable file has no entries. */
@@ -39,13 +39,32 @@ export class HostsFile {
       const { mtimeMs, size, ino } = statSync(this.path);
       const version = `${mtimeMs} ${size} ${ino}`;
       if (version === this.#version) return;
-      this.#entries = size > MAX_FILE_BYTES ? new Map() : parseHosts(readFileSync(this.path, 'utf8'));
+      this.#take(size > MAX_FILE_BYTES ? new Map() : parseHosts(readFileSync(this.path, 'utf8')));
       this.#version = version;
     } catch {
-      this.#entries = new Map();
+      this.#take(new Map());
       this.#version = '';
     }
   }
+
+  #take(entries: ReadonlyMap<string, readonly string[]>): void {
+    this.#entries = entries;
+    this.#names = namesByAddress(entries);
+  }
+}
+
+/** The same entries the other way round, by the canonical form of the address. */
+function namesByAddress(entries: ReadonlyMap<string, readonly string[]>): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const [name, addresses] of entries) {
+    for (const text of new Set(addresses.map((address) => parseAddress(address)?.text))) {
+      if (text === undefined) continue;
+      const known = names.get(text);
+      if (known === undefined) names.set(text, [name]);
+      else known.push(name);
+    }
+  }
+  return names;
 }
 
 /** hosts(5): an address, then names; `#` starts a comment. */

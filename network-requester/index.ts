@@ -19,8 +19,8 @@ export interface RunningRequester extends Running {
   readonly metricsUrl: string;
   /** Whether sessions can come. */
   readonly ready: () => boolean;
-  /** Reads the exit policy again, and announces it. */
-  readonly reload: () => void;
+  /** Reads the exit policy again, and announces it; absent when it is in no file. */
+  readonly reload?: () => void;
 }
 
 /**
@@ -61,9 +61,13 @@ export async function startRequester(config: RequesterConfig, components: Compon
     identity: mixnet.identity,
     metricsUrl: `${page.url}/metrics`,
     ready: () => mixnet.ready,
-    reload: () => {
-      if (exitPolicyFile !== undefined && reloadRules(exitPolicyFile, policy, log)) mixnet.announceNow();
-    },
+    ...(exitPolicyFile === undefined
+      ? {}
+      : {
+          reload: () => {
+            if (reloadRules(exitPolicyFile, policy, log)) mixnet.announceNow();
+          },
+        }),
     stop: async () => {
       egress.stop();
       await mixnet.stop();

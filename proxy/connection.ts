@@ -174,6 +174,7 @@ export class FrontConnection {
       this.#fail(asMixError(error).code);
       return;
     }
+    if (this.#phase !== 'opening') return; // refused on the spot
     this.#relay.join(this.#socket, this.#stream, early);
     this.#arm(this.#context.limits.connectMs, () => {
       this.#stream?.reset('TIMEOUT', this.#context.clock.nowMs());

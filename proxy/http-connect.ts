@@ -79,11 +79,13 @@ function parseHeader(text: string): Header | undefined {
   const fields = new Map<string, string>();
   for (const line of lines) {
     if (line === '') continue;
-    const field = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/.exec(line);
-    if (field === null) return undefined;
-    const name = (field[1] ?? '').toLowerCase();
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(0, colon)).toLowerCase();
+    // A lone CR is no end of a line, and may be taken for one by the next reader (RFC 9112 section 2.2).
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) || line.includes('\r')) return undefined;
+    const value = line.slice(colon + 1).trim();
     const before = fields.get(name);
-    fields.set(name, before === undefined ? (field[2] ?? '') : `${before}, ${field[2]}`);
+    fields.set(name, before === undefined ? value : `${before}, ${value}`);
   }
   return start === null ? undefined : { method: start[1] ?? '', target: start[2] ?? '', fields };
 }

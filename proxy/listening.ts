@@ -3,7 +3,7 @@
  * @module
  */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import type { Server } from 'node:net';
+import { connect, type Server } from 'node:net';
 import { MixError, systemCode } from '../lib/errors.ts';
 import { listenError } from '../lib/http.ts';
 import type { ListenAddress } from './listener.ts';
@@ -28,7 +28,7 @@ export async function listen(server: Server, address: ListenAddress): Promise<Li
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new MixError('LISTEN', `cannot listen on unix:${path}: a path has at most ${MAX_PATH_BYTES} bytes`);
   }
-  removeStaleSocket(path);
+  await removeStaleSocket(path);
   await bound(
     server,
     () => privately(() => server.listen(path)),
@@ -60,13 +60,30 @@ function privately(create: () => void): void {
   }
 }
 
-/** A proxy that was killed leaves its socket file behind, and nothing can listen there again. Other files are not touched. */
-function removeStaleSocket(path: string): void {
+/**
+ * A proxy that was killed leaves its socket file behind, and nothing can listen there again. Other files are not touched,
+ * nor a socket on which somebody listens.
+ */
+async function removeStaleSocket(path: string): Promise<void> {
   try {
-    if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) unlinkSync(path);
+    if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return;
+    if (await isServed(path)) throw new MixError('LISTEN', `cannot listen on unix:${path}: another program does`);
+    unlinkSync(path);
   } catch (error) {
-    throw unixError(error, path);
+    throw error instanceof MixError ? error : unixError(error, path);
   }
+}
+
+/** Whether somebody accepts connections there. In doubt, yes. */
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error) => resolve(systemCode(error) !== 'ECONNREFUSED'));
+  });
 }
 
 function unixError(error: unknown, path: string): MixError {

@@ -70,6 +70,7 @@ export class UdpAssociation implements SideRequest {
     bindPeerSocket({
       localAddress,
       clientAddress,
+      ...(this.#request.port === 0 ? {} : { clientPort: this.#request.port }),
       onDatagram: (message) => this.#up(message),
       onForeign: () => this.#count('foreign'),
     }).then(

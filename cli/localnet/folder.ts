@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { toHex } from '../../lib/bytes.ts';
 import { saveNetworkFile, writeFileAtomic } from '../../lib/directory/index.ts';
 import { MixError, systemCode } from '../../lib/errors.ts';
-import { createIdentity, hasIdentity, loadIdentity, saveIdentity } from '../../lib/link/index.ts';
+import { createIdentity, hasIdentity, IDENTITY_FILE, loadIdentity, saveIdentity } from '../../lib/link/index.ts';
 import { systemRng } from '../../lib/rng.ts';
 import { CONFIG_FILE, NETWORK_FILE } from '../role-config.ts';
 import { type LocalnetConfig, SHAPE_KEYS } from './config.ts';
@@ -75,6 +75,10 @@ async function readState(dir: string): Promise<FolderState | undefined> {
 }
 
 async function newState(dir: string, config: LocalnetConfig): Promise<FolderState> {
+  const foreign = [NETWORK_FILE, CONFIG_FILE, IDENTITY_FILE].find((name) => existsSync(join(dir, name)));
+  if (foreign !== undefined) {
+    throw new MixError('CONFIG', `${dir} holds something else (${foreign}), which is left as it is: use another --dir`);
+  }
   const slots = slotsOf(config);
   const free = await freePorts(HOST, 2 * slots.length, systemRng);
   const ports = Object.fromEntries(

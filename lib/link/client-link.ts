@@ -22,8 +22,8 @@ const MIN_INBOUND_SLOTS = 128;
 const MAX_INBOUND_SLOTS = 1024;
 /** Packets handled before other events get their turn. */
 const INBOUND_BATCH = 64;
-/** Lanes of one link: one per session of a requester, and a few clocks. */
-export const MAX_LANES = 1024;
+/** Lanes of one link: one for each of 1024 sessions of a requester, and a few clocks. */
+export const MAX_LANES = 1024 + 8;
 /** The threads end by themselves; one that does not is ended. */
 const STOP_TIMEOUT_MS = 2_000;
 

@@ -1,7 +1,8 @@
 /**
  * A UDP socket on this machine that talks to one client and to nobody else (RFC 1928 section 7): it hears the address
- * that the client's TCP connection comes from, and from its first sound datagram on only that port of it. So another
- * user of the machine can neither send through the association nor have its answers sent to himself.
+ * that the client's TCP connection comes from, and of it only the port that the client has named, or else the one that its
+ * first sound datagram came from. A client that names none leaves another user of the machine, who is faster than its first
+ * datagram, to be taken for it.
  * @module
  */
 import { createSocket, type Socket } from 'node:dgram';
@@ -11,6 +12,8 @@ export interface PeerSocketOptions {
   /** Where to listen: the address that the client reached us at. */
   readonly localAddress: string;
   readonly clientAddress: string;
+  /** The port that the client will send from, if it has said so. */
+  readonly clientPort?: number;
   /** A datagram of the client. False: it is not sound. */
   readonly onDatagram: (bytes: Uint8Array) => boolean;
   /** One of somebody else. */
@@ -41,6 +44,7 @@ export class PeerSocket {
     this.#socket = socket;
     this.#options = options;
     this.#clientAddress = canonical(options.clientAddress);
+    this.#clientPort = options.clientPort;
     socket.on('error', () => {}); // concerns one datagram, which is lost
     socket.on('message', (bytes, { address, port }) => this.#onMessage(bytes, address, port));
   }

@@ -7,6 +7,7 @@ import type { MixEndpoint } from '../client/index.ts';
 import { contentSlots, type Frame, LaneFeeder } from '../client/index.ts';
 import { every, type Timer } from '../clock.ts';
 import type { Components, Running } from '../components.ts';
+import { asMixError } from '../errors.ts';
 import type { Lane } from '../link/index.ts';
 import { LanePump } from './lane-pump.ts';
 import type { RequesterSession } from './requester-session.ts';
@@ -117,7 +118,16 @@ export class RequesterHub implements Running {
   }
 
   #serve(session: RequesterSession): void {
-    const served: Served = { session, ...this.#openLane(session) };
+    let lane: Pick<Served, 'lane' | 'feeder'>;
+    try {
+      lane = this.#openLane(session);
+    } catch (error) {
+      // Any client can open sessions until there is no lane left: that must end a session, and not the requester.
+      if (asMixError(error).code !== 'LIMIT') throw error;
+      session.close('limit', this.#nowMs());
+      return;
+    }
+    const served: Served = { session, ...lane };
     this.#served.add(served);
     this.#options.meter?.begun(session);
     session.onContent(() => this.#pump.run());
