@@ -38,9 +38,11 @@ export class Alarm {
 
   /** The thread that sleeps: through one order after another, calling `ring` at each deadline, until stopped. */
   run(nowMs: () => number, ring: () => void): void {
-    while (Atomics.load(this.#words, 1) === 0) {
+    for (;;) {
+      // The order first: whatever changes behind it, the wait below does not begin.
       const order = Atomics.load(this.#words, 0);
-      const waitMs = order === 0 ? Number.POSITIVE_INFINITY : (this.#deadlineMs[0] ?? 0) - nowMs();
+      if (Atomics.load(this.#words, 1) !== 0) return;
+      const waitMs = (this.#deadlineMs[0] || Number.POSITIVE_INFINITY) - nowMs(); // 0: nothing was ordered yet
       // Anything but a time-out means that there is a new order.
       if (waitMs > 0 && Atomics.wait(this.#words, 0, order, waitMs) !== 'timed-out') continue;
       ring();

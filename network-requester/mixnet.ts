@@ -18,7 +18,7 @@ import {
   networkId,
   type Topology,
 } from '../lib/directory/index.ts';
-import { MixError } from '../lib/errors.ts';
+import { asMixError, MixError } from '../lib/errors.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { bootId, PacketPipeline, SphinxKeyRing } from '../lib/mixing/index.ts';
 import { packetBytes } from '../lib/params.ts';
@@ -101,7 +101,7 @@ export class RequesterMixnet implements Running {
     if (this.#stopped) return;
     this.directory.announce((epochs) => this.#descriptor(epochs), this.#identity.seed, this.#config.joinToken);
     await this.#waitForListing();
-    if (!this.#stopped) this.#connect(accept);
+    if (!this.#stopped) await this.#connect(accept);
   }
 
   /** The exit policy has changed: the directory hears of it, and clients with the next consensus. */
@@ -178,7 +178,21 @@ export class RequesterMixnet implements Running {
     this.directory.announceNow();
   }
 
-  #connect(accept: AcceptHandler): void {
+  /** Tries until it starts; says why not once for each reason. */
+  async #start(endpoint: MixEndpoint): Promise<void> {
+    for (let said = ''; !this.#stopped; await sleep(this.#components.clock, POLL_MS)) {
+      try {
+        endpoint.start();
+        return;
+      } catch (error) {
+        const { code, message } = asMixError(error);
+        if (message !== said) this.#components.log.warn({ code, reason: message }, 'cannot join the network yet');
+        said = message;
+      }
+    }
+  }
+
+  async #connect(accept: AcceptHandler): Promise<void> {
     const components = this.#components;
     const { accessToken, trafficClass } = this.#config;
     const { params } = this.directory.topology() ?? fail();
@@ -199,7 +213,8 @@ export class RequesterMixnet implements Running {
       chooseGateway: (topology) => this.#chooseGateway(topology),
       onFinal: (packet) => finalHop.take(packet),
     });
-    endpoint.start();
+    await this.#start(endpoint);
+    if (this.#stopped) return;
     this.directory.onTopology((topology) => {
       const gateway = this.#chooseGateway(topology);
       if (gateway !== undefined) endpoint.moveTo(gateway);

@@ -3,9 +3,10 @@
  * @module
  */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import { connect, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { MixError, systemCode } from '../lib/errors.ts';
 import { listenError } from '../lib/http.ts';
+import { isServed } from '../lib/socket-file.ts';
 import type { ListenAddress } from './listener.ts';
 
 const OWNER_ONLY = 0o600;
@@ -72,18 +73,6 @@ async function removeStaleSocket(path: string): Promise<void> {
   } catch (error) {
     throw error instanceof MixError ? error : unixError(error, path);
   }
-}
-
-/** Whether somebody accepts connections there. In doubt, yes. */
-function isServed(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', (error) => resolve(systemCode(error) !== 'ECONNREFUSED'));
-  });
 }
 
 function unixError(error: unknown, path: string): MixError {

@@ -42,11 +42,14 @@ export class ProxyMixnet implements StreamOpener, Running {
   readonly network: NetworkFile;
   readonly #config: MixnetTerms;
   readonly #components: Components;
+  #made: MixEndpoint | undefined;
+  /** Once it runs. */
   endpoint: MixEndpoint | undefined;
   hub: ProxyHub | undefined;
   #renewal: Timer | undefined;
   #retry: Timer | undefined;
   #joining = false;
+  #joinFault = '';
   #stopped = false;
 
   private constructor(network: NetworkFile, config: MixnetTerms, components: Components, cacheFile?: string) {
@@ -115,8 +118,7 @@ export class ProxyMixnet implements StreamOpener, Running {
     try {
       await this.#connect();
     } catch (error) {
-      const { code, message } = asMixError(error);
-      this.#components.log.warn({ code, reason: message }, 'could not join the network yet');
+      this.#onJoinFailed(error);
       this.#retry = this.#components.clock.after(RETRY_MS, () => this.#join());
     } finally {
       this.#joining = false;
@@ -125,19 +127,12 @@ export class ProxyMixnet implements StreamOpener, Running {
 
   async #connect(): Promise<void> {
     const components = this.#components;
-    const identity = await createIdentity(components.rng);
+    this.#made ??= await this.#makeEndpoint();
     if (this.#stopped) return;
-    const endpoint = new MixEndpoint({
-      components,
-      identity,
-      networkId: networkId(this.network, components.crypto),
-      directory: this.directory,
-      trafficClass: this.#config.trafficClass,
-      chooseGateway: (topology, avoid) => this.#chooseGateway(topology, avoid),
-    });
+    const endpoint = this.#made;
     endpoint.start();
-    const { accessToken, downlink, requesterSpread } = this.#config;
     this.endpoint = endpoint;
+    const { accessToken, downlink, requesterSpread } = this.#config;
     this.hub = new ProxyHub({
       meter: new SessionMeter(components.metrics),
       components,
@@ -147,7 +142,30 @@ export class ProxyMixnet implements StreamOpener, Running {
       requesters: () => this.#requesters(endpoint),
       ...(accessToken === undefined ? {} : { accessToken: Buffer.from(accessToken) }),
     });
-    this.#renewal = renewIdentity(components, (fresh) => endpoint.renewIdentity(fresh));
+    this.#renewal = every(components.clock, IDENTITY_LIFE_MS, () => {
+      createIdentity(components.rng).then((fresh) => endpoint.renewIdentity(fresh));
+    });
+  }
+
+  /** Once: it registers what it counts, and can be started again when that failed. */
+  async #makeEndpoint(): Promise<MixEndpoint> {
+    const components = this.#components;
+    return new MixEndpoint({
+      components,
+      identity: await createIdentity(components.rng),
+      networkId: networkId(this.network, components.crypto),
+      directory: this.directory,
+      trafficClass: this.#config.trafficClass,
+      chooseGateway: (topology, avoid) => this.#chooseGateway(topology, avoid),
+    });
+  }
+
+  /** Said once for each reason, however often it is tried. */
+  #onJoinFailed(error: unknown): void {
+    const { code, message } = asMixError(error);
+    if (message !== this.#joinFault)
+      this.#components.log.warn({ code, reason: message }, 'cannot join the network yet');
+    this.#joinFault = message;
   }
 
   /** Uniform over the gateways; not one that a requester uses where that can be avoided, so that no gateway sees both ends. */

@@ -43,11 +43,14 @@ export class UdpAssociation implements SideRequest {
   readonly #context: UdpContext;
   readonly #events: SideEvents;
   readonly #exits: UdpExits;
+  /** Where the client says that it will send from; 0 when it does not. */
+  readonly #clientPort: number;
   #socket: PeerSocket | undefined;
   #over = false;
 
   constructor(request: ClientRequest, control: Socket, context: UdpContext, events: SideEvents) {
     this.#control = control;
+    this.#clientPort = request.port;
     this.#context = context;
     this.#events = events;
     this.#exits = new UdpExits({
@@ -70,7 +73,7 @@ export class UdpAssociation implements SideRequest {
     bindPeerSocket({
       localAddress,
       clientAddress,
-      ...(this.#request.port === 0 ? {} : { clientPort: this.#request.port }),
+      ...(this.#clientPort === 0 ? {} : { clientPort: this.#clientPort }),
       onDatagram: (message) => this.#up(message),
       onForeign: () => this.#count('foreign'),
     }).then(

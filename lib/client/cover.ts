@@ -28,6 +28,8 @@ interface PreparedLoop {
   readonly delayMs: number;
   /** Given by the ledger when the frame has left. */
   id: number | undefined;
+  /** Whether its return or loss would say anything. */
+  counts: boolean;
 }
 
 /** A loop is recognised this long after it was made; longer than any wait in the ring and on the way. */
@@ -57,10 +59,11 @@ export class Cover {
 
   /** True when `packet` is one of our loops coming home; `intact` tells whether its payload survived. */
   take(packet: Uint8Array, recover: (expected: PreparedLoopReturn) => boolean): 'home' | 'damaged' | undefined {
-    const expected = this.#returns.take(packet);
+    const expected = this.#returns.find(packet);
     if (expected === undefined) return undefined;
     this.bookDepartures();
     if (!recover(expected)) return 'damaged';
+    this.#returns.remove(expected);
     if (expected.context.id !== undefined)
       this.#options.ledger.returned(expected.context.id, this.#options.clock.nowMs());
     return 'home';
@@ -74,10 +77,16 @@ export class Cover {
     return this.#options.ledger.sweep(nowMs);
   }
 
+  /** The way home has changed: what stands ready still leaves, but leads to the old place and says nothing. */
+  forgetPrepared(): void {
+    this.bookDepartures();
+    for (const loop of this.#prepared) loop.counts = false;
+  }
+
   #nextLoop(): Frame | undefined {
     const loop = this.#options.makeLoop();
     if (loop === undefined) return undefined;
-    const prepared: PreparedLoop = { nodes: loop.nodes, delayMs: loop.delayMs, id: undefined };
+    const prepared: PreparedLoop = { nodes: loop.nodes, delayMs: loop.delayMs, id: undefined, counts: true };
     this.#prepared.push(prepared);
     this.#returns.add(loop.recovery, prepared, this.#options.clock.nowMs() + LOOP_RETURN_LIFE_MS);
     return loop;
@@ -93,9 +102,9 @@ export class Cover {
     const nowMs = clock.nowMs();
     for (; this.#departed < stats.sentContent + stats.discarded; this.#departed++) {
       const loop = this.#prepared.shift();
-      if (loop !== undefined && linkIsUp()) loop.id = ledger.sent(loop.nodes, nowMs, loop.delayMs);
+      if (loop?.counts === true && linkIsUp()) loop.id = ledger.sent(loop.nodes, nowMs, loop.delayMs);
     }
   }
 }
 
-export type PreparedLoopReturn = NonNullable<ReturnType<ReturnTable<PreparedLoop>['take']>>;
+export type PreparedLoopReturn = NonNullable<ReturnType<ReturnTable<PreparedLoop>['find']>>;

@@ -12,7 +12,7 @@ import { ClientLink, type Lane, type LaneOptions, type LinkState, type NodeIdent
 import { packetBytes, surbLifeMs, type TrafficClass } from '../params.ts';
 import { expandSurb, Sphinx, surbPrefix } from '../sphinx/index.ts';
 import { Cover } from './cover.ts';
-import { GatewayWatch } from './gateway-watch.ts';
+import { type ChooseGateway, HomeGateway } from './home-gateway.ts';
 import type { Frame } from './lane-feeder.ts';
 import { LoopLedger } from './loop-ledger.ts';
 import { EndpointMetrics } from './metrics.ts';
@@ -34,8 +34,7 @@ export interface EndpointOptions {
   readonly networkId: Uint8Array;
   readonly directory: TopologySource;
   readonly trafficClass: string;
-  /** Picks the gateway to use; `avoid` are those that just failed. */
-  readonly chooseGateway: (topology: Topology, avoid: ReadonlySet<IdentityHex>) => NodeEntry | undefined;
+  readonly chooseGateway: ChooseGateway;
   /** Takes packets that are neither replies nor own loops. Absent: they are dropped and counted. */
   readonly onFinal?: (packet: Uint8Array) => void;
 }
@@ -54,8 +53,6 @@ interface Handed {
 const SWEEP_PERIOD_MS = 1_000;
 /** How often loops are counted and path health judged: a fraction of the patience with a loop. */
 const HEALTH_PERIOD_MS = 250;
-/** After leaving a gateway for losing packets, no other is left for that reason in this time. */
-const BAD_PATH_STAY_MS = 600_000;
 const COVER_SLOTS = 4;
 
 export class MixEndpoint implements Running {
@@ -71,12 +68,10 @@ export class MixEndpoint implements Running {
   #cover: Cover | undefined;
   #coverLanes: { loop: Lane; drop: Lane } | undefined;
   #topology: Topology | undefined;
-  #gateway: NodeEntry | undefined;
-  readonly #watch: GatewayWatch;
-  readonly #failed = new Set<IdentityHex>();
+  #rates: TrafficClass | undefined;
+  readonly #home: HomeGateway;
   readonly #feeders = new Set<() => void>();
   #alarmed = false;
-  #stayUntilMs = 0;
   #onMoved: () => void = () => {};
   #onTopology: () => void = () => {};
 
@@ -87,19 +82,25 @@ export class MixEndpoint implements Running {
     this.#sealer = this.#makeSealer(options.identity);
     this.#metrics = new EndpointMetrics(metrics);
     this.#surbs = new ReturnTable(() => this.#metrics.surbs.inc({ event: 'expired' }));
-    this.#watch = new GatewayWatch(options.components.clock.nowMs());
+    this.#home = new HomeGateway(options.chooseGateway, options.components.clock.nowMs());
   }
 
-  /** Connects to a gateway of the current topology. Throws MixError NO_CONSENSUS, NO_GATEWAY or NO_ROUTE. */
+  /**
+   * Connects to a gateway of the current topology. Throws MixError NO_CONSENSUS, NO_GATEWAY, or CONFIG for a traffic class that
+   * the network does not have; nothing is open then, and it may be called again.
+   */
   start(): void {
     const topology = this.#options.directory.topology();
     if (topology === undefined) throw new MixError('NO_CONSENSUS', 'there is no consensus yet');
-    const gateway = this.#options.chooseGateway(topology, this.#failed);
-    if (gateway === undefined) throw new MixError('NO_GATEWAY', 'the consensus lists no gateway to use');
+    const rates = topology.params.classes[this.#options.trafficClass];
+    if (rates === undefined) {
+      throw new MixError('CONFIG', `this network has no traffic class "${this.#options.trafficClass}"`);
+    }
+    const gateway = this.#home.first(topology);
     this.#topology = topology;
-    this.#gateway = gateway;
+    this.#rates = rates;
     this.ledger.health.adopt(topology);
-    this.#openLink(topology, gateway);
+    this.#openLink(topology, gateway, rates);
     this.#options.directory.onTopology((next) => this.#adopt(next));
     const { clock } = this.#options.components;
     this.#timers.push(every(clock, SWEEP_PERIOD_MS, () => this.#surbs.sweep(clock.nowMs())));
@@ -114,7 +115,7 @@ export class MixEndpoint implements Running {
   /** Becomes another client at the same gateway: what was on its way to the old one is lost and sent again. */
   renewIdentity(identity: NodeIdentity): void {
     this.#sealer = this.#makeSealer(identity);
-    if (this.#gateway !== undefined) this.#link?.setGateway(this.#gateway, identity);
+    if (this.gateway !== undefined) this.#link?.setGateway(this.gateway, identity);
     this.#forgetReturns();
   }
 
@@ -124,24 +125,22 @@ export class MixEndpoint implements Running {
   }
 
   get gateway(): NodeEntry | undefined {
-    return this.#gateway;
+    return this.#home.current;
   }
 
   get linkState(): LinkState {
-    return this.#watch.state;
+    return this.#home.linkState;
   }
 
   /** For how long the link has been down; 0 when it is up. */
   get linkDownMs(): number {
-    return this.#watch.downMs(this.#options.components.clock.nowMs());
+    return this.#home.linkDownMs(this.#options.components.clock.nowMs());
   }
 
+  /** The rates of our class; the last known ones when the network has given it up. */
   get trafficClass(): TrafficClass {
-    const found = this.topology.params.classes[this.#options.trafficClass];
-    if (found === undefined) {
-      throw new MixError('CONFIG', `this network has no traffic class "${this.#options.trafficClass}"`);
-    }
-    return found;
+    if (this.#rates === undefined) throw new MixError('NO_CONSENSUS', 'there is no consensus yet');
+    return this.#rates;
   }
 
   get surbLifeMs(): number {
@@ -160,9 +159,8 @@ export class MixEndpoint implements Running {
 
   /** Leaves the gateway for this one, if it is another. */
   moveTo(gateway: NodeEntry): void {
-    if (gateway.id === this.#gateway?.id) return;
+    if (!this.#home.moveTo(gateway)) return;
     this.#options.components.log.warn({}, 'leaving the gateway for another');
-    this.#gateway = gateway;
     this.#link?.setGateway(gateway);
     this.#forgetReturns();
   }
@@ -208,9 +206,9 @@ export class MixEndpoint implements Running {
 
   /** A compact reply block whose reply goes to `receiver`; undefined without a route. */
   mintSurb(receiver: ReplyReceiver): Uint8Array | undefined {
-    if (this.#gateway === undefined) return undefined;
+    if (this.gateway === undefined) return undefined;
     const { clock } = this.#options.components;
-    const minted = this.#sealer.surb(this.topology, clock.wallMs(), this.#gateway);
+    const minted = this.#sealer.surb(this.topology, clock.wallMs(), this.gateway);
     if (minted === undefined) return undefined;
     this.#metrics.surbs.inc({ event: 'created' });
     const nowMs = clock.nowMs();
@@ -232,7 +230,7 @@ export class MixEndpoint implements Running {
 
   stats() {
     return {
-      gateway: this.#gateway,
+      gateway: this.gateway,
       link: this.#link?.stats(),
       loop: this.#coverLanes?.loop.stats(),
       drop: this.#coverLanes?.drop.stats(),
@@ -240,7 +238,7 @@ export class MixEndpoint implements Running {
     };
   }
 
-  #openLink(topology: Topology, gateway: NodeEntry): void {
+  #openLink(topology: Topology, gateway: NodeEntry, rates: TrafficClass): void {
     const { components, identity, networkId } = this.#options;
     const link = new ClientLink({
       identity,
@@ -253,7 +251,6 @@ export class MixEndpoint implements Running {
     link.onPacket((packet) => this.#take(packet));
     link.onRoom(() => this.#feed());
     link.onState((state, reason) => this.#onLinkState(state, reason));
-    const rates = this.trafficClass;
     this.ledger.alarm.setRate(rates.loopRate);
     const lane = (name: string, ratePerSecond: number) =>
       link.addLane({ name, ratePerSecond, contentSlots: COVER_SLOTS, idleSlots: 1 });
@@ -263,7 +260,7 @@ export class MixEndpoint implements Running {
       ledger: this.ledger,
       loopLane: this.#coverLanes.loop,
       dropLane: this.#coverLanes.drop,
-      linkIsUp: () => this.#watch.state === 'up',
+      linkIsUp: () => this.linkState === 'up',
       makeLoop: () => this.#makeLoop(),
       makeDrop: () => this.sealDrop(),
     });
@@ -282,8 +279,8 @@ export class MixEndpoint implements Running {
   }
 
   #makeLoop(): SealedLoop | undefined {
-    if (this.#gateway === undefined) return undefined;
-    return this.#sealer.loop(this.topology, this.#options.components.clock.wallMs(), this.#gateway);
+    if (this.gateway === undefined) return undefined;
+    return this.#sealer.loop(this.topology, this.#options.components.clock.wallMs(), this.gateway);
   }
 
   #feed(): void {
@@ -294,13 +291,13 @@ export class MixEndpoint implements Running {
   #adopt(topology: Topology): void {
     this.#topology = topology;
     this.ledger.health.adopt(topology);
-    const rates = this.trafficClass;
+    const rates = topology.params.classes[this.#options.trafficClass] ?? this.trafficClass;
+    this.#rates = rates;
     this.#coverLanes?.loop.setRate(rates.loopRate);
     this.ledger.alarm.setRate(rates.loopRate);
     this.#coverLanes?.drop.setRate(rates.dropRate);
-    const gateway = this.#gateway && topology.byId(this.#gateway.id);
-    if (gateway !== undefined) this.#gateway = gateway;
-    if (gateway === undefined || gateway.lossy) this.#moveGateway();
+    const gateway = this.#home.adopt(topology);
+    if (gateway !== undefined) this.moveTo(gateway);
     this.#metrics.showExcluded(topology.nodes.filter(({ id }) => this.health(id).excluded));
     this.#onTopology();
     this.#feed();
@@ -309,45 +306,38 @@ export class MixEndpoint implements Running {
   #onLinkState(state: LinkState, reason: string): void {
     const { clock, log } = this.#options.components;
     this.#cover?.bookDepartures();
-    if (!this.#watch.onState(state, clock.nowMs())) return; // another attempt failed
+    if (!this.#home.onLinkState(state, clock.nowMs())) return; // another attempt failed
     log.info({ state, reason }, 'gateway link');
-    if (state === 'up') this.#failed.clear();
-    else this.ledger.abandon();
+    if (state === 'down') this.ledger.abandon();
     this.#replies.abandon();
   }
 
   #watchGateway(): void {
     const loopsSent = this.#coverLanes?.loop.stats().sentContent ?? 0;
-    const advice = this.#watch.advise(loopsSent, this.#options.components.clock.nowMs());
-    if (advice === 'move') this.#moveGateway();
-    if (advice !== 'redial' || this.#gateway === undefined) return;
-    this.#options.components.log.info({}, 'nothing comes back: dialling the gateway anew');
-    this.#link?.setGateway(this.#gateway);
-  }
-
-  #moveGateway(): void {
-    if (this.#gateway !== undefined) this.#failed.add(this.#gateway.id);
-    let next = this.#options.chooseGateway(this.topology, this.#failed);
-    if (next === undefined) {
-      this.#failed.clear();
-      next = this.#options.chooseGateway(this.topology, this.#failed);
+    const advice = this.#home.review(this.topology, loopsSent, this.#options.components.clock.nowMs());
+    if (advice === undefined || this.gateway === undefined) return;
+    if (advice !== 'redial') {
+      this.moveTo(advice);
+      return;
     }
-    if (next !== undefined) this.moveTo(next);
+    this.#options.components.log.info({}, 'nothing comes back: dialling the gateway anew');
+    this.#link?.setGateway(this.gateway);
   }
 
   /** What leads to the old place will not come back: no evidence against anyone, and no stock to count on. */
   #forgetReturns(): void {
     this.#surbs.clear();
     this.#replies.abandon();
+    this.#cover?.forgetPrepared();
     this.ledger.abandon();
     for (const change of this.ledger.health.startAfresh(this.#options.components.clock.nowMs())) this.#report(change);
     this.#onMoved();
   }
 
   #take(packet: Uint8Array): void {
-    this.#watch.heard();
+    this.#home.heard();
     const nowMs = this.#options.components.clock.nowMs();
-    const expected = this.#surbs.take(packet);
+    const expected = this.#surbs.find(packet);
     if (expected !== undefined) {
       const plaintext = this.#sphinx.recover(expected.recovery, packet);
       this.#metrics.received.inc({ kind: 'reply' });
@@ -355,6 +345,7 @@ export class MixEndpoint implements Running {
         this.#metrics.dropped.inc({ reason: 'payload' });
         return;
       }
+      this.#surbs.remove(expected);
       const { receiver, block } = expected.context;
       block.ledger.back(block, nowMs);
       receiver.receive(plaintext, nowMs);
@@ -379,19 +370,12 @@ export class MixEndpoint implements Running {
     this.#replies.sweep(nowMs, this.ledger.patienceMs);
     for (const change of this.ledger.health.review(nowMs)) this.#report(change);
     if (this.ledger.alarm.raised !== this.#alarmed) this.#reportAlarm();
-    if (this.ledger.health.pathIsBad(nowMs) && nowMs >= this.#stayUntilMs) this.#leaveBadPath(nowMs);
+    if (this.ledger.health.pathIsBad(nowMs)) this.#leaveBadPath(nowMs);
   }
 
-  /** The gateway may be to blame; if it is not, the next one will be no better, and is stayed with. */
   #leaveBadPath(nowMs: number): void {
-    this.#stayUntilMs = nowMs + BAD_PATH_STAY_MS;
-    const { gateway, topology } = this;
-    if (gateway === undefined) return;
-    const next = this.#options.chooseGateway(topology, new Set([...this.#failed, gateway.id]));
-    if (next === undefined || next.id === gateway.id) return;
-    // One that sees both ends of our traffic is worse than a slow one; losing packets must not drive us there.
-    const seesRequester = ({ id }: NodeEntry) => topology.requesters.some((requester) => requester.gateway === id);
-    if (seesRequester(next) && !seesRequester(gateway)) return;
+    const next = this.#home.insteadOfBadPath(this.topology, nowMs);
+    if (next === undefined) return;
     this.#options.components.log.warn({}, 'most own loops are lost and no mix stands out: trying another gateway');
     this.moveTo(next);
   }

@@ -39,12 +39,16 @@ export class ReturnTable<Context> {
     this.#evicted += 1;
   }
 
-  /** Finds and removes what `packet` answers. */
-  take(packet: Uint8Array): Expected<Context> | undefined {
-    const key = gammaKeyOf(packet);
-    const expected = this.#entries.get(key);
-    if (expected !== undefined) this.#entries.delete(key);
-    return expected;
+  /**
+   * What `packet` answers, by the looks of it. It stays until `remove`: an altered copy must not take the place of the
+   * genuine packet.
+   */
+  find(packet: Uint8Array): Expected<Context> | undefined {
+    return this.#entries.get(gammaKeyOf(packet));
+  }
+
+  remove({ recovery }: Expected<Context>): void {
+    this.#entries.delete(recovery.key);
   }
 
   /** Forgets what is past its life. Entries of one table live equally long, so the oldest stand first. */

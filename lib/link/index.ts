@@ -3,7 +3,14 @@
  * @module
  */
 export { ClientLink, type ClientLinkOptions } from './client-link.ts';
-export { createIdentity, hasIdentity, IDENTITY_FILE, loadIdentity, type NodeIdentity, saveIdentity } from './identity.ts';
+export {
+  createIdentity,
+  hasIdentity,
+  IDENTITY_FILE,
+  loadIdentity,
+  type NodeIdentity,
+  saveIdentity,
+} from './identity.ts';
 export { DEFAULT_LINK_LIMITS } from './limits.ts';
 export { type LinkListener, type ListenOptions, listenLinks } from './listen.ts';
 export { LinkMetrics } from './metrics.ts';

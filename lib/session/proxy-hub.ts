@@ -106,7 +106,7 @@ export class ProxyHub implements Running {
     });
     endpoint.addFeeder(() => this.#pump.run());
     endpoint.onMoved(() => this.#restartAll());
-    endpoint.onTopology(() => this.#feeder.renewIdle());
+    endpoint.onTopology(() => this.#onTopology());
     this.#timers = [
       every(components.clock, HOUSEKEEPING_MS, () => this.#housekeep()),
       every(components.clock, RENEW_PADDING_MS, () => this.#feeder.renewIdle()),
@@ -166,6 +166,13 @@ export class ProxyHub implements Running {
     this.#pump.stop();
     for (const session of this.sessions()) session.abandon('shutdown', this.#nowMs());
     for (const { stream } of this.#waiting.splice(0)) stream.fail('SESSION_CLOSED');
+  }
+
+  /** Rates may be others, for everybody at once; padding is for keys of the new epoch. */
+  #onTopology(): void {
+    this.#lane.setRate(this.#options.endpoint.trafficClass.mainRate);
+    this.#pool.shareRates();
+    this.#feeder.renewIdle();
   }
 
   #nowMs(): number {

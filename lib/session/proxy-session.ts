@@ -316,6 +316,7 @@ export class ProxySession implements TransportEnd {
 
   #writeGoodbye(builder: PacketBuilder, nowMs: number): void {
     this.#goodbye.onSaid(this.#transport.roundMs, nowMs);
+    this.#greeting.write(builder); // until it is closed, its clock must not run beside that of the next session
     builder.close(NOBODY, closeNumber('done'));
     this.#writeBlocks(builder, 1, nowMs);
   }

@@ -7,8 +7,9 @@ import type { MixEndpoint } from '../client/index.ts';
 import { contentSlots, type Frame, LaneFeeder } from '../client/index.ts';
 import { every, type Timer } from '../clock.ts';
 import type { Components, Running } from '../components.ts';
-import { asMixError } from '../errors.ts';
+import { asMixError, MixError } from '../errors.ts';
 import type { Lane } from '../link/index.ts';
+import { keyGraceMs } from '../params.ts';
 import { LanePump } from './lane-pump.ts';
 import type { RequesterSession } from './requester-session.ts';
 import type { SessionMeter } from './session-meter.ts';
@@ -46,6 +47,8 @@ const ANSWER_SLOTS = 16;
 const RENEW_DUMMIES_MS = 20_000;
 /** The highest reply rate a proxy gets; asks for more are cut to it. */
 export const MAX_REPLY_RATE = 2_000;
+/** The clocks of all sessions together: they tick whether there are reply blocks or not, and what they ask for is free. */
+export const MAX_TOTAL_REPLY_RATE = 20_000;
 
 export class RequesterHub implements Running {
   readonly #options: RequesterHubOptions;
@@ -58,7 +61,7 @@ export class RequesterHub implements Running {
   constructor(options: RequesterHubOptions) {
     this.#options = options;
     const { endpoint, components, accessToken, maxSessions, limits } = options;
-    const { meanDelayMs, payloadBytes } = endpoint.topology.params;
+    const { epochMs, meanDelayMs, payloadBytes } = endpoint.topology.params;
     this.#table = new SessionTable({
       rng: components.rng,
       payloadBytes,
@@ -68,6 +71,7 @@ export class RequesterHub implements Running {
       ...(accessToken === undefined ? {} : { accessToken }),
       ...(maxSessions === undefined ? {} : { maxSessions }),
       ...(limits === undefined ? {} : { limits }),
+      memoryMs: epochMs + 2 * keyGraceMs(epochMs),
     });
     const lane = endpoint.addLane({
       name: 'answers',
@@ -118,15 +122,8 @@ export class RequesterHub implements Running {
   }
 
   #serve(session: RequesterSession): void {
-    let lane: Pick<Served, 'lane' | 'feeder'>;
-    try {
-      lane = this.#openLane(session);
-    } catch (error) {
-      // Any client can open sessions until there is no lane left: that must end a session, and not the requester.
-      if (asMixError(error).code !== 'LIMIT') throw error;
-      session.close('limit', this.#nowMs());
-      return;
-    }
+    const lane = this.#laneFor(session, 0);
+    if (lane === undefined) return;
     const served: Served = { session, ...lane };
     this.#served.add(served);
     this.#options.meter?.begun(session);
@@ -139,9 +136,28 @@ export class RequesterHub implements Running {
     });
   }
 
-  #openLane(session: RequesterSession): { lane: Lane; feeder: LaneFeeder } {
+  /** A lane as the session wants it. Any client can ask until there is no more: that must end a session, not the requester. */
+  #laneFor(session: RequesterSession, beforePerSecond: number): Pick<Served, 'lane' | 'feeder'> | undefined {
+    try {
+      return this.#openLane(session, this.#granted(session, beforePerSecond));
+    } catch (error) {
+      if (asMixError(error).code !== 'LIMIT') throw error;
+      session.close('limit', this.#nowMs());
+      return undefined;
+    }
+  }
+
+  /** What its clock may run at, instead of `beforePerSecond`. Throws LIMIT when there is not so much left. */
+  #granted(session: RequesterSession, beforePerSecond: number): number {
+    const ratePerSecond = Math.min(session.replyRatePerSecond, MAX_REPLY_RATE);
+    let total = ratePerSecond - beforePerSecond;
+    for (const { lane } of this.#served) total += lane.stats().set;
+    if (total <= MAX_TOTAL_REPLY_RATE || ratePerSecond <= beforePerSecond) return ratePerSecond;
+    throw new MixError('LIMIT', `the clocks of all sessions make at most ${MAX_TOTAL_REPLY_RATE} replies per second`);
+  }
+
+  #openLane(session: RequesterSession, ratePerSecond: number): Pick<Served, 'lane' | 'feeder'> {
     const immediate = session.downlink === 'burst';
-    const ratePerSecond = immediate ? 0 : Math.min(session.replyRatePerSecond, MAX_REPLY_RATE);
     const lane = this.#options.endpoint.addLane({
       name: 'reply',
       ratePerSecond,
@@ -159,12 +175,17 @@ export class RequesterHub implements Running {
   /** The rate changed: the same lane at another speed, or another kind of lane. */
   #retune(served: Served): void {
     const { session, lane } = served;
-    const ratePerSecond = Math.min(session.replyRatePerSecond, MAX_REPLY_RATE);
-    if (session.downlink === 'steady' && lane.stats().set > 0 && ratePerSecond <= 2 * lane.stats().set) {
-      lane.setRate(ratePerSecond);
+    const before = lane.stats().set;
+    if (session.downlink === 'steady' && before > 0 && session.replyRatePerSecond <= 2 * before) {
+      try {
+        lane.setRate(this.#granted(session, before));
+      } catch (error) {
+        if (asMixError(error).code !== 'LIMIT') throw error;
+        session.close('limit', this.#nowMs());
+      }
     } else {
       lane.remove();
-      Object.assign(served, this.#openLane(session));
+      Object.assign(served, this.#laneFor(session, before));
     }
     this.#pump.run();
   }

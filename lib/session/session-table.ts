@@ -25,9 +25,13 @@ const DEFAULT_MAX_SESSIONS = 1024;
 const HOLD_MS = 500;
 const MAX_HELD_SESSIONS = 256;
 const MAX_HELD_PACKETS = 16;
-/** How long an ended session is remembered, so that its late packets do not count as unknown. */
+/**
+ * How long an ended session is remembered, so that its late packets do not count as unknown. A mix that holds back the
+ * packet with HELLO, OPEN and a request could else have the request made once more; the caller gives the time for which
+ * such a packet can still be read.
+ */
 const MEMORY_MS = 60_000;
-const MAX_REMEMBERED = 4096;
+const MAX_REMEMBERED = 65_536;
 /** A session that goes on sending after its end is told again, this often at most. */
 const ANSWER_AGAIN_MS = 2_000;
 const MAX_ANSWERS = 256;
@@ -247,7 +251,7 @@ export class SessionTable {
 
   #remember(key: string, reason: CloseReason | undefined, nowMs: number): void {
     this.#ended.delete(key);
-    this.#ended.set(key, { untilMs: nowMs + MEMORY_MS, reason, answeredMs: nowMs });
+    this.#ended.set(key, { untilMs: nowMs + (this.#options.memoryMs ?? MEMORY_MS), reason, answeredMs: nowMs });
     if (this.#ended.size <= MAX_REMEMBERED) return;
     for (const oldest of this.#ended.keys()) {
       this.#ended.delete(oldest);

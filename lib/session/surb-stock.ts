@@ -3,6 +3,7 @@
  * exact at any time: received = used + expired + evicted + held.
  * @module
  */
+import { concatBytes } from '../bytes.ts';
 import type { SurbStockStats } from './types.ts';
 
 interface Batch {
@@ -12,8 +13,16 @@ interface Batch {
   taken: number;
 }
 
+/** No epoch is so long that a block could be good for longer, whatever the proxy says. */
+const MAX_SURB_LIFE_MS = 3_600_000;
 /** Cut the array of finished batches off when it is this long. */
 const COMPACT_AT = 64;
+
+/** In memory of their own, all being of one size: a view would keep the whole packet that they came in. */
+function copyOf(blocks: readonly Uint8Array[]): Uint8Array[] {
+  const bytes = concatBytes(...blocks);
+  return blocks.map((block, i) => bytes.subarray(i * block.byteLength, (i + 1) * block.byteLength));
+}
 
 export class SurbStock {
   #batches: Batch[] = [];
@@ -77,7 +86,8 @@ export class SurbStock {
       this.#generation = generation;
       this.clear();
     }
-    this.#batches.push({ blocks, expiresMs: nowMs + lifeMs, generation, taken: 0 });
+    const expiresMs = nowMs + Math.min(lifeMs, MAX_SURB_LIFE_MS);
+    this.#batches.push({ blocks: copyOf(blocks), expiresMs, generation, taken: 0 });
     this.#held += blocks.length;
     this.#dropExpired(nowMs);
     while (this.#held > this.maxBlocks && this.#shift() !== undefined) this.#evicted++;

@@ -152,6 +152,8 @@ export interface ProxySessionOptions {
 }
 
 export interface SessionTableOptions {
+  /** For how long an ended session is remembered: as long as its packets can be read (default 1 min). */
+  readonly memoryMs?: number;
   readonly rng: Rng;
   readonly payloadBytes: number;
   readonly delay: DelayLaw;

@@ -127,6 +127,16 @@ t.test('a reset before the opening is a failure too, and what cannot be opened a
   t.same(await other.rest(), Buffer.concat([Buffer.from([5, 0]), failure(3)]));
 });
 
+t.test('a refusal on the spot is the only answer, and the connection ends', async (t) => {
+  const { client, opener } = await world(t);
+  opener.instantRefusal = 'LIMIT';
+  const raw = await client();
+  raw.socket.write(Buffer.concat([GREETING, connectRequest('example.org', 443), Buffer.from('early')]));
+  t.same(await raw.rest(), Buffer.concat([Buffer.from([5, 0]), failure(1)]));
+  const stream = await opener.stream(0);
+  t.equal(stream.written.byteLength, 0, 'nothing is written to what was refused');
+});
+
 t.test('what must not leave the machine does not reach the opener', async (t) => {
   const { client, opener } = await world(t);
   const hosts: [string | number[], number][] = [

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,10 +76,13 @@ t.test('a socket file that was left behind is replaced; another file is not', as
   const dir = folder(t);
   const stale = join(dir, 'stale');
   const left = createServer();
-  await new Promise<void>((resolve) => left.listen(stale, resolve));
-  t.teardown(() => left.close());
+  await new Promise<void>((resolve) => left.listen(join(dir, 'old'), resolve));
+  renameSync(join(dir, 'old'), stale); // so that closing does not remove it
+  await new Promise((resolve) => left.close(resolve));
   const { ask } = await world(t, { listen: `unix:${stale}` });
   await ask('example.org');
+  await t.rejects(world(t, { listen: `unix:${stale}` }), { code: 'LISTEN', message: /another program does/ });
+  await ask('example.net');
   const file = join(dir, 'file');
   writeFileSync(file, 'precious');
   await t.rejects(world(t, { listen: `unix:${file}` }), { code: 'LISTEN', message: /no socket/ });

@@ -73,8 +73,10 @@ export class ScriptedOpener implements StreamOpener {
   error: MixError | undefined;
   /** What the streams' requesters let through. */
   suits: StreamOpener['suits'] = () => true;
-  /** When set, `open` answers at once with this refusal. */
+  /** When set, `open` answers in the next turn with this refusal. */
   refusal: ErrorCode | undefined;
+  /** When set, `open` answers with this refusal before it returns. */
+  instantRefusal: ErrorCode | undefined;
   #waiting: (() => void)[] = [];
 
   open(target: FrontTarget, handlers: StreamHandlers): SessionStream {
@@ -82,7 +84,8 @@ export class ScriptedOpener implements StreamOpener {
     const stream = new ScriptedStream(this.streams.length, target, handlers);
     this.streams.push(stream);
     for (const resolve of this.#waiting.splice(0)) resolve();
-    const { refusal } = this;
+    const { refusal, instantRefusal } = this;
+    if (instantRefusal !== undefined) handlers.onRefused(instantRefusal);
     if (refusal !== undefined) setImmediate(() => handlers.onRefused(refusal));
     return stream;
   }

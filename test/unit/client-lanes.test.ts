@@ -135,6 +135,14 @@ t.test('a loop counts as sent when it left, as returned when it is known again',
   const second = loopLane.depart() as Uint8Array;
   cover.feed();
   t.equal(ledger.health.of(mix.id, 0).loopsSent, 2);
+  cover.forgetPrepared();
+  const old = loopLane.depart() as Uint8Array;
+  cover.feed();
+  t.equal(ledger.health.of(mix.id, 0).loopsSent, 2, 'one that leads to the old gateway proves nothing');
+  t.equal(
+    cover.take(old, () => true),
+    'home',
+  );
   t.equal(
     cover.take(first, () => true),
     'home',

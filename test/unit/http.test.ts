@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import t, { type Test } from 'tap';
 import { joinHostPort, parseListen, splitHostPort } from '../../lib/address.ts';
@@ -59,6 +59,17 @@ t.test('refuses other methods, paths and hosts', async (t) => {
     t.match(await ask(port, 'GET /metrics', host), /^HTTP\/1.1 200 /, host);
   }
   t.notOk(isLoopbackName(undefined));
+});
+
+t.test('the address that was connected to is a name of its own', async (t) => {
+  const server = await serveLocalHttp({ listen: '127.0.0.2:0', routes, log: silentLog });
+  t.teardown(() => server.close());
+  const page = await fetch(`${server.url}/metrics`);
+  t.equal(page.status, 200);
+  const forged = await new Promise<number>((resolve) => {
+    get(`${server.url}/metrics`, { headers: { host: '127.0.0.3' } }, ({ statusCode = 0 }) => resolve(statusCode));
+  });
+  t.equal(forged, 403);
 });
 
 t.test('a route that throws answers 500 without the reason', async (t) => {

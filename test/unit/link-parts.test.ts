@@ -65,6 +65,20 @@ t.test('the lateness histogram', async (t) => {
   t.equal(histogram.snapshot().p99Ms <= 1e6, true);
 });
 
+t.test('the alarm counts its orders in 32 bits, and minds neither their wrap nor a stop in between', async (t) => {
+  const memory = new SharedArrayBuffer(Alarm.BYTES);
+  const alarm = new Alarm(memory, 0);
+  new Int32Array(memory)[0] = -1;
+  let rings = 0;
+  alarm.set(monotonicMs() - 1); // the count is 0 again
+  alarm.run(monotonicMs, () => {
+    rings += 1;
+    alarm.stop();
+  });
+  t.equal(rings, 1);
+  alarm.run(monotonicMs, () => t.fail('it was stopped'));
+});
+
 t.test('the alarm rings once for each order, and not before its time', async (t) => {
   const alarm = new Alarm(new SharedArrayBuffer(Alarm.BYTES), 0);
   const early: number[] = [];

@@ -44,6 +44,8 @@ t.test('what is not a request', async (t) => {
   t.equal(refusal('PRI * HTTP/2.0\r\n\r\n'), 'MALFORMED 400');
   t.equal(refusal('CONNECT a.example:80 HTTP/1.1\r\nX : 1\r\n\r\n'), 'MALFORMED 400', 'space before the colon');
   t.equal(refusal('CONNECT a.example:80 HTTP/1.1\r\nX: 1\r\n folded\r\n\r\n'), 'MALFORMED 400');
+  const lone = `GET / HTTP/1.1\r\na:${' '.repeat(7_000)}\rx\r\n\r\n`;
+  t.equal(refusal(lone), 'MALFORMED 400', 'a lone CR, behind what a careless pattern would try for minutes');
   t.equal(refusal(`CONNECT a.example:80 HTTP/1.1\r\nX: ${'x'.repeat(MAX_HTTP_HEADER_BYTES)}`), 'MALFORMED 431');
   t.equal(refusal(`CONNECT a.example:80 HTTP/1.1\r\nX: ${'x'.repeat(MAX_HTTP_HEADER_BYTES)}\r\n\r\n`), 'MALFORMED 431');
 });

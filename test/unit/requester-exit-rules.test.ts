@@ -135,6 +135,21 @@ t.test('private addresses need leave of their own', async (t) => {
   t.same(texts(true), ['10.0.0.1', '8.8.8.8'], 'and nothing opens what is never reachable');
 });
 
+t.test("this machine's own addresses, also where they are inside others", async (t) => {
+  const policy = new ExitPolicy({
+    clock: new VirtualClock(),
+    allowPrivate: false,
+    ownAddresses: () => ['203.0.113.9', '198.51.100.7'],
+  });
+  const own = '198.51.100.7';
+  // NAT64 (RFC 6052) and 6to4 (RFC 3056) of the own address, and of another.
+  const asked = [own, '64:ff9b::c633:6407', '2002:c633:6407::1', '64:ff9b::808:808'];
+  t.same(
+    policy.permitted(asked, 80).map(({ text }) => text),
+    ['64:ff9b::808:808'],
+  );
+});
+
 t.test('the file, and reading it again', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'mixsocks-policy-'));
   t.teardown(() => rmSync(dir, { recursive: true }));

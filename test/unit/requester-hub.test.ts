@@ -2,10 +2,16 @@
 import t from 'tap';
 import type { Frame } from '../../lib/client/index.ts';
 import type { Topology } from '../../lib/directory/index.ts';
+import { MixError } from '../../lib/errors.ts';
 import { FRAME } from '../../lib/session/frames.ts';
 import { type AcceptedStream, type Downlink, ProxySession } from '../../lib/session/index.ts';
 import { decodeDownlink } from '../../lib/session/payload.ts';
-import { MAX_REPLY_RATE, type RequesterEndpoint, RequesterHub } from '../../lib/session/requester-hub.ts';
+import {
+  MAX_REPLY_RATE,
+  MAX_TOTAL_REPLY_RATE,
+  type RequesterEndpoint,
+  RequesterHub,
+} from '../../lib/session/requester-hub.ts';
 import { HandLane } from '../support/hand-lane.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -20,15 +26,17 @@ class World {
   readonly lanes: HandLane[] = [];
   readonly accepted: AcceptedStream[] = [];
   readonly hub: RequesterHub;
+  maxLanes = Number.POSITIVE_INFINITY;
   turn: () => void = () => {};
   #feed: () => void = () => {};
   readonly #rng = seededRng(3);
 
   constructor() {
     const endpoint: RequesterEndpoint = {
-      topology: { params: { meanDelayMs: 1, payloadBytes: PAYLOAD_BYTES } } as unknown as Topology,
+      topology: { params: { meanDelayMs: 1, payloadBytes: PAYLOAD_BYTES, epochMs: 3_600_000 } } as unknown as Topology,
       surbUsable: () => true,
       addLane: (options) => {
+        if (this.lanes.filter(({ removed }) => !removed).length >= this.maxLanes) throw new MixError('LIMIT', 'full');
         const lane = new HandLane(options);
         this.lanes.push(lane);
         return lane;
@@ -126,6 +134,36 @@ t.test('the reply rate of a session has a bound', async (t) => {
     [MAX_REPLY_RATE],
     'when it is raised, too',
   );
+});
+
+t.test('the reply clocks of all sessions together have a bound: beyond it a session ends', async (t) => {
+  const world = new World();
+  const most = Math.floor(MAX_TOTAL_REPLY_RATE / MAX_REPLY_RATE);
+  const proxies = Array.from({ length: most }, () => world.proxy(MAX_REPLY_RATE));
+  for (const proxy of proxies) world.run(proxy, 2);
+  t.equal(world.hub.sessions().length, most);
+  const refused = world.proxy(MAX_REPLY_RATE);
+  world.run(refused, 2);
+  t.equal(world.hub.sessions().length, most, 'one too many');
+  const [generous = refused] = proxies;
+  generous.setReplyRate(MAX_REPLY_RATE / 2, world.clock.nowMs());
+  world.run(generous, 4);
+  const next = world.proxy(MAX_REPLY_RATE / 2);
+  world.run(next, 2);
+  t.equal(world.hub.sessions().length, most + 1, 'what one gives back another may have');
+});
+
+t.test('without a lane to be had a session ends, and the requester goes on', async (t) => {
+  const world = new World();
+  world.maxLanes = 2;
+  const first = world.proxy(100);
+  world.run(first, 20);
+  const second = world.proxy(100);
+  world.run(second, 20);
+  t.equal(world.hub.sessions().length, 1);
+  t.equal(second.state, 'closed', 'it was told');
+  world.run(first, 20);
+  t.equal(first.state, 'open');
 });
 
 t.test('a new rate is a new speed of the lane, or a lane with more room', async (t) => {

@@ -141,6 +141,7 @@ t.test('hosts file', async (t) => {
   t.same(hosts.lookup('a.example'), ['10.0.0.2'], 'and read again when it changes');
   writeFileSync(hosts.path, '::ffff:10.0.0.3 c.example\n10.0.0.3 d.example\n');
   t.same(hosts.namesOf('10.0.0.3'), ['c.example', 'd.example']);
+  t.same(hosts.namesOf('10.0.0.2'), [], 'of the new file only');
 });
 
 t.test('the real resolver answers an unknown name promptly', async (t) => {

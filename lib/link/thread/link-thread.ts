@@ -15,6 +15,8 @@ import { Uplink } from './uplink.ts';
 
 /** Immediate lanes fill the queue at most this far, so that clocked frames find room and little before them. */
 const IMMEDIATE_QUEUE_FRAMES = 64;
+/** After so many departures the socket and main get their turn, whatever the clocks say. */
+const MAX_TICKS_AT_ONCE = 64;
 /** How soon a full queue is looked at again. */
 const RETRY_IMMEDIATE_MS = 2;
 
@@ -51,7 +53,7 @@ function tell(news: LinkNews): void {
 function serveClocks(): void {
   const leadMs = departures.leadMs();
   let ticks = 0;
-  for (;;) {
+  while (ticks < MAX_TICKS_AT_ONCE) {
     const nowMs = monotonicMs();
     const aheadMs = departures.nextDeadlineMs() - nowMs;
     if (aheadMs > leadMs) break;
