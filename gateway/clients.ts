@@ -10,6 +10,8 @@ import { Mailbox, MailboxSpace } from './mailbox.ts';
 
 export interface ClientLimits {
   readonly maxClients: number;
+  /** Beside them: nobody may crowd out the requesters, through whom all others are served. */
+  readonly maxRequesters: number;
   readonly mailboxPackets: number;
   readonly mailboxTotalPackets: number;
 }
@@ -36,6 +38,8 @@ interface Client {
 
 export interface ClientsOptions {
   readonly limits: ClientLimits;
+  /** Whether the present consensus lists an identity as a requester. */
+  readonly isRequester: (id: IdentityHex) => boolean;
   /** The rate that an identity has by the present consensus. */
   readonly rateOf: (id: IdentityHex) => ClientRate;
   /** How long packets are kept, and absent clients remembered. */
@@ -63,7 +67,9 @@ export class Clients {
 
   /** Whether another link may be taken; one that replaces its own predecessor always may. */
   admits(id: IdentityHex): boolean {
-    return this.#connected < this.options.limits.maxClients || this.#clients.get(addressKeyOf(id))?.link !== undefined;
+    if (this.#clients.get(addressKeyOf(id))?.link !== undefined) return true;
+    const connected = this.#alike(id).filter((client) => client.link !== undefined);
+    return connected.length < this.#most(id);
   }
 
   /** Whether packets for this address are taken: a client that is connected or was lately. */
@@ -93,7 +99,7 @@ export class Clients {
     this.#connected -= 1;
     this.#clients.delete(client.key);
     this.#clients.set(client.key, client); // to the end: the order of leaving
-    this.#forgetSurplus();
+    this.#forgetSurplus(client);
   }
 
   /** Takes one packet from the client's allowance. */
@@ -149,14 +155,22 @@ export class Clients {
     for (let i = 0; i < gone; i++) this.options.onDrop('mailbox-expired');
   }
 
-  /** As many absent clients are remembered as may be connected; the one away longest goes first. */
-  #forgetSurplus(): void {
-    if (this.#clients.size - this.#connected <= this.options.limits.maxClients) return;
-    for (const client of this.#clients.values()) {
-      if (client.link !== undefined) continue;
-      this.#forget(client);
-      return;
-    }
+  /** The requesters if `id` is one, else the clients that are none. */
+  #alike(id: IdentityHex): Client[] {
+    const { isRequester } = this.options;
+    const listed = isRequester(id);
+    return [...this.#clients.values()].filter((client) => isRequester(client.id) === listed);
+  }
+
+  #most(id: IdentityHex): number {
+    const { isRequester, limits } = this.options;
+    return isRequester(id) ? limits.maxRequesters : limits.maxClients;
+  }
+
+  /** As many absent ones of a kind are remembered as may be connected; the one away longest goes first. */
+  #forgetSurplus({ id }: Client): void {
+    const absent = this.#alike(id).filter((client) => client.link === undefined);
+    for (const client of absent.slice(0, Math.max(0, absent.length - this.#most(id)))) this.#forget(client);
   }
 
   #forget(client: Client): void {

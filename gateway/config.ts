@@ -11,6 +11,7 @@ const count = (defaultValue: number, description: string) =>
 export const GatewayConfig = z.strictObject({
   ...nodeOptions,
   maxClients: count(1000, 'clients connected at a time; more are refused'),
+  maxRequesters: count(256, 'network-requesters of the consensus connected at a time, beside the clients'),
   clientBurst: count(256, 'packets a client may send at once beyond its rate'),
   requesterPacketsPerSecond: count(20_000, 'packets per second taken from one network-requester'),
   requesterBurst: count(4096, 'packets a network-requester may send at once beyond its rate'),

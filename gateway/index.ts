@@ -42,6 +42,7 @@ class Relay implements NodeRole {
     const { metrics } = services.components;
     this.#clients = new Clients({
       limits: config,
+      isRequester: (id) => services.neighbours().requesters.has(id),
       rateOf: (id) => this.#rate(services.neighbours().requesters.has(id)),
       mailboxLifeMs: () => surbLifeMs(services.params()),
       onDrop: (reason) => services.metrics.drop(reason),

@@ -16,7 +16,7 @@ export interface Evidence {
   readonly documents: readonly [string, string];
 }
 
-/** Pairs of evidence kept; one is enough to act on. */
+/** Pairs of evidence kept, one an epoch; one is enough to act on. */
 export const MAX_EVIDENCE = 8;
 /** Epochs of which a document is remembered: the one in use, its neighbours, one to compare with. */
 const EPOCHS_REMEMBERED = 4;
@@ -36,13 +36,18 @@ export class ConsensusStore {
 
   /**
    * Takes a consensus in, or throws DocumentRefused. From the network only that of the current epoch is taken, and from
-   * Δ before a turn the next one; from the own cache whatever has not expired.
+   * Δ before a turn the next one; from the own cache whatever has not expired. An authority must give the one `asked`
+   * for: with another it would pass for an answer, and be asked again at once.
    */
-  offer(text: string, nowMs: number, from: 'network' | 'cache'): 'new' | 'known' {
+  offer(text: string, nowMs: number, from: 'network' | 'cache', asked?: number): 'new' | 'known' {
     const verified = this.verifier.consensus(text);
     const { epoch } = verified.consensus;
     const held = this.#held.get(epoch)?.verified;
-    if (held !== undefined) return this.#compare(held, verified);
+    if (held !== undefined) this.#compare(held, verified);
+    if (asked !== undefined && epoch !== asked) {
+      throw new DocumentRefused('other-epoch', `consensus: is that of epoch ${epoch}, not of epoch ${asked}`);
+    }
+    if (held !== undefined) return 'known';
     this.#requireTimely(verified, nowMs, from);
     this.#held.set(epoch, { verified, topology: new Topology(verified.consensus) });
     this.#advance(nowMs);
@@ -77,11 +82,14 @@ export class ConsensusStore {
       .map(({ verified }) => verified.text);
   }
 
-  #compare(held: VerifiedConsensus, offered: VerifiedConsensus): 'known' {
-    if (held.digest === offered.digest) return 'known';
+  /**
+   * One pair convicts those who signed it. More of the same epoch are not kept: they could be the same two documents
+   * under other signatures, of which anybody can make as many as he likes.
+   */
+  #compare(held: VerifiedConsensus, offered: VerifiedConsensus): void {
+    if (held.digest === offered.digest) return;
     const { epoch } = held.consensus;
-    const known = this.evidence.some(({ documents }) => documents[1] === offered.text);
-    if (!known && this.evidence.length < MAX_EVIDENCE) {
+    if (this.evidence.length < MAX_EVIDENCE && !this.evidence.some((pair) => pair.epoch === epoch)) {
       this.evidence.push({ epoch, documents: [held.text, offered.text] });
     }
     throw new DocumentRefused(

@@ -78,7 +78,7 @@ export class Fetcher {
       if (reply.status === 304 && digest !== undefined) return this.#note('known', '');
       if (reply.status === 404) return this.#note('absent', `${url} has no consensus for epoch ${epoch} yet`);
       if (reply.status !== 200) return this.#note('failed', `${url} answered ${reply.status}`);
-      return this.#note(store.offer(reply.text, components.clock.wallMs(), 'network'), '');
+      return this.#note(store.offer(reply.text, components.clock.wallMs(), 'network', epoch), '');
     } catch (error) {
       const { message } = asMixError(error);
       // Faults of the exchange name the authority already.

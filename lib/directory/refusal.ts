@@ -13,6 +13,7 @@ export const REFUSALS = [
   'wrong-params',
   'bad-signature',
   'below-threshold',
+  'other-epoch',
   'past-epoch',
   'future-epoch',
   'expired',

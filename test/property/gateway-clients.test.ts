@@ -30,10 +30,11 @@ const step = fc.oneof(
 t.test('every packet is sent, still kept, or counted as dropped; none twice, in order, all bounds held', (t) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-      const limits = { maxClients: 3, mailboxPackets: 3, mailboxTotalPackets: 5 };
+      const limits = { maxClients: 3, maxRequesters: 1, mailboxPackets: 3, mailboxTotalPackets: 5 };
       let dropped = 0;
       const clients = new Clients({
         limits,
+        isRequester: (id) => id === idOf(0),
         rateOf: () => ({ packetsPerSecond: 1, burst: 1 }),
         mailboxLifeMs: () => LIFE_MS,
         onDrop: () => {
@@ -65,7 +66,8 @@ t.test('every packet is sent, still kept, or counted as dropped; none twice, in 
           const outcome = clients.deliver(addressKeyOf(idOf(one.who)), packet, nowMs);
           if (outcome !== 'sent' && outcome !== 'kept') dropped += 1;
         }
-        if (clients.connected !== ports.size || ports.size > limits.maxClients) throw new Error('connected');
+        if (clients.connected !== ports.size || ports.size > limits.maxClients + limits.maxRequesters)
+          throw new Error('connected');
         if (clients.mailboxPackets > limits.mailboxTotalPackets) throw new Error('space');
       }
       const sent = all.flatMap((port) => port.sent);

@@ -120,6 +120,20 @@ t.test('authorities are asked in turn: one that is down, one that lies, one that
   t.equal(new Set(b.asked.map(({ url }) => new URL(url).host)).size, 3);
 });
 
+t.test('an authority that gives the present consensus for the next one is asked more and more seldom', async (t) => {
+  const network = testNetwork();
+  const b = bench(t, network, {
+    // an end to the loop that must not be
+    'authority-0.test': (request, signal) =>
+      b.asked.length > 200 ? absent(request, signal) : { status: 200, text: signedConsensus(network, b.epoch) },
+  });
+  await b.client.start();
+  await b.run(EPOCH_MS + 1_000);
+  const next = b.asked.filter(({ atMs, url }) => Number(url.split('/').at(-1)) > epochOf(network, atMs));
+  t.ok(next.length > 2 && next.length < 20, `${next.length} times in an epoch`);
+  t.equal(b.client.topology()?.epoch, b.epoch, 'what is in force stays right');
+});
+
 t.test('a stranger who answers for the authority is not believed; the member waits and says why', async (t) => {
   const network = testNetwork();
   const b = bench(t, network, { 'authority-0.test': willing(network, 7) });

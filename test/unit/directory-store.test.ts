@@ -2,7 +2,7 @@
 import t from 'tap';
 import { toHex } from '../../lib/bytes.ts';
 import { MAX_EVIDENCE } from '../../lib/directory/consensus-store.ts';
-import { encodeEnvelope, sign } from '../../lib/directory/envelope.ts';
+import { type Envelope, encodeEnvelope, sign } from '../../lib/directory/envelope.ts';
 import {
   ConsensusStore,
   DocumentRefused,
@@ -148,6 +148,14 @@ t.test('two documents of one epoch: the first is kept, both are evidence, once',
       'equivocation',
     );
   t.same(s.evidence, [{ epoch: EPOCH, documents: [first, second] }]);
+  const { payload, signatures } = JSON.parse(second) as Envelope;
+  const stranger = sign('consensus', 'another document', keys(7).seed, crypto);
+  const disguised = encodeEnvelope({ payload, signatures: [...signatures, stranger] });
+  t.equal(
+    outcome(() => s.offer(disguised, NOW_MS, 'network')),
+    'equivocation',
+  );
+  t.equal(s.evidence.length, 1, 'the same pair under one more signature is no other evidence');
   t.equal(s.inForce(NOW_MS)?.nodes.length, 5);
   const forged = second.replace(/"signature":"./, '"signature":"f');
   t.equal(
@@ -158,19 +166,32 @@ t.test('two documents of one epoch: the first is kept, both are evidence, once',
   t.equal(s.evidence.length, 1);
 });
 
-t.test('evidence of a past epoch counts too; it is bounded', async (t) => {
+t.test('evidence of a past epoch counts too; it is bounded, one pair an epoch', async (t) => {
   const s = store();
-  s.offer(signedConsensus(network, EPOCH), NOW_MS, 'network');
-  s.offer(signedConsensus(network, EPOCH + 1), NOW_MS + EPOCH_MS, 'network');
+  const other = (epoch: number, meanDelayMs: number) => {
+    const params = { ...DEFAULT_PARAMS, epochMs: EPOCH_MS, meanDelayMs };
+    return () => s.offer(signedConsensus(network, epoch, { params }), NOW_MS, 'network');
+  };
   for (let i = 0; i < 2 * MAX_EVIDENCE; i++) {
-    const params = { ...DEFAULT_PARAMS, epochMs: EPOCH_MS, meanDelayMs: 20 + i };
-    const other = signedConsensus(network, EPOCH, { params });
-    t.equal(
-      outcome(() => s.offer(other, NOW_MS + EPOCH_MS, 'network')),
-      'equivocation',
-    );
+    const epoch = EPOCH + i;
+    s.offer(signedConsensus(network, epoch), NOW_MS + i * EPOCH_MS, 'network');
+    for (const meanDelayMs of [20, 21]) t.equal(outcome(other(epoch, meanDelayMs)), 'equivocation');
+    if (i > 0) t.equal(outcome(other(epoch - 1, 22)), 'equivocation', 'an epoch later');
   }
-  t.equal(s.evidence.length, MAX_EVIDENCE);
+  t.same(
+    s.evidence.map(({ epoch }) => epoch),
+    Array.from({ length: MAX_EVIDENCE }, (_, i) => EPOCH + i),
+  );
+});
+
+t.test('an answer with another epoch than asked for is refused, and still compared', async (t) => {
+  const s = store();
+  const asked = (text: string, epoch: number) => outcome(() => s.offer(text, NOW_MS, 'network', epoch));
+  t.equal(asked(signedConsensus(network, EPOCH), EPOCH + 1), 'other-epoch');
+  t.notOk(s.has(EPOCH));
+  t.equal(asked(signedConsensus(network, EPOCH), EPOCH), 'accepted');
+  t.equal(asked(signedConsensus(network, EPOCH), EPOCH + 1), 'other-epoch', 'held is not asked for');
+  t.equal(asked(signedConsensus(network, EPOCH, { nodes: records(EPOCH).slice(0, 4) }), EPOCH + 1), 'equivocation');
 });
 
 t.test('an epoch later the same nodes signed by other authorities are the same document', async (t) => {

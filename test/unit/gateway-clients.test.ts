@@ -1,5 +1,5 @@
 import t from 'tap';
-import { type ClientPort, type ClientRate, Clients } from '../../gateway/clients.ts';
+import { type ClientLimits, type ClientPort, type ClientRate, Clients } from '../../gateway/clients.ts';
 import { clientPacketsPerSecond } from '../../gateway/index.ts';
 import { addressKeyOf, type IdentityHex } from '../../lib/bytes.ts';
 import { DEFAULT_PARAMS } from '../../lib/params.ts';
@@ -26,20 +26,20 @@ class FakePort implements ClientPort {
   }
 }
 
-function testClients(
-  limits: Partial<{ maxClients: number; mailboxPackets: number; mailboxTotalPackets: number }> = {},
-) {
+function testClients(limits: Partial<ClientLimits> = {}) {
   const drops: string[] = [];
   const rates = new Map<IdentityHex, ClientRate>();
+  const requesters = new Set<IdentityHex>();
   const clients = new Clients({
-    limits: { maxClients: 3, mailboxPackets: 4, mailboxTotalPackets: 6, ...limits },
+    limits: { maxClients: 3, maxRequesters: 2, mailboxPackets: 4, mailboxTotalPackets: 6, ...limits },
+    isRequester: (id) => requesters.has(id),
     rateOf: (id) => rates.get(id) ?? { packetsPerSecond: 10, burst: 2 },
     mailboxLifeMs: () => LIFE_MS,
     onDrop: (reason) => drops.push(reason),
   });
   const deliver = (n: number, value: number, nowMs: number) =>
     clients.deliver(addressKeyOf(idOf(n)), packet(value), nowMs);
-  return { clients, drops, rates, deliver };
+  return { clients, drops, rates, requesters, deliver };
 }
 
 t.test('packets go to the connected client and to nobody else', (t) => {
@@ -160,6 +160,31 @@ t.test('absent clients are bounded too: the one away longest is forgotten', (t) 
   }
   const known = [1, 2, 3, 4, 5].filter((n) => clients.knows(addressKeyOf(idOf(n))));
   t.strictSame(known, [3, 4, 5]);
+  t.end();
+});
+
+t.test('requesters have a bound of their own: clients neither lock them out nor have them forgotten', (t) => {
+  const { clients, requesters, deliver } = testClients();
+  for (const n of [7, 8, 9]) requesters.add(idOf(n));
+  const requester = new FakePort(7);
+  clients.connect(requester, 0);
+  clients.disconnect(requester, 1);
+  t.equal(deliver(7, 1, 2), 'kept');
+  const leaveOne = (n: number) => {
+    const port = new FakePort(n);
+    clients.connect(port, n);
+    clients.disconnect(port, n);
+  };
+  for (let n = 10; n < 20; n++) leaveOne(n); // more than are remembered
+  for (const n of [1, 2, 3]) clients.connect(new FakePort(n), 30);
+  t.notOk(clients.admits(idOf(4)), 'a client has no place');
+  t.ok(clients.admits(idOf(7)));
+  const back = new FakePort(7);
+  clients.connect(back, 40);
+  t.strictSame(back.sent, [1]);
+  clients.connect(new FakePort(8), 50);
+  t.notOk(clients.admits(idOf(9)), 'their own bound');
+  t.ok(clients.admits(idOf(8)), 'but for its own link');
   t.end();
 });
 
