@@ -33,6 +33,9 @@ export interface Rules extends Testimony {
 
 const MIN_LOST = 3;
 
+/** Numbers the passes over the evidence, so that each knows the working figures of its own. */
+let reviews = 0;
+
 /**
  * The nodes to blame, worst first, from loops in order of sending. `known` are those already blamed: their loops count
  * for and against nobody.
@@ -45,12 +48,21 @@ export function findCulprits(
 ): PathNode[] {
   const culprits: PathNode[] = [];
   let live = without(outcomes, known);
+  const left = {
+    ...rules,
+    layerSize: (layer: number) => rules.layerSize(layer) - among([...known, ...culprits], layer),
+  };
   for (;;) {
-    const culprit = worstOf(live, rules, nowMs);
+    const culprit = worstOf(live, left, nowMs);
     if (culprit === undefined) return culprits;
     culprits.push(culprit);
     live = without(live, new Set([culprit]));
   }
+}
+
+/** How many of `nodes` are in this layer. Whose loops do not count is no neighbour that could be struck out. */
+function among(nodes: readonly PathNode[], layer: number): number {
+  return nodes.filter((node) => node.layer === layer).length;
 }
 
 /** The loops that cross none of `nodes`. */
@@ -60,7 +72,8 @@ export function without(loops: readonly LoopOutcome[], nodes: ReadonlySet<PathNo
 
 /** The worst of the guilty in the shortest window that has one. */
 function worstOf(live: readonly LoopOutcome[], rules: Rules, nowMs: number): PathNode | undefined {
-  const mixes = new Set<PathNode>();
+  const mixes: PathNode[] = [];
+  reviews += 1;
   const recent = { seen: 0, lost: 0 };
   let everything: Totals | undefined;
   for (const windowMs of WINDOWS_MS) {
@@ -78,7 +91,7 @@ function worstOf(live: readonly LoopOutcome[], rules: Rules, nowMs: number): Pat
       for (const node of suspects) {
         const baseline = Math.max(othersLose(node, recent), othersLoseEver(node, everything));
         const judged = recent.seen - node.seen >= MIN_OTHERS;
-        if (judged && isGuilty(node, baseline, live.slice(live.length - recent.seen), rules)) return node;
+        if (judged && isGuilty(node, baseline, live, live.length - recent.seen, rules)) return node;
       }
     }
     if (recent.seen === live.length) return undefined;
@@ -86,14 +99,15 @@ function worstOf(live: readonly LoopOutcome[], rules: Rules, nowMs: number): Pat
   return undefined;
 }
 
-/** Counts a loop in the working figures of its mixes. */
-function tally({ route, returned }: LoopOutcome, mixes: Set<PathNode>): void {
+/** Counts a loop in the working figures of its mixes, and notes those that are new in this review. */
+function tally({ route, returned }: LoopOutcome, mixes: PathNode[]): void {
   for (const node of route) {
     if (node.layer === 0) continue;
-    if (!mixes.has(node)) {
-      mixes.add(node);
+    if (node.review !== reviews) {
+      node.review = reviews;
       node.seen = 0;
       node.lost = 0;
+      mixes.push(node);
     }
     node.seen += 1;
     if (!returned) node.lost += 1;
@@ -101,8 +115,8 @@ function tally({ route, returned }: LoopOutcome, mixes: Set<PathNode>): void {
 }
 
 /** Mixes that lose enough to be worth a judgement, worst first. */
-function suspectsOf(mixes: ReadonlySet<PathNode>, rules: Rules): PathNode[] {
-  return [...mixes]
+function suspectsOf(mixes: readonly PathNode[], rules: Rules): PathNode[] {
+  return mixes
     .filter(({ layer, lost, seen }) => rules.layers.includes(layer) && lost >= MIN_LOST && lost >= BLAME_SHARE * seen)
     .sort((a, b) => lowerShare(b.lost, b.seen) - lowerShare(a.lost, a.seen));
 }
@@ -138,17 +152,34 @@ function othersLoseEver(node: PathNode, { seen, lost, byNode }: Totals): number 
   return expectedShare(lost - own.lost, seen - own.seen);
 }
 
-function isGuilty(node: PathNode, baseline: number, recent: readonly LoopOutcome[], rules: Rules): boolean {
+/** Whether the loops from `from` on show that `node` loses them. */
+function isGuilty(
+  node: PathNode,
+  baseline: number,
+  loops: readonly LoopOutcome[],
+  from: number,
+  rules: Rules,
+): boolean {
   if (lossEvidence(node.lost, node.seen, baseline) < rules.blameEvidence) return false;
-  const unframed = tallyOf(withoutWorstNeighbours(node, recent, baseline, rules));
+  const unframed = tallyOf(withoutWorstNeighbours(node, loopsOver(node, loops, from), baseline, rules));
   return (
     unframed.lost >= BLAME_SHARE * unframed.seen &&
     lossEvidence(unframed.lost, unframed.seen, baseline) >= rules.unframedEvidence
   );
 }
 
+/** The loops over `node` from `from` on. The mix of layer n is the n-th of a route. */
+function loopsOver(node: PathNode, loops: readonly LoopOutcome[], from: number): LoopOutcome[] {
+  const over: LoopOutcome[] = [];
+  for (let i = from; i < loops.length; i++) {
+    const loop = loops[i] as LoopOutcome;
+    if (loop.route[node.layer - 1] === node) over.push(loop);
+  }
+  return over;
+}
+
 /**
- * The loops over `node` that are left when the neighbours that look worst are struck out: a minority on either side. Two
+ * Of the loops over `node`, those that are left when the neighbours that look worst are struck out: a minority on either side. Two
  * neighbours have no minority; of all neighbours together at least one is struck out.
  */
 function withoutWorstNeighbours(
@@ -156,19 +187,19 @@ function withoutWorstNeighbours(
   loops: readonly LoopOutcome[],
   baseline: number,
   rules: Rules,
-): LoopOutcome[] {
+): readonly LoopOutcome[] {
   const before = rules.layerSize(node.layer - 1);
   const after = rules.layerSize(node.layer + 1);
   const strikes = { before: minority(before), after: minority(after), either: 0 };
   if (strikes.before + strikes.after === 0) strikes.either = 1;
-  let left = loops.filter((loop) => loop.route.includes(node));
+  let left = loops;
   while (strikes.before + strikes.after + strikes.either > 0) {
     const sides = new Set<number>();
     if ((strikes.before > 0 || strikes.either > 0) && before > 1) sides.add(node.layer - 1);
     if ((strikes.after > 0 || strikes.either > 0) && after > 1) sides.add(node.layer + 1);
     const worst = worstNeighbour(node, left, baseline, sides);
     if (worst === undefined) return left;
-    left = left.filter((loop) => !loop.route.includes(worst));
+    left = left.filter((loop) => loop.route[worst.layer - 1] !== worst);
     if (strikes.either > 0) strikes.either -= 1;
     else if (worst.layer < node.layer) strikes.before -= 1;
     else strikes.after -= 1;

@@ -5,17 +5,21 @@
  */
 import type { Clock } from '../clock.ts';
 import type { NodeEntry } from '../directory/index.ts';
-import type { Lane } from '../link/index.ts';
+import type { Lane, LaneOptions } from '../link/index.ts';
+import type { TrafficClass } from '../params.ts';
 import { type Frame, LaneFeeder } from './lane-feeder.ts';
 import type { LoopLedger } from './loop-ledger.ts';
 import { ReturnTable } from './returns.ts';
 import type { Sealed, SealedLoop } from './sealer.ts';
 
+/** Per second. */
+export type CoverRates = Pick<TrafficClass, 'loopRate' | 'dropRate'>;
+
 export interface CoverOptions {
   readonly clock: Clock;
   readonly ledger: LoopLedger;
-  readonly loopLane: Lane;
-  readonly dropLane: Lane;
+  readonly addLane: (options: LaneOptions) => Lane;
+  readonly rates: CoverRates;
   /** Whether frames reach the gateway now; the clocks go on without, but what they send then is no evidence. */
   readonly linkIsUp: () => boolean;
   readonly makeLoop: () => SealedLoop | undefined;
@@ -34,9 +38,13 @@ interface PreparedLoop {
 
 /** A loop is recognised this long after it was made; longer than any wait in the ring and on the way. */
 const LOOP_RETURN_LIFE_MS = 120_000;
+/** Loops and drops made ahead, each. */
+const COVER_SLOTS = 4;
 
 export class Cover {
   readonly #options: CoverOptions;
+  readonly #loopLane: Lane;
+  readonly #dropLane: Lane;
   readonly #loops: LaneFeeder;
   readonly #drops: LaneFeeder;
   readonly #returns = new ReturnTable<PreparedLoop>();
@@ -45,9 +53,23 @@ export class Cover {
 
   constructor(options: CoverOptions) {
     this.#options = options;
+    const { rates } = options;
+    const lane = (name: string, ratePerSecond: number) =>
+      options.addLane({ name, ratePerSecond, contentSlots: COVER_SLOTS, idleSlots: 1 });
+    this.#loopLane = lane('loop', rates.loopRate);
+    this.#dropLane = lane('drop', rates.dropRate);
     const nothing = () => undefined;
-    this.#loops = new LaneFeeder(options.loopLane, { content: () => this.#nextLoop(), idle: nothing });
-    this.#drops = new LaneFeeder(options.dropLane, { content: options.makeDrop, idle: nothing });
+    this.#loops = new LaneFeeder(this.#loopLane, { content: () => this.#nextLoop(), idle: nothing });
+    this.#drops = new LaneFeeder(this.#dropLane, { content: options.makeDrop, idle: nothing });
+  }
+
+  setRates({ loopRate, dropRate }: CoverRates): void {
+    this.#loopLane.setRate(loopRate);
+    this.#dropLane.setRate(dropRate);
+  }
+
+  stats() {
+    return { loop: this.#loopLane.stats(), drop: this.#dropLane.stats() };
   }
 
   /** Refills both lanes and books the loops that left since the last call. */
@@ -97,8 +119,8 @@ export class Cover {
    * ones they are. To be called before the link's state changes, too.
    */
   bookDepartures(): void {
-    const { loopLane, ledger, clock, linkIsUp } = this.#options;
-    const stats = loopLane.stats();
+    const { ledger, clock, linkIsUp } = this.#options;
+    const stats = this.#loopLane.stats();
     const nowMs = clock.nowMs();
     for (; this.#departed < stats.sentContent + stats.discarded; this.#departed++) {
       const loop = this.#prepared.shift();

@@ -17,6 +17,8 @@ export class PathNode {
   /** Working figures of one review: loops over this node, and those of them that were lost. */
   seen = 0;
   lost = 0;
+  /** Whose figures these are. */
+  review = 0;
 
   constructor(entry: NodeEntry) {
     this.id = entry.id;

@@ -19,7 +19,15 @@ import type { Rng } from '../rng.ts';
 import { findCulprits, without } from './blame.ts';
 import { Exclusions } from './exclusions.ts';
 import { LoopEvidence, type LoopOutcome, PathNode, since, tallyOf } from './loop-evidence.ts';
-import { LOOPS_TELL, PATH_BAD_LOOPS, PATH_BAD_MS, PATH_BAD_SHARE, REPLIES_TELL, RETRY_WEIGHT } from './thresholds.ts';
+import {
+  LOOPS_TELL,
+  PATH_BAD_LOOPS,
+  PATH_BAD_MS,
+  PATH_BAD_SHARE,
+  REPLIES_TELL,
+  RETRY_WEIGHT,
+  SHIPMENTS_TELL,
+} from './thresholds.ts';
 
 /** Which ends of a route touch the own gateway: it leaves there (data, drop), comes home there (reply), or both (loop). */
 export type Journey = 'out' | 'home' | 'round';
@@ -51,10 +59,14 @@ export class PathHealth {
   readonly #loops = new LoopEvidence();
   /** The second witness: see reply-ledger.ts. */
   readonly #replies = new LoopEvidence();
+  /** The third: the packets that took reply blocks out. */
+  readonly #shipments = new LoopEvidence();
   readonly #exclusions = new Exclusions();
   readonly #nodes = new Map<IdentityHex, PathNode>();
   #topology: Topology | undefined;
   #unreviewed = false;
+  /** A loop came late: verdicts may have been mistakes. Without that, new troubles elsewhere undo none. */
+  #appealed = false;
   #repliesUnreviewed = false;
   #repliesReviewedMs = Number.NEGATIVE_INFINITY;
   #readmitted: PathNode[] = [];
@@ -105,11 +117,18 @@ export class PathHealth {
     if (!outcome.returned) this.#repliesUnreviewed = true;
   }
 
+  /** Notes what became of a packet with reply blocks. */
+  shipmentDecided(outcome: LoopOutcome): void {
+    this.#shipments.add(outcome);
+    if (!outcome.returned) this.#repliesUnreviewed = true;
+  }
+
   /** A loop that was given up came home after all. */
   cameLate(outcome: LoopOutcome): void {
     if (outcome.returned) return;
     outcome.returned = true;
     this.#unreviewed = true;
+    this.#appealed = true;
     for (const node of outcome.route) node.loopsReturned += 1;
   }
 
@@ -117,6 +136,7 @@ export class PathHealth {
   review(nowMs: number): HealthChange[] {
     this.#loops.trim(nowMs);
     this.#replies.trim(nowMs);
+    this.#shipments.trim(nowMs);
     const changes: HealthChange[] = [];
     for (const node of [...this.#readmitted.splice(0), ...this.#exclusions.due(nowMs)]) {
       this.#exclusions.lift(node, nowMs);
@@ -130,7 +150,9 @@ export class PathHealth {
     }
     if (this.#unreviewed) {
       this.#unreviewed = false;
-      changes.push(...this.#acquit(nowMs), ...this.#condemn(nowMs));
+      if (this.#appealed) changes.push(...this.#acquit(nowMs));
+      this.#appealed = false;
+      changes.push(...this.#condemn(nowMs));
     }
     return changes;
   }
@@ -177,6 +199,7 @@ export class PathHealth {
   startAfresh(nowMs: number): HealthChange[] {
     this.#loops.clear();
     this.#replies.clear();
+    this.#shipments.clear();
     const freed = [...this.#exclusions.nodes].filter((node) => node.layer !== 2);
     for (const node of freed) this.#exclusions.lift(node, nowMs, true);
     return freed.map((node) => ({ node, change: 'readmitted' }));
@@ -202,14 +225,16 @@ export class PathHealth {
 
   #culprits(known: ReadonlySet<PathNode>, nowMs: number): PathNode[] {
     const layerSize = (layer: number) => this.#layerSize(layer);
-    const byLoops = findCulprits(this.#loops.outcomes, known, { ...LOOPS_TELL, layerSize }, nowMs);
-    const byReplies = findCulprits(
-      this.#replies.outcomes,
-      new Set([...known, ...byLoops]),
-      { ...REPLIES_TELL, layerSize },
-      nowMs,
-    );
-    return [...byLoops, ...byReplies];
+    const culprits: PathNode[] = [];
+    for (const [evidence, testimony] of [
+      [this.#loops, LOOPS_TELL],
+      [this.#replies, REPLIES_TELL],
+      [this.#shipments, SHIPMENTS_TELL],
+    ] as const) {
+      const found = new Set([...known, ...culprits]);
+      culprits.push(...findCulprits(evidence.outcomes, found, { ...testimony, layerSize }, nowMs));
+    }
+    return culprits;
   }
 
   /** Share of the loops over `node`, and over no other excluded node, that returned in the last minute, or five. */
@@ -233,6 +258,7 @@ export class PathHealth {
   #forget(node: PathNode): void {
     this.#loops.forget(node);
     this.#replies.forget(node);
+    this.#shipments.forget(node);
   }
 
   #layerSize(layer: number): number {

@@ -1,12 +1,17 @@
 /**
- * What replies say about the nodes they cross. Own loops are few; in steady mode replies come twenty times as often, idle
- * or not, each over a route that this client chose for its reply block. A block counts as lost when blocks made well after it have
- * been used and it has still not come back: the requester uses them in the order in which they arrive.
+ * What replies say about the nodes they cross, and about those that the packet crossed which took their blocks out. Own
+ * loops are few; in steady mode replies come twenty times as often, idle or not, each over a route that this client chose
+ * for its reply block. A block counts as lost when blocks made well after it have been used and it has still not come
+ * back: the requester uses them in the order in which they arrive.
  *
  * This is evidence of a second kind. A block may be missing because the packet that carried it was lost, or because the
  * requester did not use it. But whoever decides that knows nothing of a block except its first hop; so it happens to
  * all nodes of layers 2 and 3 alike, and comparing these with each other cancels it. Of layer 1 replies are no
  * witnesses.
+ *
+ * Of layer 1 the packets tell that took the blocks out: one of which a block came back has arrived, one of which none did has
+ * probably not. The requester, and its gateway, do not know over which mix of layer 1 (or 2) a packet came, so
+ * that they cannot speak against any.
  * @module
  */
 import type { NodeEntry } from '../directory/index.ts';
@@ -20,6 +25,14 @@ export const MAX_BLOCKS_WATCHED = 8192;
 /** The blocks of a session that neither makes nor gets any for this long are forgotten. */
 export const IDLE_LEDGER_MS = 120_000;
 
+/** A packet that took reply blocks to a requester. */
+interface Shipment {
+  readonly route: readonly PathNode[];
+  /** Blocks in it that are neither back nor given up. */
+  blocksOut: number;
+  arrived: boolean;
+}
+
 /** A reply block that was handed out. */
 export interface ReplyBlock {
   readonly ledger: ReplyLedger;
@@ -28,6 +41,8 @@ export interface ReplyBlock {
   readonly number: number;
   /** When it was first seen to be overtaken. */
   overtakenMs: number | undefined;
+  /** The packet it left in. */
+  shipment: Shipment | undefined;
 }
 
 /** The blocks of one session. */
@@ -42,11 +57,24 @@ export class ReplyLedger {
 
   made(nodes: readonly NodeEntry[], nowMs: number): ReplyBlock {
     const route = nodes.map((node) => this.health.nodeOf(node));
-    const block: ReplyBlock = { ledger: this, route, number: this.#made++, overtakenMs: undefined };
+    const block: ReplyBlock = {
+      ledger: this,
+      route,
+      number: this.#made++,
+      overtakenMs: undefined,
+      shipment: undefined,
+    };
     this.#activeMs = nowMs;
     this.#out.set(block.number, block);
     if (this.#out.size > MAX_BLOCKS_WATCHED) this.#out.delete(this.#out.keys().next().value as number);
     return block;
+  }
+
+  /** These blocks leave in one packet, over `nodes`. */
+  shipped(blocks: readonly ReplyBlock[], nodes: readonly NodeEntry[]): void {
+    const route = nodes.map((node) => this.health.nodeOf(node));
+    const shipment: Shipment = { route, blocksOut: blocks.length, arrived: false };
+    for (const block of blocks) block.shipment = shipment;
   }
 
   /** Its reply came. */
@@ -55,6 +83,10 @@ export class ReplyLedger {
     this.#latestBack = Math.max(this.#latestBack, block.number);
     if (!this.#out.delete(block.number)) return;
     this.health.replyDecided({ route: block.route, sentMs: nowMs, returned: true });
+    const { shipment } = block;
+    if (shipment === undefined || shipment.arrived) return;
+    shipment.arrived = true;
+    this.health.shipmentDecided({ route: shipment.route, sentMs: nowMs, returned: true });
   }
 
   /** Gives up what was overtaken `patienceMs` ago. To be called a few times a second. */
@@ -64,8 +96,16 @@ export class ReplyLedger {
       block.overtakenMs ??= nowMs;
       if (nowMs - block.overtakenMs < patienceMs) continue;
       this.#out.delete(block.number);
-      this.health.replyDecided({ route: block.route, sentMs: block.overtakenMs, returned: false });
+      this.#giveUp(block, block.overtakenMs);
     }
+  }
+
+  #giveUp({ route, shipment }: ReplyBlock, sentMs: number): void {
+    this.health.replyDecided({ route, sentMs, returned: false });
+    if (shipment === undefined) return;
+    shipment.blocksOut -= 1;
+    if (shipment.blocksOut > 0 || shipment.arrived) return;
+    this.health.shipmentDecided({ route: shipment.route, sentMs, returned: false });
   }
 
   isIdle(nowMs: number): boolean {

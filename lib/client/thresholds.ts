@@ -49,6 +49,12 @@ export const REPLIES_TELL: Testimony = {
   unframedEvidence: 3 * UNFRAMED_EVIDENCE,
   layers: [2, 3],
 };
+/** Packets with reply blocks get lost one by one, as loops do. */
+export const SHIPMENTS_TELL: Testimony = {
+  blameEvidence: BLAME_EVIDENCE,
+  unframedEvidence: UNFRAMED_EVIDENCE,
+  layers: [1],
+};
 
 /** Loops over other nodes that a comparison needs. */
 export const MIN_OTHERS = 8;

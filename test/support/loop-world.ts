@@ -30,6 +30,8 @@ export interface LoopWorldOptions {
   readonly repliesPerSecond?: number;
   /** Which reply blocks the replier leaves unused. */
   readonly replierDrops?: (route: readonly NodeEntry[]) => boolean;
+  /** From which packets, by their route, the replier uses no reply block. */
+  readonly replierIgnores?: (route: readonly NodeEntry[]) => boolean;
   /** Time on links and processors per loop: mean of an exponential on top of 4 ms. */
   readonly overheadMs?: number;
 }
@@ -132,14 +134,19 @@ export class LoopWorld {
 
   /** A packet with reply blocks leaves; it may be lost. */
   #handOut(atMs: number): void {
-    const { topology, loses } = this.#options;
+    const { topology, loses, replierIgnores } = this.#options;
     const draw = (journey: Journey) =>
       (this.#drawer.draw(topology, [this.gateway], journey) ?? []).map(({ node }) => node);
     const blocks = Array.from({ length: BLOCKS_PER_PACKET }, () => {
       const nodes = draw('home');
       return { nodes, block: this.#replies.made(nodes, atMs) };
     });
-    if (!loses(draw('out'), atMs, this.#rng)) this.#stock.push(...blocks);
+    const route = draw('out');
+    this.#replies.shipped(
+      blocks.map(({ block }) => block),
+      route,
+    );
+    if (!loses(route, atMs, this.#rng) && !replierIgnores?.(route)) this.#stock.push(...blocks);
   }
 
   #replyAt(atMs: number): void {
@@ -154,7 +161,8 @@ export class LoopWorld {
 
   #deliver(): void {
     for (const { block, atMs } of this.#replyHome) if (atMs <= this.nowMs) this.#replies.back(block, atMs);
-    this.#replyHome = this.#replyHome.filter(({ atMs }) => atMs > this.nowMs);
+    if (this.#replyHome.length > 0) this.#replyHome = this.#replyHome.filter(({ atMs }) => atMs > this.nowMs);
+    if (this.#returns.length === 0) return;
     const due = this.#returns.filter(({ atMs }) => atMs <= this.nowMs).sort((a, b) => a.atMs - b.atMs);
     this.#returns = this.#returns.filter(({ atMs }) => atMs > this.nowMs);
     for (const { id, atMs } of due) this.ledger.returned(id, atMs);

@@ -24,9 +24,17 @@ export function seededRng(seed: number): Rng {
     return result;
   };
   return rngFrom((out) => {
-    for (let i = 0; i < out.byteLength; i += 4) {
+    const whole = out.byteLength & ~3;
+    let i = 0;
+    for (; i < whole; i += 4) {
       const word = next();
-      for (let j = 0; j < 4 && i + j < out.byteLength; j++) out[i + j] = word >>> (8 * j);
+      out[i] = word;
+      out[i + 1] = word >>> 8;
+      out[i + 2] = word >>> 16;
+      out[i + 3] = word >>> 24;
     }
+    if (i === out.byteLength) return;
+    const word = next();
+    for (let j = 0; i + j < out.byteLength; j++) out[i + j] = word >>> (8 * j);
   });
 }

@@ -112,8 +112,8 @@ t.test('a loop counts as sent when it left, as returned when it is known again',
   const cover = new Cover({
     clock,
     ledger,
-    loopLane,
-    dropLane: new TestLane(1, 1),
+    addLane: ({ name }) => (name === 'loop' ? loopLane : new TestLane(1, 1)),
+    rates: { loopRate: 5, dropRate: 1 },
     linkIsUp: () => true,
     makeLoop: () => {
       const packet = new Uint8Array(400).fill(++made);

@@ -185,6 +185,27 @@ t.test('a mix that works again is taken back, one that does not comes back with 
   );
 });
 
+t.test('a second mix that dies does not undo the verdict over the first', async (t) => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const topology = smallTopology(2);
+    const [first, second] = [inLayer(topology, 1), inLayer(topology, 2)];
+    let firstOutMs = Number.POSITIVE_INFINITY;
+    const loses: Loses = (route, nowMs) =>
+      (nowMs >= 20_000 && route.includes(first)) || (nowMs >= firstOutMs + 2_000 && route.includes(second));
+    const world = new LoopWorld({ topology, seed, loses, repliesPerSecond: 100 });
+    world.run(60_000, () => world.excluded().length > 0);
+    firstOutMs = world.nowMs;
+    world.run(firstOutMs + 30_000);
+    t.strictSame(
+      world.changes.map(({ node, change }) => [node.id, change]),
+      [
+        [first.id, 'excluded'],
+        [second.id, 'excluded'],
+      ],
+    );
+  }
+});
+
 t.test('when the own gateway loses packets, no mix is blamed; the path is called bad', async (t) => {
   for (const share of [0.6, 1]) {
     const world = new LoopWorld({

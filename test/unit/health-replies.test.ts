@@ -46,6 +46,30 @@ t.test('a block is missed when much later ones have come back and patience is ov
   t.equal(decided.filter(Boolean).length, 2, 'one that was given up is not counted again');
 });
 
+t.test('a packet has arrived when one of its blocks comes back; it is lost when none does', async (t) => {
+  const health = new PathHealth();
+  const packets: boolean[] = [];
+  health.shipmentDecided = ({ route, returned }) => {
+    t.strictSame(
+      route.map(({ id }) => id),
+      [mix.id],
+    );
+    packets.push(returned);
+  };
+  const ledger = new ReplyLedgers<object>(health).ledgerOf({});
+  const make = (count: number) => Array.from({ length: count }, () => ledger.made([mix], 0));
+  const [arrived, partly, lost] = [make(5), make(5), make(5)];
+  const later = make(OVERTAKING + 1);
+  for (const blocks of [arrived, partly, lost]) ledger.shipped(blocks, [mix]);
+  for (const block of arrived) bring(block, 10);
+  bring(partly[4], 10);
+  t.strictSame(packets, [true, true], 'once per packet');
+  bring(later.at(-1), 100);
+  ledger.sweep(100, PATIENCE_MS);
+  ledger.sweep(100 + PATIENCE_MS, PATIENCE_MS);
+  t.strictSame(packets, [true, true, false]);
+});
+
 t.test('blocks that nobody uses are not missed', async (t) => {
   const { ledgers, make, decided } = watched();
   make(500, 0);
