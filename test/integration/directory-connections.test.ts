@@ -1,0 +1,88 @@
+/** Connections between members and authorities have bounds at both ends. */
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import { SERVER_LIMITS, serveApi } from '../../directory/server.ts';
+import { httpTransport } from '../../lib/directory/directory-client.ts';
+import { silentLog } from '../../lib/log.ts';
+
+/** An authority's server that has nothing to tell yet: it answers 503. */
+async function startingAuthority(t: Test): Promise<number> {
+  const server = await serveApi(
+    () => undefined,
+    '127.0.0.1:0',
+    silentLog,
+    () => {},
+  );
+  t.teardown(() => server.close());
+  return server.port;
+}
+
+async function connected(t: Test, port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  t.teardown(() => socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+t.test('a member has two connections to an authority; further requests wait', async (t) => {
+  const waiting: ServerResponse[] = [];
+  let connections = 0;
+  const server = createServer((_request, response) => waiting.push(response));
+  server.on('connection', () => {
+    connections += 1;
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const transport = httpTransport();
+  t.teardown(async () => {
+    await transport.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const { signal } = new AbortController();
+  const requests = Array.from({ length: 5 }, () => transport.send({ method: 'GET', url, maxBytes: 100 }, signal));
+  for (let answered = 0; answered < 5; answered++) {
+    while (waiting.length === 0) await once(server, 'request');
+    t.ok(waiting.length <= 2, `${waiting.length} at a time`);
+    waiting.shift()?.end('here');
+  }
+  t.strictSame(
+    (await Promise.all(requests)).map(({ text }) => text),
+    new Array(5).fill('here'),
+  );
+  t.equal(connections, 2);
+});
+
+t.test('an authority answers so many requests on a connection', async (t) => {
+  const socket = await connected(t, await startingAuthority(t));
+  const count = SERVER_LIMITS.requestsPerConnection;
+  t.equal(count, 1000);
+  let answers = '';
+  socket.setEncoding('latin1').on('data', (part) => {
+    answers += part;
+  });
+  socket.write('GET / HTTP/1.1\r\nHost: authority\r\n\r\n'.repeat(count + 1));
+  while (answers.split('HTTP/1.1 503 ').length - 1 <= count) await once(socket, 'data');
+  t.equal(answers.split('\r\n\r\nstarting\n').length - 1, count, 'so many were answered');
+  const [last = '', beyond = ''] = answers.split('HTTP/1.1 503 ').slice(-2);
+  t.match(last, /^connection: close\r$/im, 'the last says that it is the last');
+  t.notMatch(beyond, /starting/, 'and what follows is dropped');
+});
+
+t.test('an authority takes so many connections and no more', async (t) => {
+  t.equal(SERVER_LIMITS.connections, 1024);
+  const port = await startingAuthority(t);
+  const sockets: Socket[] = [];
+  for (let n = 0; n < SERVER_LIMITS.connections; n++) sockets.push(await connected(t, port));
+  const oneTooMany = await connected(t, port);
+  oneTooMany.resume();
+  await once(oneTooMany, 'close');
+  t.equal(sockets.filter(({ destroyed, readableEnded }) => destroyed || readableEnded).length, 0, 'the others stay');
+  const [first] = sockets;
+  first?.end('GET / HTTP/1.1\r\nHost: authority\r\n\r\n');
+  const [answer] = (await once(first as Socket, 'data')) as [Buffer];
+  t.match(answer.toString(), /^HTTP\/1.1 503 /, 'and are served');
+});
