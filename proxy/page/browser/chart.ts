@@ -54,6 +54,8 @@ export interface Bucket {
 /** Where the columns stand, and the words under them. */
 const BASE_Y = 40;
 const EDGE_Y = 51;
+/** What is under the last column must not run over the picture's side. */
+const LAST_EDGE_WIDTH = 26;
 
 /** Columns, one per bucket, as high as its part of the largest; nothing has a height of nothing. */
 export function histogram(label: string, buckets: readonly Bucket[]): Html {
@@ -64,7 +66,7 @@ export function histogram(label: string, buckets: readonly Bucket[]): Html {
     ${buckets.map(({ value, edge, title }, i) => {
       const height = value === 0 ? 0 : round(Math.max(1.5, (value / top) * (BASE_Y - 2)));
       const x = round(i * width + 1);
-      return html`<g><title>${title}</title><rect class="slot" x="${x}" y="0" width="${round(width - 2)}" height="${BASE_Y}" rx="2"/><rect class="fill" x="${x}" y="${round(BASE_Y - height)}" width="${round(width - 2)}" height="${height}" rx="1.5"/><text x="${round(i * width + width / 2)}" y="${EDGE_Y}" text-anchor="middle">${edge}</text></g>`;
+      return html`<g><title>${title}</title><rect class="slot" x="${x}" y="0" width="${round(width - 2)}" height="${BASE_Y}" rx="2"/><rect class="fill" x="${x}" y="${round(BASE_Y - height)}" width="${round(width - 2)}" height="${height}" rx="1.5"/><text x="${round(Math.min(i * width + width / 2, WIDTH - LAST_EDGE_WIDTH / 2))}" y="${EDGE_Y}" text-anchor="middle">${edge}</text></g>`;
     })}
   </svg>`;
 }
