@@ -6,7 +6,7 @@ import { constants, existsSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { toHex } from '../lib/bytes.ts';
-import { type ConfigSchema, loadConfig } from '../lib/config.ts';
+import { type ConfigSchema, loadConfig, withAbsolutePaths } from '../lib/config.ts';
 import { loadNetworkFile } from '../lib/directory/index.ts';
 import { MixError, systemCode } from '../lib/errors.ts';
 import { createIdentity, hasIdentity, saveIdentity } from '../lib/link/index.ts';
@@ -26,12 +26,10 @@ export async function initRole(role: Role, flags: Readonly<Record<string, unknow
   const network = join(dir, NETWORK_FILE);
   const copy = given !== undefined && given !== network;
   if (copy) await loadNetworkFile(given);
-  await mkdir(dir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw new MixError('CONFIG', `cannot make ${dir}: ${systemCode(error) ?? error}`, error);
-  });
-  if (copy) await copyFile(given, network, constants.COPYFILE_EXCL);
+  await mkdir(dir, { recursive: true, mode: 0o700 }).catch(asConfigError(`cannot make ${dir}`));
+  if (copy) await copyFile(given, network, constants.COPYFILE_EXCL).catch(asConfigError(`cannot write ${network}`));
   const id = role.hasIdentity ? await makeIdentity(dir) : undefined;
-  await writeConfig(dir, schema, { ...config, networkFile: NETWORK_FILE });
+  await writeConfig(dir, schema, { ...withAbsolutePaths(config), networkFile: NETWORK_FILE });
   process.stdout.write(
     nextSteps({ role, dir, id, hasNetwork: existsSync(network), hasToken: config.joinToken !== undefined }),
   );
@@ -63,7 +61,19 @@ async function makeIdentity(dir: string): Promise<string> {
 /** Writes what differs from the schema's defaults: those may get better with a new version. It may hold a token. */
 async function writeConfig(dir: string, schema: ConfigSchema, config: Record<string, unknown>): Promise<void> {
   const { dir: _dir, ...rest } = withoutDefaults(schema, config);
-  await writeFile(join(dir, CONFIG_FILE), `${JSON.stringify(rest, null, 2)}\n`, { flag: 'wx', mode: 0o600 });
+  const path = join(dir, CONFIG_FILE);
+  await writeFile(path, `${JSON.stringify(rest, null, 2)}\n`, { flag: 'wx', mode: 0o600 }).catch(
+    asConfigError(`cannot write ${path}`),
+  );
+}
+
+/** What the file system refuses is a matter of the folder that was given, not a defect. */
+function asConfigError(what: string): (error: unknown) => never {
+  return (error) => {
+    const code = systemCode(error);
+    const why = code === 'EEXIST' ? 'it is there already, and left as it is' : (code ?? error);
+    throw new MixError('CONFIG', `${what}: ${why}`, error);
+  };
 }
 
 function withoutDefaults(schema: ConfigSchema, config: Record<string, unknown>): Record<string, unknown> {

@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type ConfigSchema, loadConfig } from '../lib/config.ts';
-import { MixError } from '../lib/errors.ts';
+import { MixError, systemCode } from '../lib/errors.ts';
 
 export const CONFIG_FILE = 'config.json';
 export const NETWORK_FILE = 'network.json';
@@ -28,10 +28,19 @@ export function loadRoleConfig<Schema extends ConfigSchema>(
   env: Environment,
 ) {
   const dir = folderOf(flags, env, role);
-  if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new MixError('CONFIG', `there is no folder ${dir}; mixsocks init ${role} --dir ${dir} makes it`);
-  }
+  requireFolder(dir, role);
   return loadConfig(schema, { flags: { ...flags, dir }, env, file: join(dir, CONFIG_FILE), fallbacks: fallbacks(dir) });
+}
+
+function requireFolder(dir: string, role: string): void {
+  let isFolder: boolean | undefined;
+  try {
+    isFolder = statSync(dir, { throwIfNoEntry: false })?.isDirectory();
+  } catch (error) {
+    throw new MixError('CONFIG', `cannot use the folder ${dir}: ${systemCode(error) ?? error}`, error);
+  }
+  if (isFolder === true) return;
+  throw new MixError('CONFIG', `there is no folder ${dir}; mixsocks init ${role} --dir ${dir} makes it`);
 }
 
 /** What follows from the folder when nothing else is said. */

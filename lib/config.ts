@@ -167,8 +167,17 @@ function readJsonObject(file: string): object {
 
 /** Keys that end in File or Dir are paths; in a config file they are relative to that file. */
 function fileRelative(key: string, value: unknown, file: string): unknown {
-  if (typeof value !== 'string' || !/(File|Dir)$/.test(key) || isAbsolute(value)) return value;
+  if (!isPath(key, value) || isAbsolute(value)) return value;
   return join(dirname(resolve(file)), value);
+}
+
+const isPath = (key: string, value: unknown): value is string => typeof value === 'string' && /(File|Dir)$/.test(key);
+
+/** `config` with its paths made absolute: given relative to where one is, they mean the same in any file. */
+export function withAbsolutePaths(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key, isPath(key, value) ? resolve(value) : value]),
+  );
 }
 
 function fromText(option: ConfigOption, text: string, place: string): Given {

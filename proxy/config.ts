@@ -50,7 +50,9 @@ export const ProxyConfig = z.strictObject({
   allowRemote: z
     .boolean()
     .default(false)
-    .describe('listen for applications on addresses that other machines can reach'),
+    .describe(
+      'listen for applications, and for readers of the status page, on addresses that other machines can reach',
+    ),
   safeSocks: z
     .boolean()
     .default(false)

@@ -5,13 +5,19 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Components, Running } from '../lib/components.ts';
-import { MixError } from '../lib/errors.ts';
 import { DEFAULT_FRONT_LIMITS, type FrontLimits } from './config.ts';
 import { type ConnectionContext, FrontConnection } from './connection.ts';
 import { FrontCounters, type StreamCounts } from './front-counters.ts';
 import { IsolationTokens } from './isolation.ts';
 import { LeakWarning } from './leak-warning.ts';
-import { describeAddress, type ListenerOptions, type ListenerSwitches, parseListener } from './listener.ts';
+import {
+  describeAddress,
+  isRemote,
+  type ListenerOptions,
+  type ListenerSwitches,
+  parseListener,
+  requireMeant,
+} from './listener.ts';
 import { listen } from './listening.ts';
 import type { StreamOpener } from './opener.ts';
 
@@ -90,7 +96,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     await stop();
     throw error;
   }
-  if (listeners.some(isRemote)) {
+  if (listeners.some(({ address }) => isRemote(address))) {
     log.warn({}, 'the SOCKS port can be reached from other machines: anyone there may use it');
   }
   const listens = bound.map(describeAddress);
@@ -105,14 +111,6 @@ export function listenersOf(options: Omit<FrontOptions, 'opener' | 'components'>
   ) as unknown as ListenerSwitches;
   const texts = typeof options.listen === 'string' ? [options.listen] : options.listen;
   const listeners = texts.map((text) => parseListener(text, switches));
-  const remote = listeners.find(isRemote);
-  if (remote !== undefined && options.allowRemote !== true) {
-    const where = describeAddress(remote.address);
-    throw new MixError('CONFIG', `${where} can be reached from other machines; --allow-remote if that is meant`);
-  }
+  for (const { address } of listeners) requireMeant(address, options.allowRemote === true);
   return listeners;
-}
-
-function isRemote({ address }: ListenerOptions): boolean {
-  return address.kind === 'tcp' && !address.loopback;
 }

@@ -5,6 +5,7 @@
 import type { Components, Running } from '../lib/components.ts';
 import { frontLimits, type ProxyConfig } from './config.ts';
 import { listenersOf, startFront } from './front.ts';
+import { isRemote, parseListenAddress, requireMeant } from './listener.ts';
 import { ProxyMixnet } from './mixnet.ts';
 import { startStatusServer } from './status.ts';
 import { statusOf } from './status-of.ts';
@@ -31,7 +32,10 @@ export async function startProxy(config: ProxyConfig, components: Components): P
   const { clock, log, metrics } = components;
   const startedMs = clock.nowMs();
   const frontOptions = frontOptionsOf(config);
-  listenersOf(frontOptions); // what is wrong there shows before anything is started
+  // What is wrong there shows before anything is started.
+  listenersOf(frontOptions);
+  const pageAddress = parseListenAddress(config.statusListen);
+  requireMeant(pageAddress, config.allowRemote);
   const mixnet = await ProxyMixnet.start(config, components);
   const parts: Running[] = [mixnet];
   const stop = async () => {
@@ -45,6 +49,8 @@ export async function startProxy(config: ProxyConfig, components: Components): P
     parts.push({ stop: async () => replies.stop() });
     const page = await startStatusServer({ listen: config.statusListen, status, metrics, clock, log });
     parts.push({ stop: () => page.close() });
+    if (isRemote(pageAddress))
+      log.warn({}, 'the status page can be reached from other machines: anyone there may read it');
     log.info({ socks: front.listens, status: page.url }, 'proxy is running');
     return {
       socks: front.listen,

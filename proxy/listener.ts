@@ -72,7 +72,8 @@ function objection(name: string): string {
   return `there is no option '${name}' of a listener${near === undefined ? '' : `; did you mean '${near}'?`}`;
 }
 
-function parseListenAddress(text: string): ListenAddress {
+/** Reads an address to listen on, without options. Throws CONFIG with one clear line. */
+export function parseListenAddress(text: string): ListenAddress {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length);
     if (path === '' || path.includes('\0')) throw new MixError('CONFIG', `'${text}' names no file: write unix:/path`);
@@ -87,6 +88,18 @@ function parseListenAddress(text: string): ListenAddress {
 function isLoopback(host: string): boolean {
   const address = isIP(host) === 0 ? undefined : parseAddress(host);
   return address?.family === 4 ? address.text.startsWith('127.') : address?.text === '::1';
+}
+
+/** Whether other machines can reach it. */
+export function isRemote(address: ListenAddress): boolean {
+  return address.kind === 'tcp' && !address.loopback;
+}
+
+/** Throws CONFIG for an address that other machines can reach, unless that is meant. */
+export function requireMeant(address: ListenAddress, allowRemote: boolean): void {
+  if (!isRemote(address) || allowRemote) return;
+  const where = describeAddress(address);
+  throw new MixError('CONFIG', `${where} can be reached from other machines; --allow-remote if that is meant`);
 }
 
 /** As it is written in options and logs. */

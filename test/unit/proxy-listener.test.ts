@@ -1,9 +1,16 @@
 import t from 'tap';
 import { loadConfig } from '../../lib/config.ts';
+import { createCrypto } from '../../lib/crypto/index.ts';
+import { silentLog } from '../../lib/log.ts';
+import { Metrics } from '../../lib/metrics.ts';
 import { MAX_LISTENERS, ProxyConfig } from '../../proxy/config.ts';
+import { startProxy } from '../../proxy/index.ts';
 import { IsolationTokens, type StreamOrigin } from '../../proxy/isolation.ts';
 import { describeAddress, parseListener } from '../../proxy/listener.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+const crypto = createCrypto('fastest');
 
 const DEFAULTS = {
   allowPrivate: false,
@@ -28,6 +35,17 @@ t.test('addresses', async (t) => {
   for (const bad of ['', '1080', 'unix:', '127.0.0.1:65536', '::1:80']) {
     t.throws(() => parse(bad), { code: 'CONFIG' }, bad);
   }
+});
+
+t.test('a status page that other machines can reach is refused, unless it is meant', async (t) => {
+  const components = { clock: new VirtualClock(), rng: seededRng(1), crypto, log: silentLog, metrics: new Metrics() };
+  const start = (more: object) => startProxy(ProxyConfig.parse({ dir: t.testdir(), ...more }), components);
+  for (const statusListen of ['0.0.0.0:0', '[::]:0', '192.168.0.2:1081']) {
+    await t.rejects(start({ statusListen }), { code: 'CONFIG', message: /can be reached from other machines/ });
+    // Goes on as far as its empty folder lets it.
+    await t.rejects(start({ statusListen, allowRemote: true }), { message: /network\.json/ });
+  }
+  await t.rejects(start({ statusListen: 'localhost:0' }), { message: /network\.json/ });
 });
 
 t.test('options', async (t) => {
