@@ -13,11 +13,11 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 t.test('the package runs', async (t) => {
   const dir = t.testdir();
   const env = { ...process.env, npm_config_cache: join(dir, 'cache'), npm_config_update_notifier: 'false' };
-  const { stdout } = await run(npm, ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], {
+  const pack = await run(npm, ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], {
     cwd: ROOT,
     env,
   });
-  const [packed] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[];
+  const [packed] = JSON.parse(pack.stdout) as { filename: string; files: { path: string }[] }[];
   const paths = packed?.files.map(({ path }) => path) ?? [];
   t.strictSame(
     paths.filter(
@@ -38,9 +38,9 @@ t.test('the package runs', async (t) => {
   t.equal((await run(process.execPath, [main, '--version'])).stdout, `${manifest.version}\n`);
   const made = await run(process.execPath, [main, 'init', 'gateway', '--dir', join(dir, 'gateway')]);
   t.match(made.stdout, /^identity [0-9a-f]{64}$/m);
-  for (const role of ['proxy', 'requester', 'directory']) {
-    t.match((await run(process.execPath, [main, role, '--help'])).stdout, /--dir/, role);
-  }
+  const roles = ['proxy', 'requester', 'directory'];
+  const pages = await Promise.all(roles.map((role) => run(process.execPath, [main, role, '--help'])));
+  for (const { stdout } of pages) t.match(stdout, /--dir/);
   const user =
     "import { MixnetClient, MixnetAgent } from 'mixsocks'; process.stdout.write([MixnetClient.name, MixnetAgent.name].join());";
   const seen = await run(process.execPath, ['--input-type=module', '-e', user], { cwd: shipped });
