@@ -19,6 +19,7 @@ import { ProxyMixnet } from '../proxy/mixnet.ts';
 import type { ReplyMeter } from '../proxy/reply-meter.ts';
 import type { Status } from '../proxy/status.ts';
 import { statusOf } from '../proxy/status-of.ts';
+import { lookUp } from './lookup.ts';
 import { type MixnetOptions, type Terms, termsOf } from './options.ts';
 import { MixnetStream } from './stream.ts';
 
@@ -30,6 +31,15 @@ export interface Target {
   /** Streams with different tokens share no session, so that the exit cannot link them. */
   readonly isolation?: string;
   /** Breaks the stream off when aborted, before it is open or later. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a look-up is made. */
+export interface LookUpOptions {
+  /** As of a stream: the exit cannot link what has different tokens. */
+  readonly isolation?: string;
+  /** Default: the client's `connectTimeoutMs`, once it is ready. */
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -49,6 +59,8 @@ export class MixnetClient {
   readonly #replies: ReplyMeter<ProxySession>;
   readonly #startedMs: number;
   readonly #streams = new Set<MixnetStream>();
+  /** Ends look-ups when the client closes. */
+  readonly #closing = new AbortController();
   /** An open port keeps the process alive, as a listening socket would; the clock's timers do not. */
   readonly #anchor: MessagePort;
   #closed: Promise<void> | undefined;
@@ -144,6 +156,19 @@ export class MixnetClient {
     return stream;
   }
 
+  /**
+   * The addresses of a name, at least one, in the order of the exit's name servers: nothing asks yours. Waits until the
+   * client is ready. Rejects with NOT_FOUND, HOST_UNREACHABLE, POLICY and the like.
+   */
+  resolve(name: string, options: LookUpOptions = {}): Promise<string[]> {
+    return this.#lookUp(name, false, options);
+  }
+
+  /** The names of an address (PTR), at least one. */
+  reverse(address: string, options: LookUpOptions = {}): Promise<string[]> {
+    return this.#lookUp(address, true, options);
+  }
+
   /** What the client sees of itself and of the network: the same as a proxy's status.json; `socks` is empty. */
   status(): Status {
     return statusOf({
@@ -173,9 +198,27 @@ export class MixnetClient {
 
   async #stop(): Promise<void> {
     for (const stream of this.#streams) stream.destroy(closedError());
+    this.#closing.abort(closedError());
     this.#replies.stop();
     await this.#mixnet.stop();
     this.#anchor.close();
+  }
+
+  async #lookUp(host: string, reverse: boolean, options: LookUpOptions): Promise<string[]> {
+    const { isolation, timeoutMs = this.#terms.connectTimeoutMs, signal } = options;
+    await this.ready({ timeoutMs, ...(signal === undefined ? {} : { signal }) });
+    const answers = await lookUp(
+      { host, reverse, ...(isolation === undefined ? {} : { isolation }) },
+      {
+        opener: this.#mixnet,
+        clock: this.#components.clock,
+        allowPrivate: this.#terms.allowPrivate,
+        timeoutMs,
+        observer: this.#counters,
+        signals: [this.#closing.signal, ...(signal === undefined ? [] : [signal])],
+      },
+    );
+    return [...answers];
   }
 
   /** The host in its canonical form; throws POLICY, ADDRESS_TYPE or CONFIG. */

@@ -12,6 +12,7 @@ import { isInstalled } from '../support/programs.ts';
 import { browsePage } from './front/browser.ts';
 import { dnsOverUdp, lookUps, npmSocks, undici } from './front/clients.ts';
 import { curlAtLength, curlInEveryWay } from './front/curl.ts';
+import { library, libraryExample } from './front/library.ts';
 import { gitClone, sshGreets, tunnelByHelper } from './front/programs.ts';
 import { isolation, policyReload } from './front/requester.ts';
 import { type FrontNetwork, startFrontNetwork } from './front/world.ts';
@@ -30,6 +31,8 @@ t.test('the front of a real network', async (t) => {
     ['Chromium', (t) => browsePage(t, front, chromium ?? ''), chromium !== undefined],
     ['curl at length', curlAtLength],
     ['curl in every way', curlInEveryWay],
+    ['the library', library],
+    ['an example of the library', libraryExample],
     ['git', gitClone, isInstalled('git')],
     ['ssh', sshGreets, isInstalled('ssh')],
     ['a tunnel by hand', tunnelByHelper],

@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import { ProxyAgent, request, Socks5ProxyAgent } from 'undici';
 import { connectRequest, GREETING, RawClient } from '../../support/front-world.ts';
 import { dnsAddress, dnsQuery, UdpPeer } from '../../support/udp.ts';
-import { DEAD_NAME, type FrontNetwork, HELLO, SITE, SITE6 } from './world.ts';
+import { DEAD_NAME, type FrontNetwork, HELLO, PTR_ADDRESS, PTR_NAME, SITE, SITE6 } from './world.ts';
 
 const proxyOf = ({ network }: FrontNetwork) => {
   const [host = '', port = ''] = network.socks.split(':');
@@ -85,8 +85,8 @@ export async function lookUps(t: Test, front: FrontNetwork): Promise<void> {
     ['RESOLVE of SOCKS4a', ask(socks4), '005a00007f000001'],
     [
       'RESOLVE_PTR',
-      socks5([...new Array<number>(15).fill(0), 1], 0xf1),
-      `050005000003${Buffer.from([SITE6.length]).toString('hex')}${Buffer.from(SITE6).toString('hex')}0000`,
+      socks5(PTR_ADDRESS.split('.').map(Number), 0xf1),
+      `050005000003${Buffer.from([PTR_NAME.length]).toString('hex')}${Buffer.from(PTR_NAME).toString('hex')}0000`,
     ],
   ];
   for (const [what, answer, expected] of table) t.equal(await answer, expected, what);

@@ -19,6 +19,8 @@ export const HELLO = 'hello through the mixnet\n';
 /** A site by the name that only the exit's name server knows. */
 export const SITE = 'site.example';
 export const SITE6 = 'six.example';
+/** An address that no hosts file knows, and its name. */
+export const [PTR_ADDRESS, PTR_NAME] = ['10.101.102.103', 'ten.example'];
 export const DEAD_NAME = 'no-such-name.invalid';
 
 export interface FrontNetwork {
@@ -37,8 +39,8 @@ export interface FrontNetwork {
 
 export async function startFrontNetwork(t: Test): Promise<FrontNetwork> {
   const [web, web6Port] = [await startWeb(t), await startWeb6(t)];
-  const dns = await startDns(t, { [SITE]: ['127.0.0.1'], [SITE6]: ['::1'] });
-  noteDestination(DEAD_NAME, '93.184.216.34', 'alice', 'secret', 'carol');
+  const dns = await startDns(t, { [SITE]: ['127.0.0.1'], [SITE6]: ['::1'], [PTR_NAME]: [PTR_ADDRESS] });
+  noteDestination(DEAD_NAME, PTR_ADDRESS, '93.184.216.34', 'alice', 'secret', 'carol');
   const folder = mkdtempSync(join(tmpdir(), 'mixsocks-front-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const network = await TestNetwork.start(t);
