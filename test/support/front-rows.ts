@@ -74,8 +74,8 @@ export class RowTools {
 }
 
 /** What a failure reply of SOCKS5 must be. */
-const failure = (reply: number) => `05${reply.toString(16).padStart(2, '0')}00${ZERO_BOUND}`;
-const SOCKS4_FAILURE = '005b000000000000';
+export const failure = (reply: number) => `05${reply.toString(16).padStart(2, '0')}00${ZERO_BOUND}`;
+export const SOCKS4_FAILURE = '005b000000000000';
 const login = (user: string, password: string) =>
   Buffer.concat([
     Buffer.from([1, user.length]),
@@ -83,7 +83,7 @@ const login = (user: string, password: string) =>
     Buffer.from([password.length]),
     Buffer.from(password, 'latin1'),
   ]);
-const socks4 = (ip: number[], port: number, rest = '\0') =>
+export const socks4 = (ip: number[], port: number, rest = '\0') =>
   Buffer.concat([Buffer.from([4, 1, port >> 8, port & 0xff, ...ip]), Buffer.from(rest, 'latin1')]);
 const httpConnect = (host: string, port: number, fields = '') => `CONNECT ${host}:${port} HTTP/1.1\r\n${fields}\r\n`;
 
@@ -392,11 +392,9 @@ const CLIENTS: readonly Row[] = [
   },
 ];
 
-export const FRONT_ROWS: readonly Row[] = [...WIRE, ...CLIENTS];
-
-/** Runs every row as a test of its own. */
-export async function runRows(t: Test, world: RowWorld): Promise<void> {
-  for (const row of FRONT_ROWS) {
+/** Runs every row as a test of its own: those of connections, and `more`. */
+export async function runRows(t: Test, world: RowWorld, more: readonly Row[] = []): Promise<void> {
+  for (const row of [...WIRE, ...CLIENTS, ...more]) {
     await t.test(`${row.from}: ${row.says}`, (t) => row.run(t, new RowTools(t, world)));
   }
 }

@@ -6,7 +6,8 @@
 import { statSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { BROWSER_TEST_TIMEOUT_MS, findChromium } from '../support/browser.ts';
-import { runRows } from '../support/front-rows.ts';
+import { type RowListener, runRows } from '../support/front-rows.ts';
+import { LOOKUPS, UDP } from '../support/front-rows-side.ts';
 import { mixsocks } from '../support/localnet.ts';
 import { isInstalled } from '../support/programs.ts';
 import { browsePage } from './front/browser.ts';
@@ -24,7 +25,8 @@ t.test('the front of a real network', async (t) => {
   t.equal(statSync(front.path).mode & 0o777, 0o600);
 
   t.jobs = 3;
-  const rows = (t: Test) => runRows(t, { place: (listener) => front.listeners[listener], patienceMs: 1500 });
+  const place = (listener: RowListener) => front.listeners[listener];
+  const rows = (t: Test) => runRows(t, { place, patienceMs: 1500 }, [...UDP, ...LOOKUPS]);
   const chromium = findChromium();
   const atOnce: readonly [string, (t: Test, front: FrontNetwork) => Promise<void>, boolean?][] = [
     ['the table', rows],
