@@ -26,7 +26,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0; // --help, --version
-    return reportError(usageError(error), commandName(program, args));
+    return reportError(usageError(error, args), commandName(program, args));
   }
 }
 
@@ -108,9 +108,9 @@ function addStatus(program: Command, done: Done): void {
 }
 
 /** Commander's complaint as ours, in one line. */
-function usageError(error: unknown): unknown {
+function usageError(error: unknown, args: readonly string[]): unknown {
   if (!(error instanceof CommanderError)) return error;
-  if (error.code === 'commander.help') return new MixError('USAGE', 'say which command');
+  if (error.code === 'commander.help') return new MixError('USAGE', missingCommand(args));
   const [what = '', hint] = error.message.replace(/^error: /, '').split('\n');
   return new MixError(
     'USAGE',
@@ -142,3 +142,9 @@ Examples:
   mixsocks localnet --fault mixes:drop=0.05 --fault gateway-1:delay-ms=100,duplicate=0.1,corrupt=0.01
   mixsocks localnet --dir ./net      keep keys and documents, and use them again next time
 ${exitCodesHelp()}`;
+
+function missingCommand(args: readonly string[]): string {
+  const roles = ROLES.map(({ name }) => name).join(', ');
+  if (args.includes('init')) return `say which role: ${roles}`;
+  return `say which command: localnet for a whole network on this machine, init, status, or a role: ${roles}`;
+}

@@ -16,6 +16,7 @@ function head(status: Status): string[] {
   const crypto = Object.entries(status.crypto).map(([primitive, library]) => `${primitive} ${library}`);
   return [
     `mixsocks ${status.version}: SOCKS5 on ${status.socks}, ${state}, up ${duration(status.uptimeSeconds)}`,
+    ...(status.obstacle === null ? [] : [`missing  ${status.obstacle}`]),
     `network  ${network.name}, epoch ${status.epoch ?? 'unknown'}, class ${network.trafficClass}, downlink ${network.downlink}`,
     `packets  ${network.payloadBytes ?? '?'} bytes, mean delay ${network.meanDelayMs ?? '?'} ms at each mix`,
     `gateway  ${gateway === null ? 'none' : `${gateway.name}, link ${gateway.link}`}`,

@@ -111,7 +111,7 @@ export class MixnetClient {
         if (signal?.aborted) settle(signal.reason);
         else if (this.#closed !== undefined) settle(closedError());
         else if (this.#mixnet.ready) settle();
-        else if (clock.nowMs() >= deadlineMs) settle(this.#obstacle());
+        else if (clock.nowMs() >= deadlineMs) settle(this.#mixnet.obstacle());
       };
       const poll = every(clock, READY_POLL_MS, look);
       signal?.addEventListener('abort', look);
@@ -228,15 +228,6 @@ export class MixnetClient {
     if (verdict.ok) return verdict.destination.host;
     const why = verdict.code === 'POLICY' ? 'is private; `allowPrivate` lets it through' : 'is no host';
     throw new MixError(verdict.code, `${host} ${why}`);
-  }
-
-  #obstacle(): MixError {
-    const { directory, endpoint } = this.#mixnet;
-    const topology = directory.topology();
-    if (topology === undefined) return new MixError('NO_CONSENSUS', 'no directory authority has answered yet');
-    if (endpoint?.linkState !== 'up') return new MixError('NO_GATEWAY', 'no gateway could be reached yet');
-    if (topology.requesters.length === 0) return new MixError('NO_REQUESTER', 'the network lists no requester');
-    return new MixError('TIMEOUT', 'the requester has not answered yet');
   }
 }
 

@@ -7,6 +7,7 @@ import { frontLimits, type ProxyConfig } from './config.ts';
 import { listenersOf, startFront } from './front.ts';
 import { isRemote, parseListenAddress, requireMeant } from './listener.ts';
 import { ProxyMixnet } from './mixnet.ts';
+import { Readiness } from './readiness.ts';
 import { startStatusServer } from './status.ts';
 import { statusOf } from './status-of.ts';
 
@@ -52,6 +53,8 @@ export async function startProxy(config: ProxyConfig, components: Components): P
     if (isRemote(pageAddress))
       log.warn({}, 'the status page can be reached from other machines: anyone there may read it');
     log.info({ socks: front.listens, status: page.url }, 'proxy is running');
+    const readiness = new Readiness({ clock, log, obstacle: () => mixnet.obstacle() });
+    parts.push({ stop: async () => readiness.stop() });
     return {
       socks: front.listen,
       listens: front.listens,

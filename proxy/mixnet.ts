@@ -103,6 +103,18 @@ export class ProxyMixnet implements StreamOpener, Running {
     );
   }
 
+  /** What is missing for a stream to open at once; undefined when nothing is. */
+  obstacle(): MixError | undefined {
+    if (this.ready) return undefined;
+    const topology = this.directory.topology();
+    if (topology === undefined) {
+      return new MixError('NO_CONSENSUS', 'no directory authority has a list of nodes for us yet');
+    }
+    if (this.endpoint?.linkState !== 'up') return new MixError('NO_GATEWAY', 'no gateway could be reached yet');
+    if (topology.requesters.length === 0) return new MixError('NO_REQUESTER', 'the network lists no requester');
+    return new MixError('TIMEOUT', 'the requester has not answered yet');
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#renewal?.cancel();

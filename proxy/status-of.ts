@@ -34,6 +34,7 @@ export function statusOf(parts: ProxyParts): Status {
   const lateness = mixnet.endpoint?.stats().link?.lateness;
   return {
     ready: mixnet.ready,
+    obstacle: mixnet.obstacle()?.message ?? null,
     version: VERSION,
     uptimeSeconds: (components.clock.nowMs() - parts.startedMs) / 1000,
     socks: front.listen,

@@ -69,6 +69,8 @@ export interface LoopStatus {
 export interface Status {
   /** Whether a SOCKS request made now would find a way. */
   readonly ready: boolean;
+  /** What is missing, in words; null when ready. */
+  readonly obstacle: string | null;
   readonly version: string;
   readonly uptimeSeconds: number;
   readonly socks: string;

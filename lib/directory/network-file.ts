@@ -72,6 +72,10 @@ export async function loadNetworkFile(path: string): Promise<NetworkFile> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
+    if (systemCode(error) === 'ENOENT') {
+      const remedy = "copy the network's network.json there, or say where it is (networkFile)";
+      throw new MixError('CONFIG', `${path} does not exist: ${remedy}`, error);
+    }
     throw new MixError('DOCUMENT', `${path}: can not be read (${systemCode(error) ?? 'unknown'})`, error);
   }
   return parseNetworkFile(text, path);

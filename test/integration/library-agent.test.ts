@@ -162,7 +162,7 @@ t.test('failures are told with their reason', async (t) => {
   t.match(await causeOf(fetch('http://example.org/', { dispatcher: agent })), { code: 'NO_CONSENSUS' });
 
   const wrong = new MixnetAgent({ network: '/does/not/exist.json' });
-  t.match(await causeOf(fetch('http://example.org/', { dispatcher: wrong })), { code: 'DOCUMENT' });
+  t.match(await causeOf(fetch('http://example.org/', { dispatcher: wrong })), { code: 'CONFIG' });
   await wrong.close();
 });
 

@@ -6,6 +6,7 @@ const mix = { role: 'mixnode', health: 1, excluded: false, loopsSent: 20, loopsR
 /** A status of a proxy that runs well in a small network. */
 export const STATUS: Status = {
   ready: true,
+  obstacle: null,
   version: '1.2.3',
   uptimeSeconds: 300,
   socks: '127.0.0.1:1080',

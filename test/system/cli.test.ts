@@ -49,7 +49,9 @@ t.test('help', async (t) => {
 });
 
 t.test('a wrong command line is one line and code 2 or 3', async (t) => {
-  await fails(t, [], 2, /^mixsocks: say which command/);
+  await fails(t, [], 2, /^mixsocks: say which command: localnet .* proxy/);
+  await fails(t, ['init'], 2, /^mixsocks init: say which role: proxy, /);
+  await fails(t, ['proxy', '--dir', t.testdir({})], 3, /network\.json does not exist: copy the network's/);
   await fails(t, ['mixnod'], 2, /^mixsocks: unknown command 'mixnod'; did you mean mixnode\?/);
   await fails(t, ['localnet', '--socks-prt', '1'], 2, /unknown option '--socks-prt'; did you mean --socks-port\?/);
   await fails(t, ['localnet', '--socks-port'], 2, /argument missing/);
@@ -103,7 +105,7 @@ t.test('init makes a folder once', async (t) => {
 t.test('a role names what is missing or wrong in its folder', async (t) => {
   const dir = join(t.testdir(), 'mix');
   await mixsocks(['init', 'mixnode', '--dir', dir, '--layer', '2']);
-  await fails(t, ['mixnode', '--dir', dir], 5, /network\.json/);
+  await fails(t, ['mixnode', '--dir', dir], 3, /network\.json does not exist/);
   writeFileSync(join(dir, 'network.json'), '{}');
   await fails(t, ['mixnode', '--dir', dir], 5, /network\.json: /);
   writeFileSync(join(dir, 'config.json'), '{ "layr": 2 }');

@@ -108,6 +108,7 @@ t.test('status as text', (t) => {
   const opening = { upperMs: [100, 500, null], counts: [6, 3, 1], medianMs: 80.4, p90Ms: 444 };
   const status: Status = {
     ready: true,
+    obstacle: null,
     version: '1.2.3',
     uptimeSeconds: 300,
     socks: '127.0.0.1:1080',

@@ -9,6 +9,7 @@ import { VirtualClock } from '../support/virtual-clock.ts';
 
 const STATUS: Status = {
   ready: true,
+  obstacle: null,
   version: '0.0.0',
   uptimeSeconds: 1.23456,
   socks: '127.0.0.1:1080',

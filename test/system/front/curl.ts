@@ -35,7 +35,7 @@ export async function curlInEveryWay(t: Test, { network, web, web6Port, path, dn
 export async function curlAtLength(t: Test, { network, web }: FrontNetwork): Promise<void> {
   const site = `http://${SITE}:${web.port}`;
   const file = `${t.testdir({ body: pattern(POST_BYTES, 'post') })}/body`;
-  const silence = createServer((socket) => socket.resume());
+  const silence = createServer((socket) => socket.resume().on('error', () => {}));
   await new Promise<void>((resolve) => silence.listen(0, '127.0.0.1', resolve));
   t.teardown(() => silence.close());
   const address = silence.address();
