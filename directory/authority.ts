@@ -22,7 +22,7 @@ import type { Log } from '../lib/log.ts';
 import { epochAt, epochStartMs, keyGraceMs, type NetworkParams } from '../lib/params.ts';
 import type { Admission } from './admission.ts';
 import type { Archive } from './archive.ts';
-import { buildConsensus, type Minimums, meets, nodesFor, ROUTABLE } from './consensus-builder.ts';
+import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from './consensus-builder.ts';
 
 /** Consensuses in memory: the next, the current, and two before. */
 const EPOCHS_SERVED = 4;
@@ -43,6 +43,8 @@ export class Authority {
   readonly #signed = new Map<number, VerifiedConsensus>();
   /** No epoch up to this one is signed any more. */
   #newest = -1;
+  /** What was told last of the nodes that are missing. */
+  #lacks = '';
   #startedMs = 0;
   #work: Promise<void> = Promise.resolve();
 
@@ -126,9 +128,17 @@ export class Authority {
     if (nowMs < timing.signingMs(epoch, this.epochMs, true)) return;
     const descriptors = [...admission.held.values()].map(({ descriptor }) => descriptor);
     const nodes = nodesFor(epoch, descriptors, verifier.network);
-    if (!meets(nodes, this.#newest < 0 ? this.options.minimums : ROUTABLE)) return;
+    const lacks = lacking(nodes, this.#newest < 0 ? this.options.minimums : ROUTABLE);
+    if (epoch === epochAt(nowMs, this.epochMs)) this.#tellLacking(lacks);
+    if (lacks !== '') return;
     if (!this.#complete(nodes) && nowMs < this.#waitUntilMs(epoch)) return;
     await this.#sign(epoch, nodes);
+  }
+
+  /** Who starts a network looks here for why it does not begin. Each state once. */
+  #tellLacking(lacks: string): void {
+    if (lacks !== this.#lacks && lacks !== '') this.options.log.info({ lacks }, 'no consensus yet: waiting for nodes');
+    this.#lacks = lacks;
   }
 
   /** Whether every node of the last consensus has announced again. */

@@ -49,14 +49,24 @@ export function nodesFor(epoch: number, descriptors: Iterable<Descriptor>, netwo
 
 /** Whether `nodes` are enough. */
 export function meets(nodes: readonly NodeRecord[], minimums: Minimums): boolean {
+  return lacking(nodes, minimums) === '';
+}
+
+/** What `nodes` lack of the minimums, in words; empty when nothing. */
+export function lacking(nodes: readonly NodeRecord[], minimums: Minimums): string {
   const count = (match: (node: NodeRecord) => boolean) => nodes.filter(match).length;
-  return (
-    [1, 2, 3].every(
-      (layer) => count((node) => node.role === 'mixnode' && node.layer === layer) >= minimums.mixesPerLayer,
-    ) &&
-    count((node) => node.role === 'gateway') >= minimums.gateways &&
-    count((node) => node.role === 'requester') >= minimums.requesters
-  );
+  const inLayer = (layer: number) => count((node) => node.role === 'mixnode' && node.layer === layer);
+  const needs: [string, number, number][] = [
+    ...[1, 2, 3].map((layer): [string, number, number] => [
+      `mixes in layer ${layer}`,
+      inLayer(layer),
+      minimums.mixesPerLayer,
+    ]),
+    ['gateways', count((node) => node.role === 'gateway'), minimums.gateways],
+    ['requesters', count((node) => node.role === 'requester'), minimums.requesters],
+  ];
+  const unmet = needs.filter(([, has, least]) => has < least);
+  return unmet.map(([what, has, least]) => `${has} of ${least} ${what}`).join(', ');
 }
 
 export function buildConsensus(

@@ -7,7 +7,7 @@ import { systemRng } from '../../lib/rng.ts';
 import { DEFAULT_FRONT_LIMITS } from '../../proxy/config.ts';
 import { startFront } from '../../proxy/front.ts';
 import { runRows } from '../support/front-rows.ts';
-import { LOOKUPS, UDP } from '../support/front-rows-side.ts';
+import { SIDE_ROWS } from '../support/front-rows-side.ts';
 import { connectRequest, GREETING, RawClient, startWorld } from '../support/front-world.ts';
 import { ScriptedOpener } from '../support/scripted-opener.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -26,7 +26,8 @@ t.test('the table, on a front and an egress', async (t) => {
   t.teardown(stop);
   const at = { plain: 0, strict: 1, safe: 2, extended: 3 };
   const place = (listener: keyof typeof at) => Number(front.listens[at[listener]]?.split(':')[1]);
-  await runRows(t, { place, patienceMs: 100 }, [...UDP, ...LOOKUPS]);
+  await runRows(t, { place, patienceMs: 100 });
+  await runRows(t, { place, patienceMs: 100 }, SIDE_ROWS);
 
   const text = lines.join('\n');
   for (const word of ['localhost', 'invalid', 'onion', 'printer', '127.0.0.1:8', 'intranet', '93.184', 'alice']) {

@@ -23,7 +23,7 @@ async function heard(client: Associated, site: UdpPeer, text: string): Promise<v
 const associate = (tools: RowTools) => Associated.open(tools.t, Number(tools.world.place('plain')));
 const texts = (site: UdpPeer) => new Set(site.received.map(({ bytes }) => bytes.toString()));
 
-export const UDP: readonly Row[] = [
+const UDP: readonly Row[] = [
   {
     from: 'RFC 1928 section 7',
     says: 'an association is told a port at the address that the client has reached; answers name their site',
@@ -99,7 +99,7 @@ export const UDP: readonly Row[] = [
   },
 ];
 
-export const LOOKUPS: readonly Row[] = [
+const LOOKUPS: readonly Row[] = [
   {
     from: 'Tor, socks-extensions section 2',
     says: 'RESOLVE is answered with the address in the place of the bound one; an address is its own answer',
@@ -143,3 +143,5 @@ export const LOOKUPS: readonly Row[] = [
     },
   },
 ];
+
+export const SIDE_ROWS: readonly Row[] = [...UDP, ...LOOKUPS];

@@ -392,9 +392,12 @@ const CLIENTS: readonly Row[] = [
   },
 ];
 
-/** Runs every row as a test of its own: those of connections, and `more`. */
-export async function runRows(t: Test, world: RowWorld, more: readonly Row[] = []): Promise<void> {
-  for (const row of [...WIRE, ...CLIENTS, ...more]) {
+/** The rows of connections. */
+export const FRONT_ROWS: readonly Row[] = [...WIRE, ...CLIENTS];
+
+/** Runs every row as a test of its own. */
+export async function runRows(t: Test, world: RowWorld, rows: readonly Row[] = FRONT_ROWS): Promise<void> {
+  for (const row of rows) {
     await t.test(`${row.from}: ${row.says}`, (t) => row.run(t, new RowTools(t, world)));
   }
 }

@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { BROWSER_TEST_TIMEOUT_MS, findChromium } from '../support/browser.ts';
 import { type RowListener, runRows } from '../support/front-rows.ts';
-import { LOOKUPS, UDP } from '../support/front-rows-side.ts';
+import { SIDE_ROWS } from '../support/front-rows-side.ts';
 import { mixsocks } from '../support/localnet.ts';
 import { isInstalled } from '../support/programs.ts';
 import { browsePage } from './front/browser.ts';
@@ -24,12 +24,13 @@ t.test('the front of a real network', async (t) => {
   const front = await startFrontNetwork(t);
   t.equal(statSync(front.path).mode & 0o777, 0o600);
 
-  t.jobs = 2;
+  t.jobs = 3;
   const place = (listener: RowListener) => front.listeners[listener];
-  const rows = (t: Test) => runRows(t, { place, patienceMs: 1500 }, [...UDP, ...LOOKUPS]);
+  const world = { place, patienceMs: 1500 };
   const chromium = findChromium();
   const atOnce: readonly [string, (t: Test, front: FrontNetwork) => Promise<void>, boolean?][] = [
-    ['the table', rows],
+    ['the table', (t) => runRows(t, world)],
+    ['the table of associations and look-ups', (t) => runRows(t, world, SIDE_ROWS)],
     ['Chromium', (t) => browsePage(t, front, chromium ?? ''), chromium !== undefined],
     ['curl at length', curlAtLength],
     ['curl in every way', curlInEveryWay],

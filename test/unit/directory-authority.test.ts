@@ -7,7 +7,7 @@ import { Admission, type JoinRules, joinRules } from '../../directory/admission.
 import { ANNOUNCEMENT_BURST, Api, type ApiRequest, MAX_RATED_ADDRESSES, rateKey } from '../../directory/api.ts';
 import { Archive, CONSENSUSES_KEPT } from '../../directory/archive.ts';
 import { Authority } from '../../directory/authority.ts';
-import { buildConsensus, meets, nodesFor, ROUTABLE } from '../../directory/consensus-builder.ts';
+import { buildConsensus, lacking, meets, nodesFor, ROUTABLE } from '../../directory/consensus-builder.ts';
 import { type IdentityHex, toHex } from '../../lib/bytes.ts';
 import { type Descriptor, DocumentRefused, joinProof, type Refusal, Verifier } from '../../lib/directory/index.ts';
 import { silentLog } from '../../lib/log.ts';
@@ -184,6 +184,10 @@ t.test('minimums', async (t) => {
   t.notOk(meets(nodes, { mixesPerLayer: 2, gateways: 1, requesters: 1 }));
   t.notOk(meets(nodes, { mixesPerLayer: 1, gateways: 2, requesters: 1 }));
   t.notOk(meets(nodes, { mixesPerLayer: 1, gateways: 1, requesters: 2 }));
+  t.equal(
+    lacking([], { mixesPerLayer: 1, gateways: 2, requesters: 1 }),
+    '0 of 1 mixes in layer 1, 0 of 1 mixes in layer 2, 0 of 1 mixes in layer 3, 0 of 2 gateways, 0 of 1 requesters',
+  );
   for (const index of [0, 1, 2, 3]) t.notOk(meets(nodes.toSpliced(index, 1), ROUTABLE), `without node ${index}`);
   t.ok(meets(nodes.slice(0, 4), ROUTABLE));
 });
