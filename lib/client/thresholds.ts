@@ -49,7 +49,10 @@ export const REPLIES_TELL: Testimony = {
   unframedEvidence: 3 * UNFRAMED_EVIDENCE,
   layers: [2, 3],
 };
-/** Packets with reply blocks get lost one by one, as loops do. */
+/**
+ * Packets with reply blocks get lost one by one, as loops do. They are looked at once a second: for ten mixes of layer 1
+ * in thirteen windows 11 million tests a day, so fewer than 0.011 false exclusions.
+ */
 export const SHIPMENTS_TELL: Testimony = {
   blameEvidence: BLAME_EVIDENCE,
   unframedEvidence: UNFRAMED_EVIDENCE,
