@@ -40,6 +40,18 @@ export class GatewayPlan {
     return this.#announced;
   }
 
+  /**
+   * While there is no consensus: the gateway announced stays if it is among `usable`, else it is another of them. Whether
+   * `announced` has changed.
+   */
+  resettle(usable: readonly IdentityHex[]): boolean {
+    if (this.#options.fixed !== undefined || this.#announced === undefined) return false;
+    if (usable.includes(this.#announced)) return false;
+    const before = this.#announced;
+    this.#announced = pick(this.#options.rng, usable) ?? before;
+    return this.#announced !== before;
+  }
+
   /** The gateway to link to under this consensus. Announce anew if `announced` has changed. */
   choose(topology: Topology): NodeEntry | undefined {
     const wanted = this.#named(topology) ?? this.#byId(topology, this.#announced);

@@ -21,7 +21,7 @@ import {
 import { asMixError, MixError } from '../lib/errors.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { bootId, PacketPipeline, SphinxKeyRing } from '../lib/mixing/index.ts';
-import { packetBytes } from '../lib/params.ts';
+import { epochAt, packetBytes } from '../lib/params.ts';
 import type { AcceptHandler } from '../lib/session/index.ts';
 import { RequesterHub } from '../lib/session/requester-hub.ts';
 import { SessionMeter } from '../lib/session/session-meter.ts';
@@ -127,10 +127,17 @@ export class RequesterMixnet implements Running {
     }
   }
 
-  /** Before the first consensus: the gateways that have announced themselves so far. */
+  /**
+   * Before the first consensus: the gateways that it may list. An authority holds descriptors until their last key has
+   * expired, but one that is not renewed for this epoch is most likely of a gateway that is gone.
+   */
   async #announcedGateways(): Promise<IdentityHex[]> {
-    const descriptors = await this.directory.fetchDescriptors().catch(() => []);
-    return descriptors.filter((node) => node.role === 'gateway').map((node) => node.identity);
+    const descriptors = await this.directory.fetchDescriptors('gateway').catch(() => []);
+    const epoch = epochAt(this.#components.clock.wallMs(), epochMsOf(this.#network));
+    const renewed = descriptors.filter(({ sphinxKeys }) =>
+      [epoch, epoch + 1].every((wanted) => sphinxKeys.some((key) => key.epoch === wanted)),
+    );
+    return renewed.filter((node) => node.role === 'gateway').map((node) => node.identity);
   }
 
   #descriptor(epochs: readonly number[]): DescriptorDraft {
@@ -150,12 +157,16 @@ export class RequesterMixnet implements Running {
     };
   }
 
-  /** A consensus that lists our gateway is enough to hold the link; proxies come when it lists us. */
+  /**
+   * A consensus that lists a gateway for us is enough to hold the link; proxies come when it lists us. A gateway that is
+   * not heard of any more is given up: with it the requester would be in no consensus, and the first might need it.
+   */
   async #waitForListing(): Promise<void> {
     for (;;) {
       const topology = await this.directory.waitForTopology(CONSENSUS_WAIT_MS).catch(() => undefined);
-      if (this.#stopped || topology?.byId(this.#plan.announced as IdentityHex) !== undefined) return;
+      if (this.#stopped || (topology !== undefined && this.#chooseGateway(topology) !== undefined)) return;
       this.#components.log.warn({}, 'waiting for a consensus that lists the gateway');
+      if (topology === undefined && this.#plan.resettle(await this.#announcedGateways())) this.directory.announceNow();
       await sleep(this.#components.clock, POLL_MS);
     }
   }

@@ -1,11 +1,7 @@
 /** The wall clock is set while a node runs: its keys are other ones then, and the directory hears of them at once. */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { Components, Running } from '../../lib/components.ts';
-import { type Descriptor, saveNetworkFile, Verifier } from '../../lib/directory/index.ts';
 import { createIdentity, saveIdentity } from '../../lib/link/index.ts';
 import { silentLog } from '../../lib/log.ts';
 import { Metrics } from '../../lib/metrics.ts';
@@ -13,8 +9,9 @@ import { epochAt } from '../../lib/params.ts';
 import { systemRng } from '../../lib/rng.ts';
 import { MixnodeConfig, startMixnode } from '../../mixnode/index.ts';
 import { RequesterConfig, startRequester } from '../../network-requester/index.ts';
+import { crypto } from '../support/directory-network.ts';
 import { until } from '../support/link-fixtures.ts';
-import { crypto } from '../support/mini-network.ts';
+import { listeningAuthority } from '../support/listening-authority.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const EPOCH_MS = 3_600_000;
@@ -29,29 +26,6 @@ class SettableClock extends VirtualClock {
   }
 }
 
-/** An authority that takes every announcement and has no consensus. */
-async function listeningAuthority(t: Test, networkFile: string) {
-  const heard: Descriptor[] = [];
-  const { id } = await createIdentity(systemRng);
-  const server = createServer(async (request, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part as Buffer);
-    if (request.method === 'POST') heard.push(verifier.descriptor(Buffer.concat(parts).toString('utf8')).descriptor);
-    response.writeHead(request.method === 'POST' ? 200 : 404).end('\n');
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const authorities = [{ id, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }];
-  const network = { name: 'clocks', epochSeconds: EPOCH_MS / 1000, payloadBytes: 2048, threshold: 1, authorities };
-  const verifier = new Verifier(network, crypto);
-  await saveNetworkFile(networkFile, network);
-  return heard;
-}
-
 type Start = (common: { dir: string; networkFile: string; name: string }, components: Components) => Promise<Running>;
 const roles: Readonly<Record<string, Start>> = {
   mixnode: (common, components) =>
@@ -63,7 +37,7 @@ for (const [role, start] of Object.entries(roles)) {
   t.test(`${role}: the clock is set back by days`, async (t) => {
     const dir = t.testdir();
     const networkFile = join(dir, 'network.json');
-    const heard = await listeningAuthority(t, networkFile);
+    const { heard } = await listeningAuthority(t, networkFile);
     const clock = new SettableClock();
     await saveIdentity(dir, await createIdentity(systemRng));
     const components = { clock, rng: systemRng, crypto, log: silentLog, metrics: new Metrics() };

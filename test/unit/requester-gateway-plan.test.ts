@@ -28,6 +28,21 @@ t.test('the gateway it is known by, else any that there is', (t) => {
   t.end();
 });
 
+t.test('before there is a consensus: a gateway that is announced no more is given up', (t) => {
+  const requester = plan();
+  t.notOk(requester.resettle([one.id]), 'none was chosen yet');
+  requester.settle(undefined, [one.id]);
+  t.notOk(requester.resettle([one.id, two.id]), 'still there');
+  t.notOk(requester.resettle([]), 'there is no other');
+  t.equal(requester.announced, one.id);
+  t.ok(requester.resettle([two.id]));
+  t.equal(requester.announced, two.id);
+  const configured = plan(two);
+  t.notOk(configured.resettle([one.id]), 'configured');
+  t.equal(configured.announced, two.id);
+  t.end();
+});
+
 t.test('the consensus has the last word on where to link to', (t) => {
   const requester = plan();
   requester.settle(undefined, [two.id]);
