@@ -13,7 +13,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromHex, toHex } from '../bytes.ts';
 import type { Crypto } from '../crypto/index.ts';
-import { asMixError } from '../errors.ts';
+import { asMixError, MixError, systemCode } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { epochAt, epochStartMs, keyGraceMs } from '../params.ts';
 import type { Rng } from '../rng.ts';
@@ -82,7 +82,7 @@ export class SphinxKeyRing {
 
   /** Loads what can be kept and makes what is missing. Throws MixError IDENTITY when the folder cannot be used. */
   static open(options: KeyRingOptions, wallMs: number): SphinxKeyRing {
-    mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+    makeFolder(options.dir);
     const ring = new SphinxKeyRing(options);
     const stored = readKeys(options.dir);
     if (stored !== undefined) ring.#restore(stored, wallMs);
@@ -340,5 +340,13 @@ export class SphinxKeyRing {
       this.#keys.delete(epoch);
       return false;
     }
+  }
+}
+
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new MixError('IDENTITY', `cannot use the folder ${dir}: ${systemCode(error) ?? error}`, error);
   }
 }

@@ -192,6 +192,12 @@ t.test('a damaged key file is a clear error', (t) => {
   t.end();
 });
 
+t.test('a file in place of the folder is a clear error', (t) => {
+  const dir = join(t.testdir({ sphinx: '' }), 'sphinx');
+  t.throws(() => SphinxKeyRing.open(optionsIn(dir), middleMs), { code: 'IDENTITY', message: /cannot use the folder/ });
+  t.end();
+});
+
 t.test('the clock steps back over a turn: the key of that epoch is accepted again only if it was kept', (t) => {
   const ring = SphinxKeyRing.open(optionsIn(t.testdir()), middleMs);
   const tag = rng.bytes(32);
