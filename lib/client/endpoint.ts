@@ -62,13 +62,13 @@ export class MixEndpoint implements Running {
   constructor(options: EndpointOptions) {
     const { components, identity } = options;
     const { health } = this.ledger;
-    this.#options = options;
     const metrics = new EndpointMetrics(components.metrics);
+    this.#options = options;
     this.#metrics = metrics;
     this.#reports = new HealthReports(components.log, metrics);
     this.#replies = new ReplyBlocks(health, metrics);
-    const parts = { components, health, metrics, replies: this.#replies };
-    this.#outgoing = new Outgoing({ ...parts, address: identity.publicKey, standpoint: this });
+    const parts = { components, health, metrics, replies: this.#replies, address: identity.publicKey };
+    this.#outgoing = new Outgoing({ ...parts, standpoint: this });
     this.#home = new HomeGateway(options.chooseGateway, components.clock.nowMs());
   }
 
@@ -79,10 +79,9 @@ export class MixEndpoint implements Running {
   start(): void {
     const topology = this.#options.directory.topology();
     if (topology === undefined) throw new MixError('NO_CONSENSUS', 'there is no consensus yet');
-    const rates = topology.params.classes[this.#options.trafficClass];
-    if (rates === undefined) {
-      throw new MixError('CONFIG', `this network has no traffic class "${this.#options.trafficClass}"`);
-    }
+    const { trafficClass } = this.#options;
+    const rates = topology.params.classes[trafficClass];
+    if (rates === undefined) throw new MixError('CONFIG', `this network has no traffic class "${trafficClass}"`);
     const gateway = this.#home.first(topology);
     this.#topology = topology;
     this.#rates = rates;
@@ -90,8 +89,11 @@ export class MixEndpoint implements Running {
     this.#openLink(topology, gateway, rates);
     this.#options.directory.onTopology((next) => this.#adopt(next));
     const { clock } = this.#options.components;
-    this.#timers.push(every(clock, SWEEP_PERIOD_MS, () => this.#replies.sweep(this.#nowMs())));
-    this.#timers.push(every(clock, HEALTH_PERIOD_MS, () => this.#review()));
+    const sweeping = every(clock, SWEEP_PERIOD_MS, () => this.#replies.sweep(this.#nowMs()));
+    this.#timers.push(
+      sweeping,
+      every(clock, HEALTH_PERIOD_MS, () => this.#review()),
+    );
   }
 
   async stop(): Promise<void> {
@@ -257,12 +259,11 @@ export class MixEndpoint implements Running {
   }
 
   #watchGateway(): void {
-    const loopsSent = this.#cover?.stats().loop.sentContent ?? 0;
-    const advice = this.#home.review(this.topology, loopsSent, this.#nowMs());
-    if (advice === 'redial' && this.gateway !== undefined) {
-      this.#options.components.log.info({}, 'nothing comes back: dialling the gateway anew');
-      this.#link?.setGateway(this.gateway);
-    } else if (advice !== 'redial' && advice !== undefined) this.moveTo(advice, 'it does not answer');
+    const advice = this.#home.review(this.topology, this.#cover?.stats().loop.sentContent ?? 0, this.#nowMs());
+    if (advice !== undefined && advice !== 'redial') this.moveTo(advice, 'it does not answer');
+    if (advice !== 'redial' || this.gateway === undefined) return;
+    this.#options.components.log.info({}, 'nothing comes back: dialling the gateway anew');
+    this.#link?.setGateway(this.gateway);
   }
 
   /** What leads to the old place will not come back: no evidence against anyone, and no stock to count on. */
@@ -278,15 +279,11 @@ export class MixEndpoint implements Running {
     this.#home.heard();
     if (this.#replies.take(packet, (recovery) => this.#outgoing.recover(recovery, packet), this.#nowMs())) return;
     const loop = this.#cover?.take(packet, ({ recovery }) => this.#outgoing.recover(recovery, packet) !== undefined);
-    if (loop !== undefined) {
-      this.#metrics.received.inc({ kind: 'loop' });
-      if (loop === 'damaged') this.#metrics.dropped.inc({ reason: 'payload' });
-      return;
-    }
-    this.#metrics.received.inc({ kind: 'final' });
-    const { onFinal } = this.#options;
-    if (onFinal === undefined) this.#metrics.dropped.inc({ reason: 'unrecognised' });
-    else onFinal(packet);
+    this.#metrics.received.inc({ kind: loop === undefined ? 'final' : 'loop' });
+    if (loop === 'damaged') this.#metrics.dropped.inc({ reason: 'payload' });
+    if (loop !== undefined) return;
+    if (this.#options.onFinal !== undefined) this.#options.onFinal(packet);
+    else this.#metrics.dropped.inc({ reason: 'unrecognised' });
   }
 
   #review(): void {
@@ -294,9 +291,8 @@ export class MixEndpoint implements Running {
     const nowMs = this.#nowMs();
     this.#reports.loopsJudged(this.ledger, this.#cover?.sweep() ?? 0);
     this.#replies.judge(nowMs, this.ledger.patienceMs);
-    const { health } = this.ledger;
-    this.#reports.changed(health.review(nowMs));
-    const better = health.pathIsBad(nowMs) ? this.#home.insteadOfBadPath(this.topology, nowMs) : undefined;
+    this.#reports.changed(this.ledger.health.review(nowMs));
+    const better = this.ledger.health.pathIsBad(nowMs) ? this.#home.insteadOfBadPath(this.topology, nowMs) : undefined;
     if (better !== undefined) this.moveTo(better, 'most own loops are lost and no mix stands out');
   }
 
