@@ -13,7 +13,7 @@ t.test('a mix that drops half, and one that is killed', async (t) => {
   /** One download after another, until nothing is waited for any more. */
   const downloads = (async () => {
     const faults: string[] = [];
-    while (!done) faults.push((await transfers.download(400_000, 60)).fault);
+    while (!done) faults.push((await transfers.download(150_000, 60)).fault);
     return faults.filter((fault) => fault !== '');
   })();
   const seen = new Set<string>();
