@@ -129,6 +129,7 @@ export class ProxyHub implements Running {
     return this.#pump.afterTurn(() => {
       const live = this.#pool.sessionFor(token, port);
       if (live === undefined) this.#await(stream, token, port);
+      else if (this.#pool.isDeaf(live)) stream.fail('NO_REQUESTER');
       else stream.openOn(live.session, this.#nowMs());
       return stream;
     });
@@ -144,7 +145,8 @@ export class ProxyHub implements Running {
   /** Whether a stream opened now would go out at once: the link is up and every requester in use has answered. */
   get ready(): boolean {
     const { lives, places } = this.#pool;
-    const answered = (place: Place) => lives.some((live) => live.place === place && live.session.state === 'open');
+    const answers = (live: Live) => live.session.state === 'open' && !this.#pool.isDeaf(live);
+    const answered = (place: Place) => lives.some((live) => live.place === place && answers(live));
     return this.#options.endpoint.linkState === 'up' && places.length > 0 && places.every(answered);
   }
 
@@ -218,7 +220,8 @@ export class ProxyHub implements Running {
       if (stream.ended) continue;
       const live = this.#sessionOrFail(stream, token, port);
       if (stream.ended) continue;
-      if (live !== undefined) stream.openOrFail(live.session, nowMs);
+      if (live !== undefined && this.#pool.isDeaf(live)) stream.fail('NO_REQUESTER');
+      else if (live !== undefined) stream.openOrFail(live.session, nowMs);
       else if (untilMs <= nowMs) stream.fail('NO_REQUESTER');
       else this.#waiting.push(waiting);
     }
@@ -248,6 +251,10 @@ export class ProxyHub implements Running {
 
   #housekeep(): void {
     this.#pool.housekeep();
+    for (const { session } of this.#pool.listen(this.#options.endpoint.linkState === 'up')) {
+      this.#options.components.log.warn({}, 'the requester does not answer: new streams are refused until it does');
+      session.refuseOpening('NO_REQUESTER', this.#nowMs());
+    }
     this.#openWaiting();
     this.#pump.run();
   }

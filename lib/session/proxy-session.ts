@@ -7,7 +7,7 @@
  * up to the target.
  * @module
  */
-import { MixError } from '../errors.ts';
+import { type ErrorCode, MixError } from '../errors.ts';
 import { FRAME, type Frame } from './frames.ts';
 import { Goodbye } from './goodbye.ts';
 import { Greeting } from './greeting.ts';
@@ -126,6 +126,21 @@ export class ProxySession implements TransportEnd {
     const stream = this.#transport.streams.open(this.#nextStreamId++, nowMs, target, handlers);
     this.onWake(nowMs);
     return stream;
+  }
+
+  /**
+   * Steady: for how long nothing came, beyond two round trips, although replies should come all the time. 0 in burst mode,
+   * where silence says nothing.
+   */
+  get overdueMs(): number {
+    const { silentMs, roundMs } = this.#transport;
+    return this.#options.downlink === 'steady' ? Math.max(0, silentMs - 2 * roundMs) : 0;
+  }
+
+  /** Refuses the streams that wait to be opened: the requester does not answer. */
+  refuseOpening(code: ErrorCode, nowMs: number): void {
+    this.#transport.advance(nowMs);
+    this.#transport.streams.refuseUnanswered(code, nowMs);
   }
 
   /** Whether `fill` would return a packet. */

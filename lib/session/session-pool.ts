@@ -48,6 +48,8 @@ export interface Live {
   use: 'spare' | 'taken' | 'retired';
   /** When a stream was last opened on it. */
   usedMs: number;
+  /** How often in a row `listen` has found it overdue. */
+  unheard: number;
 }
 
 interface TokenEntry {
@@ -72,6 +74,8 @@ export const MAX_SPREAD = 8;
 const RESTART_DELAY_MS = 1_000;
 /** Between a token and the requester that it uses for some ports only. */
 const KEY_SEPARATOR = '\0at\0';
+/** A session that `listen` has found overdue this often in a row, over a link that is up, is deaf. */
+export const DEAF_AFTER = 5;
 /** A session keeps its share of the replies this long after the last stream was opened. */
 const BUSY_MS = 10_000;
 
@@ -112,7 +116,10 @@ export class SessionPool {
    */
   sessionFor(token: string, port?: number): Live | undefined {
     const nowMs = this.#options.nowMs();
-    const { key, place } = this.#whereFor(token, port === undefined ? this.#places : this.#placesFor(port));
+    const { key, place } = this.#whereFor(
+      token,
+      this.#heard(port === undefined ? this.#places : this.#placesFor(port)),
+    );
     const entry = this.#tokens.get(key) ?? this.#admit(place);
     if (entry === undefined) return undefined;
     this.#tokens.delete(key);
@@ -145,6 +152,20 @@ export class SessionPool {
     for (const live of this.#lives) if (live.use === 'spare' && this.#isOld(live, nowMs)) this.#retire(live);
     this.#fillPlaces();
     this.shareRates();
+  }
+
+  /**
+   * Call about once a second: notes which sessions hear nothing though the link is up. Their requesters are gone, or the way
+   * to them is. Returns those that have become deaf.
+   */
+  listen(linkIsUp: boolean): readonly Live[] {
+    for (const live of this.#lives) live.unheard = linkIsUp && live.session.overdueMs > 0 ? live.unheard + 1 : 0;
+    return this.#lives.filter(({ unheard }) => unheard === DEAF_AFTER);
+  }
+
+  /** Until the first reply, which needs no `listen` to be believed. */
+  isDeaf({ unheard, session }: Live): boolean {
+    return unheard >= DEAF_AFTER && session.overdueMs > 0;
   }
 
   /** A session is over. */
@@ -195,6 +216,15 @@ export class SessionPool {
     const keyAt = (place: Place) => `${token}${KEY_SEPARATOR}${place.requester.id}`;
     const place = places.find((one) => this.#tokens.has(keyAt(one))) ?? pick(this.#options.rng, places);
     return { key: usual === undefined || place === undefined ? token : keyAt(place), place };
+  }
+
+  /** Those of `places` whose sessions hear something; all when none does. */
+  #heard(places: readonly Place[]): readonly Place[] {
+    const heard = places.filter((place) => {
+      const lives = this.#lives.filter((live) => live.place === place && live.use !== 'retired');
+      return lives.length === 0 || lives.some((live) => !this.isDeaf(live));
+    });
+    return heard.length > 0 ? heard : places;
   }
 
   /** The places whose requesters let `port` through, a new one if none of them does; all when nobody does. */
@@ -314,6 +344,7 @@ export class SessionPool {
       bornMs: nowMs,
       use: 'spare',
       usedMs: Number.NEGATIVE_INFINITY,
+      unheard: 0,
     };
     this.#lives.push(live);
     return live;

@@ -3,6 +3,7 @@
  * concern streams. What number a packet has and whether it arrived is the transport's business.
  * @module
  */
+import type { ErrorCode } from '../errors.ts';
 import { FRAME, type Frame } from './frames.ts';
 import { INITIAL_STREAM_WINDOW_BYTES } from './limits.ts';
 import type { FrameOwner, PacketBuilder, SentFrame } from './packet-builder.ts';
@@ -71,8 +72,13 @@ export class SessionStreams implements StreamHost, FrameOwner {
     return stream;
   }
 
+  /** Refuses what the peer has neither opened nor refused. */
+  refuseUnanswered(code: ErrorCode, nowMs: number): void {
+    for (const stream of [...this.#table.values()]) stream.onRefused(code, nowMs);
+  }
+
   /** Ends all at once, without a word to the peer. */
-  close(code: Parameters<Stream['sessionClosed']>[0]): void {
+  close(code: ErrorCode): void {
     const streams = [...this.#table.values()];
     this.#table.clear();
     for (const stream of streams) stream.sessionClosed(code);

@@ -53,7 +53,12 @@ export class HubWorld {
   /** Name of the requester of each packet that left, `drop` for none. */
   readonly departures: string[] = [];
   replies = 0;
+  /** Requesters that hear nothing and say nothing. */
+  readonly dead = new Set<string>();
+  /** Tells the hub of a new consensus. */
+  turn: () => void = () => {};
   linkDownMs = 0;
+  linkState: 'up' | 'down' = 'up';
   readonly #rng = seededRng(5);
   readonly #rates: { mainRate: number; replyRate: number; loopRate: number; dropRate: number };
   readonly #packets = new WeakMap<Uint8Array, NodeEntry | undefined>();
@@ -88,7 +93,7 @@ export class HubWorld {
     while (this.clock.nowMs() < endMs) {
       this.clock.advance(STEP_MS);
       for (; this.#nextTickMs <= this.clock.nowMs(); this.#nextTickMs += 1000 / this.#rates.mainRate) this.#depart();
-      for (const [name, table] of this.tables) this.#serve(name, table);
+      for (const [name, table] of this.tables) if (!this.dead.has(name)) this.#serve(name, table);
     }
   }
 
@@ -146,6 +151,15 @@ export class HubWorld {
     return this.tables.get(name)?.size ?? 0;
   }
 
+  /** Packets per second of the main clock. */
+  get mainRate(): number {
+    return this.#lane?.rate ?? 0;
+  }
+
+  set mainRate(perSecond: number) {
+    this.#rates.mainRate = perSecond;
+  }
+
   get missed(): number {
     return this.#lane?.missed ?? 0;
   }
@@ -185,7 +199,9 @@ export class HubWorld {
         byId: (id: string) => this.listed.find((node) => node.id === id),
       } as unknown as Topology,
       surbLifeMs: 120_000,
-      linkState: 'up',
+      get linkState() {
+        return world.linkState;
+      },
       get linkDownMs() {
         return world.linkDownMs;
       },
@@ -197,7 +213,9 @@ export class HubWorld {
         this.#feed = feed;
       },
       onMoved: () => {},
-      onTopology: () => {},
+      onTopology: (notify) => {
+        this.turn = notify;
+      },
       sealTo: (requester, plaintext) => sealed(requester, plaintext),
       sealDrop: () => sealed(undefined, new Uint8Array(PAYLOAD_BYTES)),
       mintSurb: (receiver) => {
@@ -215,7 +233,10 @@ export class HubWorld {
     const requester = this.#packets.get(frame.packet);
     this.departures.push(requester?.name ?? 'drop');
     if (requester === undefined) return;
-    this.clock.after(WAY_MS, () => this.tables.get(requester.name)?.receive(frame.packet, this.clock.nowMs()));
+    const { name } = requester;
+    this.clock.after(WAY_MS, () => {
+      if (!this.dead.has(name)) this.tables.get(name)?.receive(frame.packet, this.clock.nowMs());
+    });
   }
 
   #serve(name: string, table: SessionTable): void {
