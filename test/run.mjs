@@ -1,16 +1,20 @@
 /**
  * `npm test`: checks format, lint and types, builds, runs all tests, and ends with one line for people and programs:
  * `N passed, N failed` (and `, N skipped`). It counts assertions; a step that fails as a whole counts as one. Unit,
- * property and integration tests run two files at a time; system tests, each a network of a dozen processes, one at a
- * time. `npm test -- PATH...` runs only those files, on the build that is there.
+ * property and integration tests run in one process per kind, since a process of its own for each file would take longer than
+ * most files; two at a time. System tests, each a network of a dozen processes, run one at a time.
+ * `npm test -- PATH...` runs only those files, each by itself, on the build that is there.
  * @module
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+/** For all tests of a kind together; a system test has as long for itself. */
+const TIMEOUT_S = 240;
+
 const tapBin = `${root}node_modules/tap/dist/esm/run.mjs`;
 const tapClass = `${root}node_modules/@tapjs/test/test-built/dist/esm/index.js`;
 
@@ -20,6 +24,15 @@ function testFiles(kind) {
   if (!existsSync(root + folder)) return [];
   const entries = readdirSync(root + folder, { recursive: true, encoding: 'utf8' });
   return entries.filter((name) => name.endsWith('.test.ts')).map((name) => `${folder}/${name}`);
+}
+
+/** Writes a file that runs all test files of a kind in one process; its path. */
+function together(kind) {
+  const folder = '.tap/together';
+  mkdirSync(root + folder, { recursive: true });
+  const imports = testFiles(kind).map((file) => `import '../../${file}';\n`);
+  writeFileSync(`${root}${folder}/${kind}.test.ts`, imports.join(''));
+  return `${folder}/${kind}.test.ts`;
 }
 
 /** A fresh install has tap with its own TypeScript plugin; `.taprc` leaves that out, which takes one build. */
@@ -78,7 +91,7 @@ function runTap(files, jobs) {
   const report = new Report();
   if (files.length === 0) return Promise.resolve(report.counts);
   return new Promise((resolve) => {
-    const args = [tapBin, 'run', '--reporter=tap', `--jobs=${jobs}`, ...files];
+    const args = [tapBin, 'run', '--reporter=tap', `--jobs=${jobs}`, `--timeout=${TIMEOUT_S}`, ...files];
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
     createInterface({ input: child.stdout }).on('line', (line) => report.line(line));
     child.on('close', (code) => {
@@ -98,12 +111,11 @@ function script(name) {
 
 const wanted = process.argv.slice(2);
 const all = wanted.length === 0;
-const pick = (kinds) => kinds.flatMap(testFiles).filter((file) => all || wanted.includes(file));
 const total = { pass: 0, fail: 0, skip: 0 };
 if (all && !script('check')) total.fail += 1;
 if ((!all || script('build')) && buildTapIfNew()) {
   const isNetwork = (file) => file.startsWith('test/system/') && !file.endsWith('/cli.test.ts');
-  const files = pick(['unit', 'property', 'integration', 'system']);
+  const files = all ? ['integration', 'unit', 'property'].map(together).concat(testFiles('system')) : wanted;
   for (const [group, jobs] of [
     [files.filter((file) => !isNetwork(file)), 2],
     [files.filter(isNetwork), 1],
