@@ -15,8 +15,6 @@ import { Uplink } from './uplink.ts';
 
 /** Immediate lanes fill the queue at most this far, so that clocked frames find room and little before them. */
 const IMMEDIATE_QUEUE_FRAMES = 64;
-/** After so many departures the socket and main get their turn, whatever the clocks say. */
-const MAX_TICKS_AT_ONCE = 64;
 /** How soon a full queue is looked at again. */
 const RETRY_IMMEDIATE_MS = 2;
 
@@ -47,20 +45,16 @@ function tell(news: LinkNews): void {
 }
 
 /**
- * The alarm rings ahead of time, since waking takes a few tenths of a millisecond, and the rest is waited here, exactly:
- * frames due so close together would leave as one otherwise.
+ * The alarm rings ahead of time, since waking takes a few tenths of a millisecond, and the rest is waited here, exactly.
+ * One deadline at a time: what has left is written to the socket at the end of the turn, and must not wait for the next.
  */
 function serveClocks(): void {
   const leadMs = departures.leadMs();
-  let ticks = 0;
-  while (ticks < MAX_TICKS_AT_ONCE) {
-    const nowMs = monotonicMs();
-    const aheadMs = departures.nextDeadlineMs() - nowMs;
-    if (aheadMs > leadMs) break;
+  const aheadMs = departures.nextDeadlineMs() - monotonicMs();
+  if (aheadMs <= leadMs) {
     if (aheadMs > 0) spin(aheadMs);
-    ticks += departures.runDue(monotonicMs(), uplink.send);
+    if (departures.runDue(monotonicMs(), uplink.send) > 0 && memory.roomFlag.raise()) tell(ROOM);
   }
-  if (ticks > 0 && memory.roomFlag.raise()) tell(ROOM);
   memory.alarm.set(departures.nextDeadlineMs() - leadMs);
 }
 
