@@ -7,9 +7,9 @@ import { TestNetwork, until } from '../support/localnet.ts';
 import { curl, pattern, patternSha256, sha256, startWeb } from '../support/web.ts';
 
 const HELLO = 'hello through the mixnet\n';
-const UPLOAD_BYTES = 1_000_000;
-const DOWNLOAD_BYTES = 5_000_000;
-/** Faster clocks than the default, so that 5 MB take seconds; the law is the same. */
+const UPLOAD_BYTES = 300_000;
+const DOWNLOAD_BYTES = 2_000_000;
+/** Faster clocks than the default, so that 2 MB take seconds; the law is the same. */
 const RATES = ['--rate', '100', '--reply-rate', '400'];
 
 /** A port of loopback on which nothing listens. */

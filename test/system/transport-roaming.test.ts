@@ -31,7 +31,7 @@ async function idleConnection(t: Test, socks: string): Promise<Socket> {
 
 t.test('roaming', async (t) => {
   const web = await startWeb(t);
-  const network = await TestNetwork.start(t);
+  const network = await TestNetwork.start(t, ['--mixes-per-layer', '1']);
   const transfers = new Transfers(t, network.socks, web);
   const delivered = async () => (await network.status()).sessions.reduce((sum, one) => sum + one.bytesDelivered, 0);
   const gatewayOfProxy = async () => (await network.status()).gateway?.name ?? '';
