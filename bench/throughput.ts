@@ -7,8 +7,9 @@
  *   --flag F       another flag of localnet, e.g. --flag --packet-size=8192; may be given again
  *
  * The law: steady, a download has every reply slot; burst, each main slot can carry reply blocks for five replies; an
- * upload has every main slot, less the reply blocks that the steady downlink uses up. All in payloads of 2048 bytes or
- * what the network has, so a ratio of 1 cannot be reached: frames have headers. Processor time tells who was at the limit.
+ * upload has every main slot, less the reply blocks that the steady downlink uses up. In burst mode both at once share the
+ * main slots, so each has half of its law. All in payloads of 2048 bytes or what the network has, so a ratio of 1 cannot be
+ * reached: frames have headers. Processor time tells who was at the limit.
  * @module
  */
 import { parseArgs } from 'node:util';
@@ -78,7 +79,8 @@ async function measure(setting: Setting): Promise<string[][]> {
       const { rates } = await network.status();
       for (const [i, transfer] of done.entries()) {
         const direction = what === 'both' ? (['down', 'up'] as const)[i] : (what as 'down' | 'up');
-        rows.push(row(setting, what, direction ?? 'down', transfer, law, used, rates.main.measured, network));
+        const lawful = what === 'both' && downlink === 'burst' ? { down: law.down / 2, up: law.up / 2 } : law;
+        rows.push(row(setting, what, direction ?? 'down', transfer, lawful, used, rates.main.measured, network));
       }
     };
     await run('down', async () => [await down()]);
