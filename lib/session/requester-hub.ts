@@ -136,10 +136,15 @@ export class RequesterHub implements Running {
     });
   }
 
-  /** A lane as the session wants it. Any client can ask until there is no more: that must end a session, not the requester. */
+  /** A lane as the session wants it. */
   #laneFor(session: RequesterSession, beforePerSecond: number): Pick<Served, 'lane' | 'feeder'> | undefined {
+    return this.#within(session, () => this.#openLane(session, this.#granted(session, beforePerSecond)));
+  }
+
+  /** Any client can ask until there is no more: that must end its session, and not the requester. */
+  #within<Result>(session: RequesterSession, grant: () => Result): Result | undefined {
     try {
-      return this.#openLane(session, this.#granted(session, beforePerSecond));
+      return grant();
     } catch (error) {
       if (asMixError(error).code !== 'LIMIT') throw error;
       session.close('limit', this.#nowMs());
@@ -177,12 +182,7 @@ export class RequesterHub implements Running {
     const { session, lane } = served;
     const before = lane.stats().set;
     if (session.downlink === 'steady' && before > 0 && session.replyRatePerSecond <= 2 * before) {
-      try {
-        lane.setRate(this.#granted(session, before));
-      } catch (error) {
-        if (asMixError(error).code !== 'LIMIT') throw error;
-        session.close('limit', this.#nowMs());
-      }
+      this.#within(session, () => lane.setRate(this.#granted(session, before)));
     } else {
       lane.remove();
       Object.assign(served, this.#laneFor(session, before));

@@ -14,7 +14,7 @@ import {
   INITIAL_STREAM_WINDOW_BYTES,
   PROTOCOL_VERSION,
 } from './limits.ts';
-import type { FrameOwner } from './packet-builder.ts';
+import { NOBODY } from './packet-builder.ts';
 import { beginDownlink, decodeUplink, sessionKeyOf, UNNUMBERED, type Uplink } from './payload.ts';
 import { closeNumber } from './reasons.ts';
 import { RequesterSession } from './requester-session.ts';
@@ -50,9 +50,6 @@ interface Ended {
   readonly reason: CloseReason | undefined;
   answeredMs: number;
 }
-
-/** CLOSE frames to unknown sessions are never repeated: nobody asks what became of them. */
-const NOBODY: FrameOwner = { frameAcked() {}, frameLost() {} };
 
 export class SessionTable {
   readonly #options: SessionTableOptions;
