@@ -18,6 +18,8 @@ export interface Clock {
   readonly grainMs: number;
   /** Calls `fire` once, `delayMs` from now at the earliest. Does not keep the process alive. */
   after(delayMs: number, fire: () => void): Timer;
+  /** Calls `fire` once, after the events that wait now had their turn. Keeps the process alive until then. */
+  soon(fire: () => void): void;
 }
 
 /** Node's largest timer; a longer delay would fire at once. */
@@ -31,6 +33,9 @@ export const systemClock: Clock = {
     const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), MAX_TIMEOUT_MS));
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
+  },
+  soon(fire) {
+    setImmediate(fire);
   },
 };
 

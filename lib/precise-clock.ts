@@ -61,6 +61,10 @@ export class PreciseClock implements Clock {
     return { cancel: () => this.#cancel(armed) };
   }
 
+  soon(fire: () => void): void {
+    systemClock.soon(fire);
+  }
+
   #insert(armed: Armed): void {
     let place = this.#armed.length;
     while (place > 0 && (this.#armed[place - 1] as Armed).dueMs <= armed.dueMs) place--;

@@ -292,6 +292,7 @@ export class MixEndpoint implements Running {
     this.#reports.loopsJudged(this.ledger, this.#cover?.sweep() ?? 0);
     this.#replies.judge(nowMs, this.ledger.patienceMs);
     this.#reports.changed(this.ledger.health.review(nowMs));
+    this.#metrics.showBacklogDropped(this.#link?.stats().inboundDropped ?? 0);
     const better = this.ledger.health.pathIsBad(nowMs) ? this.#home.insteadOfBadPath(this.topology, nowMs) : undefined;
     if (better !== undefined) this.moveTo(better, 'most own loops are lost and no mix stands out');
   }

@@ -19,6 +19,11 @@ export interface FrameSource {
 
 /** Padding built per call at most: building costs about 0.3 ms a packet, and data must not wait behind a full refill. */
 const IDLE_PER_FEED = 4;
+/**
+ * Content built per call at most: with its reply blocks a packet costs more than a millisecond, and what comes in must not
+ * wait behind a full ring of them.
+ */
+const CONTENT_PER_FEED = 4;
 
 /** How far ahead content is committed: deep enough for a busy main thread, shallow enough that fresh data leaves soon. */
 const CONTENT_AHEAD_MS = 60;
@@ -60,12 +65,22 @@ export class LaneFeeder {
     this.#dropStale();
   }
 
-  /** Fills what has room. True when padding is still missing: call again soon. */
+  /** Fills what has room, a few frames at a time. True when something is still missing: call again soon. */
   feed(): boolean {
-    while (this.lane.contentRoom() > 0) {
+    const wantsContent = this.#feedContent();
+    return this.#feedIdle() || wantsContent;
+  }
+
+  #feedContent(): boolean {
+    for (let built = 0; this.lane.contentRoom() > 0; built++) {
+      if (built === CONTENT_PER_FEED) return true;
       const frame = this.source.content();
-      if (frame === undefined || !this.lane.pushContent(frame.firstHop, frame.packet)) break;
+      if (frame === undefined || !this.lane.pushContent(frame.firstHop, frame.packet)) return false;
     }
+    return false;
+  }
+
+  #feedIdle(): boolean {
     for (let built = 0; built < IDLE_PER_FEED && this.lane.idleRoom() > 0; built++) {
       const frame = this.source.idle();
       if (frame === undefined || !this.lane.pushIdle(frame.firstHop, frame.packet)) return false;

@@ -12,6 +12,7 @@ export class EndpointMetrics {
   readonly loopAlarm;
   readonly #excluded;
   readonly #exclusions;
+  #backlogDropped = 0;
 
   constructor(metrics: Metrics) {
     this.received = metrics.counter('client_packets_received_total', 'Packets from the gateway, by kind', ['kind']);
@@ -27,6 +28,12 @@ export class EndpointMetrics {
   showExcluded(nodes: readonly { readonly name: string }[]): void {
     this.#excluded.reset();
     for (const { name } of nodes) this.#excluded.set({ node: name }, 1);
+  }
+
+  /** Packets that came while as many waited to be read as may; `total` since the start. */
+  showBacklogDropped(total: number): void {
+    this.dropped.inc({ reason: 'backlog' }, total - this.#backlogDropped);
+    this.#backlogDropped = total;
   }
 
   exclusion(node: string, excluded: boolean): void {

@@ -21,7 +21,7 @@ const INBOUND_BYTES = 8 * 1024 * 1024;
 const MIN_INBOUND_SLOTS = 128;
 const MAX_INBOUND_SLOTS = 1024;
 /** Packets handled before other events get their turn. */
-const INBOUND_BATCH = 64;
+const INBOUND_BATCH = 128;
 /** Lanes of one link: one for each of 1024 sessions of a requester, and a few clocks. */
 export const MAX_LANES = 1024 + 8;
 /** The threads end by themselves; one that does not is ended. */

@@ -1,27 +1,32 @@
 /**
- * Drives machines that fill lanes: asks them when rings have room, comes back for padding that is still missing, and
- * ticks them at their deadlines. What both hubs have in common.
+ * Drives machines that fill lanes: asks them when rings may have room, comes back for what is still missing, and ticks
+ * them at their deadlines. What both hubs have in common.
+ *
+ * Reading a packet is cheap and making one dear. Therefore a turn of the event loop makes a few packets at most, after it
+ * has read a whole batch: a main thread that cannot keep up sends less, and hears what comes without delay. The other way
+ * round replies would wait for seconds, count as lost, and be asked for again.
  * @module
  */
 import type { Clock, Timer } from '../clock.ts';
 
 export interface Pumped {
-  /** Fills the lanes; true when padding is still missing. */
+  /** Fills the lanes a little; true when something is still missing. */
   feed(): boolean;
   /** When `tick` must be called at the latest; Infinity: no need. */
   nextDeadlineMs(): number;
   tick(): void;
 }
 
-/** Padding is built a little at a time, so that data need not wait behind a full refill. */
-const REFILL_MS = 2;
-
 export class LanePump {
   readonly #clock: Clock;
   readonly #pumped: Pumped;
   #deadline: { atMs: number; timer: Timer } | undefined;
-  #refill: Timer | undefined;
   #held = false;
+  #waitsForTurnsEnd = false;
+  /** This turn of the event loop has had its packets … */
+  #fed = false;
+  /** … and more are wanted in the next one. */
+  #wanted = false;
   #stopped = false;
 
   constructor(clock: Clock, pumped: Pumped) {
@@ -29,36 +34,51 @@ export class LanePump {
     this.#pumped = pumped;
   }
 
-  /** Feeds now. Does nothing while it is at it: machines call back into here while they are being asked. */
+  /** Feeds: now, or in the next turn if this one has done so. Machines call back into here while they are being asked. */
   run(): void {
     if (this.#held || this.#stopped) return;
-    this.#held = true;
-    const wantsMore = this.#pumped.feed();
-    this.#held = false;
-    if (wantsMore) this.#refill ??= this.#clock.after(REFILL_MS, () => this.#refillNow());
-    this.#armDeadline();
+    if (this.#fed) this.#wanted = true;
+    else this.#feed();
   }
 
-  /** Does `work` without feeding, and feeds after this turn of the event loop. */
+  /** Does `work` without feeding, and feeds after it and whatever else is done in the same go. */
   afterTurn<T>(work: () => T): T {
+    const heldBefore = this.#held;
     this.#held = true;
     try {
       return work();
     } finally {
-      this.#held = false;
-      queueMicrotask(() => this.run());
+      this.#held = heldBefore;
+      this.#runAtTurnsEnd();
     }
   }
 
   stop(): void {
     this.#stopped = true;
     this.#deadline?.timer.cancel();
-    this.#refill?.cancel();
   }
 
-  #refillNow(): void {
-    this.#refill = undefined;
-    this.run();
+  #runAtTurnsEnd(): void {
+    if (this.#waitsForTurnsEnd) return;
+    this.#waitsForTurnsEnd = true;
+    queueMicrotask(() => {
+      this.#waitsForTurnsEnd = false;
+      this.run();
+    });
+  }
+
+  #feed(): void {
+    this.#held = true;
+    this.#wanted = this.#pumped.feed();
+    this.#held = false;
+    this.#fed = true;
+    this.#clock.soon(() => this.#onNextTurn());
+    this.#armDeadline();
+  }
+
+  #onNextTurn(): void {
+    this.#fed = false;
+    if (this.#wanted) this.run();
   }
 
   #armDeadline(): void {

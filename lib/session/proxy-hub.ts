@@ -237,8 +237,7 @@ export class ProxyHub implements Running {
   }
 
   #receive(session: ProxySession, plaintext: Uint8Array, nowMs: number): void {
-    session.receive(plaintext, nowMs);
-    this.#pump.run();
+    this.#pump.afterTurn(() => session.receive(plaintext, nowMs));
   }
 
   #ended(session: ProxySession, reason: CloseReason): void {

@@ -97,8 +97,7 @@ export class RequesterHub implements Running {
 
   /** Takes the plaintext of a packet that ended here. */
   receive(plaintext: Uint8Array): void {
-    this.#table.receive(plaintext, this.#nowMs());
-    this.#pump.run();
+    this.#pump.afterTurn(() => this.#table.receive(plaintext, this.#nowMs()));
   }
 
   stats() {
@@ -112,8 +111,8 @@ export class RequesterHub implements Running {
   /** Tells the proxies as far as that goes, then forgets everything. */
   async stop(): Promise<void> {
     this.#table.closeAll('shutdown', this.#nowMs());
-    this.#pump.run();
     this.#pump.stop();
+    for (let more = true; more; ) more = this.#fill();
     this.#renewal.cancel();
   }
 
@@ -198,10 +197,9 @@ export class RequesterHub implements Running {
     for (const { feeder } of this.#served) feeder.renewIdle();
   }
 
-  /** Feeds all lanes; true when one still misses dummies. */
+  /** Feeds all lanes; true when one still misses something. */
   #fill(): boolean {
-    this.#answers.feed();
-    let wantsMore = false;
+    let wantsMore = this.#answers.feed();
     for (const { feeder } of this.#served) wantsMore = feeder.feed() || wantsMore;
     return wantsMore;
   }

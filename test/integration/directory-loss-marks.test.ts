@@ -28,6 +28,7 @@ const clock: Clock = {
   nowMs: () => SPEED * performance.now(),
   wallMs: () => offsetMs + SPEED * (performance.now() - startedMs),
   after: (delayMs, fire) => systemClock.after(delayMs / SPEED, fire),
+  soon: (fire) => systemClock.soon(fire),
 };
 const parts = (): Components => ({ clock, rng: systemRng, crypto, log: silentLog, metrics: new Metrics() });
 

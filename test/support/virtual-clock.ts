@@ -32,6 +32,10 @@ export class VirtualClock implements Clock {
     };
   }
 
+  soon(fire: () => void): void {
+    this.after(0, fire);
+  }
+
   get pending(): number {
     return this.#armed.length;
   }

@@ -108,6 +108,7 @@ t.test('a session gets a lane with the clock that it asked for, filled with dumm
   proxy.open({ kind: 'tcp', host: 'a', port: 80 }, silent(), world.clock.nowMs());
   world.run(proxy, 40);
   world.accepted[0]?.write(new Uint8Array(50_000), world.clock.nowMs());
+  world.clock.advance(0); // the next turn of the event loop
   t.ok((lane?.content.length ?? 0) > 0, 'data has the content slots at once');
   const data = framesIn(world.run(proxy, 60)).filter(({ type }) => type === FRAME.DATA);
   const bytes = data.reduce((sum, frame) => sum + (frame.type === FRAME.DATA ? frame.bytes.byteLength : 0), 0);
