@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { RelayLimits } from '../lib/relay/stream-relay.ts';
-import { MAX_SPREAD } from '../lib/session/session-pool.ts';
+import { MAX_SPREAD } from '../lib/session/places.ts';
 
 /** Bounds of the front (docs/LIMITS.md). */
 export interface FrontLimits extends RelayLimits {

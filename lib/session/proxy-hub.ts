@@ -15,9 +15,10 @@ import { asMixError, MixError } from '../errors.ts';
 import type { Lane, LaneStats } from '../link/index.ts';
 import { HubStream } from './hub-stream.ts';
 import { LanePump } from './lane-pump.ts';
+import type { Place } from './places.ts';
 import { ProxySession } from './proxy-session.ts';
 import type { SessionMeter } from './session-meter.ts';
-import { type Live, type Place, SessionPool } from './session-pool.ts';
+import { type Live, SessionPool } from './session-pool.ts';
 import type { CloseReason, Downlink, SessionStream, StreamHandlers, StreamTarget } from './types.ts';
 
 /** What the hub needs of an endpoint. */

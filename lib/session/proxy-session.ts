@@ -24,6 +24,7 @@ import {
 import { hostBytes, NOBODY, type PacketBuilder } from './packet-builder.ts';
 import { beginUplink, decodeDownlink, UNNUMBERED } from './payload.ts';
 import { closeNumber, closeReason, errorCode, streamCodeOf } from './reasons.ts';
+import { type SilenceView, SilenceWatch } from './silence.ts';
 import { NOTHING_WANTED, SurbSupply, type Wanted } from './surb-supply.ts';
 import { Transport, type TransportEnd } from './transport.ts';
 import type {
@@ -39,13 +40,8 @@ import type {
 /** `opening`: HELLO unanswered; `draining`: takes no new streams, or says goodbye; `closed`: nothing left. */
 export type ProxySessionState = 'opening' | 'open' | 'draining' | 'closed';
 
-/** `tick` looks after supply and liveness this often. */
-const WATCH_MS = 250;
 /** Without a route no reply block can be made; asked again after this long. */
 const NO_ROUTE_PAUSE_MS = 100;
-/** Burst: with streams open, silence is questioned after this long, then ever more rarely. */
-const FIRST_QUESTION_MS = 5_000;
-const MAX_QUESTION_MS = 30_000;
 
 export class ProxySession implements TransportEnd {
   readonly id: Uint8Array;
@@ -54,14 +50,13 @@ export class ProxySession implements TransportEnd {
   readonly #supply: SurbSupply;
   readonly #greeting: Greeting;
   readonly #goodbye = new Goodbye();
+  readonly #silence: SilenceWatch;
   #state: Exclude<ProxySessionState, 'open'> = 'opening';
   #nextStreamId = 0;
   #replyRatePerSecond: number;
   #lastFilled = 0;
   /** The last packet had room for blocks before data. */
   #blocksWentFirst = false;
-  #nextWatchMs: number;
-  #questionMs = FIRST_QUESTION_MS;
   #mintAgainMs = Number.NEGATIVE_INFINITY;
   #contentCallback: () => void = () => {};
   #closedCallback: (reason: CloseReason) => void = () => {};
@@ -97,14 +92,14 @@ export class ProxySession implements TransportEnd {
       },
       nowMs,
     );
-    const { sessionWindowBytes, streamWindowBytes } = this.#transport.limits;
+    const { sessionWindowBytes, streamWindowBytes, deadPeerMs } = this.#transport.limits;
     this.#greeting = new Greeting({
       sessionWindowBytes,
       streamWindowBytes,
       accessToken: options.accessToken ?? new Uint8Array(0),
       milliPerSecond: this.#milliPerSecond,
     });
-    this.#nextWatchMs = nowMs + WATCH_MS;
+    this.#silence = new SilenceWatch({ downlink: options.downlink, deadPeerMs }, nowMs);
   }
 
   get state(): ProxySessionState {
@@ -122,19 +117,15 @@ export class ProxySession implements TransportEnd {
     }
     const length = hostBytes(target.host).byteLength;
     if (length === 0 || length > MAX_HOST_BYTES) throw new MixError('ADDRESS_TYPE', 'a host has 1 to 255 bytes');
-    if (this.#transport.streams.size === 0) this.#questionMs = FIRST_QUESTION_MS;
+    if (this.#transport.streams.size === 0) this.#silence.reset();
     const stream = this.#transport.streams.open(this.#nextStreamId++, nowMs, target, handlers);
     this.onWake(nowMs);
     return stream;
   }
 
-  /**
-   * Steady: for how long nothing came, beyond two round trips, although replies should come all the time. 0 in burst mode,
-   * where silence says nothing.
-   */
+  /** For how long the requester should have been heard, and was not. */
   get overdueMs(): number {
-    const { silentMs, roundMs } = this.#transport;
-    return this.#options.downlink === 'steady' ? Math.max(0, silentMs - 2 * roundMs) : 0;
+    return this.#silence.overdueMs(this.#silenceView);
   }
 
   /** Refuses the streams that wait to be opened: the requester does not answer. */
@@ -182,7 +173,7 @@ export class ProxySession implements TransportEnd {
       return;
     }
     this.#supply.onAccount(packet.account, nowMs);
-    this.#questionMs = FIRST_QUESTION_MS;
+    this.#silence.reset();
     const alive = () => this.#state !== 'closed';
     if (packet.number === UNNUMBERED) this.#transport.onUnnumbered(packet.frames, nowMs);
     else if (!this.#transport.isDuplicate(packet.number)) {
@@ -194,13 +185,13 @@ export class ProxySession implements TransportEnd {
   /** When `tick` must be called at the latest; Infinity: no need. */
   nextDeadlineMs(): number {
     if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
-    return Math.min(this.#nextWatchMs, this.#transport.nextDeadlineMs);
+    return Math.min(this.#silence.dueMs, this.#transport.nextDeadlineMs);
   }
 
   tick(nowMs: number): void {
     this.#enter(nowMs);
     if (this.#state === 'closed') return;
-    if (nowMs >= this.#nextWatchMs) this.#watch(nowMs);
+    if (nowMs >= this.#silence.dueMs) this.#onSilence(nowMs);
     this.onWake(nowMs);
   }
 
@@ -348,17 +339,15 @@ export class ProxySession implements TransportEnd {
     return this.#supply.position(1 - lossRatio, roundMs, streams.size > 0, nowMs);
   }
 
-  /** Does not trust silence: asks, and in the end gives the requester up. */
-  #watch(nowMs: number): void {
-    this.#nextWatchMs = nowMs + WATCH_MS;
-    const { silentMs, streams, limits } = this.#transport;
-    const expectsAnswer = this.#options.downlink === 'steady' || this.#transport.hasFlying;
-    if (silentMs >= limits.deadPeerMs && expectsAnswer) {
-      this.abandon('timeout', nowMs);
-    } else if (silentMs >= this.#questionMs && streams.size > 0) {
-      this.#transport.wantPing();
-      this.#questionMs = silentMs + Math.min(MAX_QUESTION_MS, silentMs);
-    }
+  #onSilence(nowMs: number): void {
+    const verdict = this.#silence.judge(this.#silenceView, nowMs);
+    if (verdict === 'give up') this.abandon('timeout', nowMs);
+    else if (verdict === 'ask') this.#transport.wantPing();
+  }
+
+  get #silenceView(): SilenceView {
+    const { silentMs, unansweredMs, roundMs, streams } = this.#transport;
+    return { silentMs, unansweredMs, roundMs, streamsOpen: streams.size > 0 };
   }
 
   // ---- what the engine reports

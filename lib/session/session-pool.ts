@@ -1,40 +1,23 @@
 /**
- * Which sessions the proxy has, at which requesters, and whose they are.
+ * Which sessions the proxy has, and whose they are.
  *
- * A fixed number of places, each with one requester, stands for the law by which packets and replies are spread: every
- * place has the same weight, whatever is asked for. Each place has at least one session at any time; one that nobody
- * has used yet is given to the first isolation token that is drawn to the place, and then belongs to it for good. A
- * session is never used by two tokens.
- *
- * The law changes in one case: when a port is asked for that no requester in use lets through and another one does, that
- * one gets a place too, and keeps it.
+ * Each place (places.ts) has at least one session at any time; one that nobody has used yet is given to the first
+ * isolation token that is drawn to the place, and then belongs to it for good. A session is never used by two tokens.
  * @module
  */
 import type { NodeEntry } from '../directory/index.ts';
 import { MixError } from '../errors.ts';
-import { summaryAllows } from '../port-list.ts';
-import { pick, type Rng } from '../rng.ts';
+import { pick } from '../rng.ts';
+import { type Place, Places, type PlacesOptions } from './places.ts';
 import type { ProxySession } from './proxy-session.ts';
 import { shareRate } from './rate-shares.ts';
 import type { CloseReason } from './types.ts';
 
-export interface SessionPoolOptions {
-  readonly rng: Rng;
+export interface SessionPoolOptions extends PlacesOptions {
   readonly nowMs: () => number;
-  /** Which requesters may be used. */
-  readonly requesters: () => readonly NodeEntry[];
-  /** Over how many of them packets and replies are spread, as far as there are so many. */
-  readonly spread: number;
   readonly rates: () => { readonly mainRate: number; readonly replyRate: number };
   /** Makes a session; the pool must hear of its end through `ended`. */
   readonly makeSession: (nowMs: number) => ProxySession;
-}
-
-/** A share of the law. */
-export interface Place {
-  requester: NodeEntry;
-  /** A requester that closed a session at once is not asked again before this. */
-  notBeforeMs: number;
 }
 
 /** A session that runs. */
@@ -66,10 +49,6 @@ export const MAX_TOKENS = 64;
 export const TOKEN_IDLE_MS = 180_000;
 /** Sessions of one proxy at a time, those included that only wait for their last streams; at the bound rotation waits. */
 export const MAX_PROXY_SESSIONS = MAX_TOKENS + 32;
-/** Requesters whose policy closes one of these are used only when there are no others. */
-const USUAL_PORTS: readonly number[] = [80, 443];
-/** Requesters in use at a time. */
-export const MAX_SPREAD = 8;
 /** A session that closed at once is not started anew before this time: a requester that refuses is not hammered. */
 const RESTART_DELAY_MS = 1_000;
 /** Between a token and the requester that it uses for some ports only. */
@@ -81,15 +60,14 @@ const BUSY_MS = 10_000;
 
 export class SessionPool {
   readonly #options: SessionPoolOptions;
-  #places: Place[] = [];
-  #spread: number;
+  readonly #places: Places;
   #lives: Live[] = [];
   /** The one not used for longest first. */
   readonly #tokens = new Map<string, TokenEntry>();
 
   constructor(options: SessionPoolOptions) {
     this.#options = options;
-    this.#spread = options.spread;
+    this.#places = new Places(options);
   }
 
   get lives(): readonly Live[] {
@@ -97,12 +75,12 @@ export class SessionPool {
   }
 
   get places(): readonly Place[] {
-    return this.#places;
+    return this.#places.all;
   }
 
   /** A place by the law: whatever there is to send. */
   draw(): Place | undefined {
-    return pick(this.#options.rng, this.#places);
+    return this.#places.draw();
   }
 
   /** Whether `place` has a session that a stream may open on. */
@@ -116,10 +94,9 @@ export class SessionPool {
    */
   sessionFor(token: string, port?: number): Live | undefined {
     const nowMs = this.#options.nowMs();
-    const { key, place } = this.#whereFor(
-      token,
-      this.#heard(port === undefined ? this.#places : this.#placesFor(port)),
-    );
+    const places = port === undefined ? this.places : this.#places.suitingFor(port);
+    this.#fillPlaces();
+    const { key, place } = this.#whereFor(token, this.#heard(places));
     const entry = this.#tokens.get(key) ?? this.#admit(place);
     if (entry === undefined) return undefined;
     this.#tokens.delete(key);
@@ -136,15 +113,13 @@ export class SessionPool {
 
   /** False when `requester` does not let `port` through, and another one of those listed does. */
   suits(requester: NodeEntry, port: number): boolean {
-    const listed = this.#options.requesters();
-    const { exitPolicy } = listed.find(({ id }) => id === requester.id) ?? requester;
-    return summaryAllows(exitPolicy, port) || listed.every((node) => !summaryAllows(node.exitPolicy, port));
+    return this.#places.suits(requester, port);
   }
 
   /** Follows the list of requesters, turns old sessions over, forgets idle tokens. */
   housekeep(): void {
     const nowMs = this.#options.nowMs();
-    this.#followList();
+    this.#leave(this.#places.followList());
     for (const [token, entry] of [...this.#tokens]) {
       if (nowMs - entry.usedMs >= TOKEN_IDLE_MS && this.#dispensable(entry)) this.#forget(token, entry);
       else if (this.#isOld(entry.live, nowMs)) this.#turnOver(entry);
@@ -185,15 +160,15 @@ export class SessionPool {
   shareRates(): void {
     const nowMs = this.#options.nowMs();
     const { mainRate, replyRate } = this.#options.rates();
-    for (const place of this.#places) {
+    for (const place of this.places) {
       const lives = this.#lives.filter((live) => live.place === place);
       const busy = this.#busy(lives, nowMs);
-      const shares = shareRate(replyRate / this.#places.length, busy);
+      const shares = shareRate(replyRate / this.places.length, busy);
       const busyCount = busy.filter((one) => one).length;
       for (const [i, { session }] of lives.entries()) {
         session.setReplyRate(shares[i] ?? 0, nowMs);
         // The main clock is shared packet by packet: this is only what a session may expect of it.
-        session.setMainRate(mainRate / this.#places.length / (busyCount + (busy[i] ? 0 : 1)));
+        session.setMainRate(mainRate / this.places.length / (busyCount + (busy[i] ? 0 : 1)));
       }
     }
   }
@@ -225,22 +200,6 @@ export class SessionPool {
       return lives.length === 0 || lives.some((live) => !this.isDeaf(live));
     });
     return heard.length > 0 ? heard : places;
-  }
-
-  /** The places whose requesters let `port` through, a new one if none of them does; all when nobody does. */
-  #placesFor(port: number): readonly Place[] {
-    const listed = this.#options.requesters();
-    const closed = listed.filter(({ exitPolicy }) => !summaryAllows(exitPolicy, port));
-    const fitting = this.#places.filter(({ requester }) => closed.every(({ id }) => id !== requester.id));
-    if (fitting.length > 0) return fitting;
-    const open = listed.filter((node) => !closed.includes(node));
-    const requester = this.#places.length < MAX_SPREAD ? pick(this.#options.rng, open) : undefined;
-    if (requester === undefined || this.#places.length === 0) return this.#places;
-    const place: Place = { requester, notBeforeMs: Number.NEGATIVE_INFINITY };
-    this.#places.push(place);
-    this.#spread = this.#places.length;
-    this.#fillPlaces();
-    return [place];
   }
 
   /** Room for one more token: the one idle for longest makes it. Undefined when there is no place at all. */
@@ -296,25 +255,8 @@ export class SessionPool {
     live.session.drain(this.#options.nowMs());
   }
 
-  /** Places keep their requesters while those are listed. Without any, the old ones stay: cover goes on as it can. */
-  #followList(): void {
-    const usable = this.#options.requesters();
-    if (usable.length === 0) return;
-    const kept = this.#places.filter(({ requester }) => usable.some((node) => node.id === requester.id));
-    const wanted = Math.min(this.#spread, usable.length);
-    while (kept.length < wanted) {
-      const unused = usable.filter((node) => kept.every(({ requester }) => requester.id !== node.id));
-      const usual = unused.filter(({ exitPolicy }) => USUAL_PORTS.every((port) => summaryAllows(exitPolicy, port)));
-      const requester = pick(this.#options.rng, usual.length > 0 ? usual : unused);
-      if (requester === undefined) break;
-      kept.push({ requester, notBeforeMs: Number.NEGATIVE_INFINITY });
-    }
-    this.#moveTo(kept.slice(0, wanted));
-  }
-
-  #moveTo(places: Place[]): void {
-    const left = this.#places.filter((place) => !places.includes(place));
-    this.#places = places;
+  /** These places are no more: tokens and sessions that had one get another. */
+  #leave(left: readonly Place[]): void {
     if (left.length === 0) return;
     for (const [token, entry] of [...this.#tokens]) {
       if (!left.includes(entry.place)) continue;
@@ -330,7 +272,7 @@ export class SessionPool {
   }
 
   #fillPlaces(): void {
-    for (const place of this.#places) if (!this.serves(place)) this.#start(place);
+    for (const place of this.places) if (!this.serves(place)) this.#start(place);
   }
 
   #start(place: Place): Live | undefined {

@@ -12,6 +12,7 @@ import { FRAME } from './frames.ts';
 import { type FrameOwner, hostBytes, type PacketBuilder, type SentFrame } from './packet-builder.ts';
 import { type ControlHost, StreamControl } from './stream-control.ts';
 import { type InboxHost, type InboxReader, StreamInbox } from './stream-inbox.ts';
+import { StreamListener } from './stream-listener.ts';
 import { type DataWritten, type OutboxHost, StreamOutbox } from './stream-outbox.ts';
 import type { AcceptedHandlers, AcceptedStream, BoundAddress, StreamHandlers, StreamTarget } from './types.ts';
 
@@ -50,15 +51,11 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
   readonly #inbox: StreamInbox;
   readonly #control: StreamControl;
   readonly #datagrams: DatagramQueue;
-  #handlers: AcceptedHandlers | undefined;
-  /** The same at the proxy's end, which hears of the opening too. */
-  readonly #opener: StreamHandlers | undefined;
+  readonly #listener: StreamListener;
   /** `none`: OPEN or the decision is outstanding. */
   #answer: 'none' | 'opened' | 'refused' = 'none';
   /** The code of a RESET whose bytes the session still has to count. */
   #resetHeard: ErrorCode | undefined;
-  /** The application has been told the end, or said it. */
-  #silenced = false;
   #drainWanted = false;
   #gone = false;
   /** Where the scheduler has it. */
@@ -71,8 +68,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
     this.id = id;
     this.#host = host;
     this.#options = options;
-    this.#handlers = handlers;
-    this.#opener = handlers;
+    this.#listener = new StreamListener(handlers);
     this.#outbox = new StreamOutbox(host, peerWindowBytes, maxWindowBytes);
     this.#inbox = new StreamInbox(host, this, windowBytes, maxWindowBytes, nowMs);
     this.#datagrams = new DatagramQueue(host, options.datagramQueueBytes);
@@ -118,7 +114,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
       this.refuse(code, nowMs);
       return;
     }
-    this.#silenced = true;
+    this.#listener.silence();
     this.#abortSending(code);
     this.#stopReceiving(code, nowMs);
     this.#host.wake(nowMs);
@@ -149,7 +145,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
 
   refuse(code: ErrorCode, nowMs: number): void {
     if (this.#answer !== 'none' || this.#gone || this.#isProxy) return;
-    this.#silenced = true;
+    this.#listener.silence();
     this.#answer = 'refused';
     if (!this.#outbox.resetting) this.#outbox.end();
     this.#control.answer(code);
@@ -162,12 +158,12 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
 
   /** Whether OPEN would be welcome: not a second time, nor after a RESET that came first. */
   get acceptable(): boolean {
-    return this.#handlers === undefined && this.#answer === 'none' && !this.#inbox.ended;
+    return !this.#listener.attached && this.#answer === 'none' && !this.#inbox.ended;
   }
 
   /** Requester: gives the stream its handlers; held bytes are delivered. */
   attach(handlers: AcceptedHandlers, nowMs: number): void {
-    this.#handlers = handlers;
+    this.#listener.attach(handlers);
     this.#inbox.deliver(nowMs);
   }
 
@@ -184,7 +180,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
 
   /** Takes a DATAGRAM frame. */
   onDatagram(host: string, port: number, bytes: Uint8Array): void {
-    if (this.ready && this.#inbox.open && !this.#silenced) this.#handlers?.onDatagram?.(host, port, bytes);
+    if (this.ready && this.#inbox.open) this.#listener.onDatagram(host, port, bytes);
   }
 
   /** Takes a RESET frame. Returns by how much the session's count of received bytes grows, or a breach of the rules. */
@@ -231,8 +227,8 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
     this.#control.openHeard();
     if (this.#answer !== 'none') return;
     this.#answer = 'opened';
-    if (this.#silenced) return;
-    this.#opener?.onOpened(bound);
+    if (this.#listener.silenced) return;
+    this.#listener.onOpened(bound);
     this.#inbox.deliver(nowMs);
     this.#endIfDone();
   }
@@ -244,7 +240,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
     this.#answer = 'refused';
     this.#inbox.end(nowMs);
     this.#abortSending(code);
-    this.#tell(() => this.#opener?.onRefused(code));
+    this.#listener.onRefused(code);
     this.#endIfDone();
   }
 
@@ -261,16 +257,16 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
 
   /** Whether the application may be told about bytes. */
   get ready(): boolean {
-    return this.#handlers !== undefined && (!this.#isProxy || this.#answer === 'opened');
+    return this.#listener.attached && (!this.#isProxy || this.#answer === 'opened');
   }
 
   onBytes(bytes: Uint8Array): void {
-    if (!this.#silenced) this.#handlers?.onData(bytes);
+    this.#listener.onData(bytes);
   }
 
   onFin(): void {
     this.#control.creditNeedless();
-    if (!this.#silenced) this.#handlers?.onFin();
+    this.#listener.onFin();
   }
 
   // ---- sending
@@ -312,7 +308,7 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
   }
 
   drained(): void {
-    if (!this.#silenced && !this.#outbox.finished) this.#handlers?.onDrain();
+    if (!this.#outbox.finished) this.#listener.onDrain();
   }
 
   /** Writes what control frames it owes. False when they did not all fit. */
@@ -368,16 +364,12 @@ export class Stream implements AcceptedStream, FrameOwner, InboxReader, ControlH
   }
 
   #tellBroken(code: ErrorCode): void {
-    const opener = this.#answer === 'none' ? this.#opener : undefined;
-    if (opener !== undefined) this.#answer = 'refused';
-    this.#tell(() => (opener === undefined ? this.#handlers?.onReset(code) : opener.onRefused(code)));
-  }
-
-  /** Tells the application the end, unless it knows. */
-  #tell(say: () => void): void {
-    if (this.#silenced) return;
-    this.#silenced = true;
-    say();
+    if (this.#answer === 'none' && this.#listener.isOpener) {
+      this.#answer = 'refused';
+      this.#listener.onRefused(code);
+    } else {
+      this.#listener.onReset(code);
+    }
   }
 
   #endIfDone(): void {

@@ -51,8 +51,10 @@ export class Transport implements StreamsOwner, FrameOwner {
   #nextNumber = 1;
   #pingWanted = false;
   #nowMs: number;
-  /** Awake time since the peer was last heard. */
+  /** Awake time since the peer was last heard … */
   #silentMs = 0;
+  /** … and how much of it had passed when something was sent that asks for an answer. */
+  #askedAfterMs = Number.POSITIVE_INFINITY;
   readonly #counts = {
     packetsSent: 0,
     packetsReceived: 0,
@@ -107,6 +109,11 @@ export class Transport implements StreamsOwner, FrameOwner {
     return this.#silentMs;
   }
 
+  /** The same, since something was sent that asks for an answer; 0 when nothing was. */
+  get unansweredMs(): number {
+    return Math.max(0, this.#silentMs - this.#askedAfterMs);
+  }
+
   /** A time in which an answer to something sent now should have come. */
   get roundMs(): number {
     return this.clock.thresholdMs;
@@ -120,10 +127,6 @@ export class Transport implements StreamsOwner, FrameOwner {
   get nextDeadlineMs(): number {
     const ackMs = this.acks.dueMs;
     return Math.min(this.#recovery.deadlineMs, ackMs > this.#nowMs ? ackMs : Number.POSITIVE_INFINITY);
-  }
-
-  get hasFlying(): boolean {
-    return this.#recovery.flying > 0;
   }
 
   detectLosses(nowMs: number): void {
@@ -140,8 +143,7 @@ export class Transport implements StreamsOwner, FrameOwner {
 
   /** Whether a packet with this number came before. Counts it. */
   isDuplicate(number: number): boolean {
-    this.#silentMs = 0;
-    this.#counts.packetsReceived++;
+    this.#onHeard();
     if (!this.acks.isDuplicate(number)) return false;
     this.#counts.duplicatesReceived++;
     return true;
@@ -164,8 +166,7 @@ export class Transport implements StreamsOwner, FrameOwner {
 
   /** Handles a packet that only filled a slot, and may be old: an ACK in it is as good as any, nothing else counts. */
   onUnnumbered(frames: readonly Frame[], nowMs: number): void {
-    this.#silentMs = 0;
-    this.#counts.packetsReceived++;
+    this.#onHeard();
     for (const frame of frames) {
       const sound = frame.type === FRAME.ACK && this.#recovery.onAck(frame.ranges, this.#nextNumber, nowMs);
       if (!sound) {
@@ -173,6 +174,12 @@ export class Transport implements StreamsOwner, FrameOwner {
         return;
       }
     }
+  }
+
+  #onHeard(): void {
+    this.#counts.packetsReceived++;
+    this.#silentMs = 0;
+    this.#askedAfterMs = Number.POSITIVE_INFINITY;
   }
 
   #onFrame(frame: Frame, number: number, nowMs: number): boolean {
@@ -237,7 +244,10 @@ export class Transport implements StreamsOwner, FrameOwner {
     if (this.#pingWanted && (builder.eliciting || builder.ping(this))) this.#pingWanted = false;
     this.#counts.packetsSent++;
     const { frames, surbs, eliciting } = builder;
-    if (eliciting) this.#counts.elicitingSent++;
+    if (eliciting) {
+      this.#counts.elicitingSent++;
+      this.#askedAfterMs = Math.min(this.#askedAfterMs, this.#silentMs);
+    }
     // A packet that asks for no acknowledgement is settled from the start; its number may be acknowledged all the same.
     const fate = eliciting ? 'flying' : 'acked';
     this.#recovery.onSent({

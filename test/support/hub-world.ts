@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
 import { silentLog } from '../../lib/log.ts';
-import { type AcceptedStream, SessionTable, type StreamHandlers, type StreamKind } from '../../lib/session/index.ts';
+import {
+  type AcceptedStream,
+  type Downlink,
+  SessionTable,
+  type StreamHandlers,
+  type StreamKind,
+} from '../../lib/session/index.ts';
 import { type HubEndpoint, ProxyHub } from '../../lib/session/proxy-hub.ts';
 import { HandLane } from './hand-lane.ts';
 import { nodeEntry } from './nodes.ts';
@@ -35,6 +41,7 @@ export interface HubWorldOptions {
   readonly spread?: number;
   readonly mainRate?: number;
   readonly replyRate?: number;
+  readonly downlink?: Downlink;
   /** Summaries of the requesters' exit policies. */
   readonly policies?: readonly string[];
 }
@@ -69,7 +76,7 @@ export class HubWorld {
   #nextTickMs = 0;
 
   constructor(options: HubWorldOptions = {}) {
-    const { requesters = 1, spread = 1, mainRate = 20, replyRate = 40, policies = [] } = options;
+    const { requesters = 1, spread = 1, mainRate = 20, replyRate = 40, downlink = 'steady', policies = [] } = options;
     this.#rates = { mainRate, replyRate, loopRate: 1, dropRate: 1 };
     this.nodes = Array.from({ length: requesters }, (_, i) => {
       const exitPolicy = policies[i];
@@ -81,7 +88,7 @@ export class HubWorld {
     this.hub = new ProxyHub({
       components: { clock: this.clock, rng: seededRng(6), log: silentLog },
       endpoint: this.#endpoint(),
-      downlink: 'steady',
+      downlink,
       requesters: () => this.listed,
       spread,
     });
@@ -246,6 +253,12 @@ export class HubWorld {
       this.#reply(answer);
     }
     for (const session of this.tables.get(name)?.sessions() ?? []) {
+      if (session.downlink === 'burst') {
+        for (let reply = session.nextReply(nowMs); reply !== undefined; reply = session.nextReply(nowMs)) {
+          this.#reply(reply);
+        }
+        continue;
+      }
       let credit = (this.#credit.get(session) ?? 0) + (session.replyRatePerSecond * STEP_MS) / 1000;
       for (; credit >= 1; credit -= 1) {
         const reply = session.nextReply(nowMs) ?? session.dummyReply(nowMs);

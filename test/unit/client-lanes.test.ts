@@ -74,6 +74,17 @@ t.test(
   },
 );
 
+t.test('content, too, is made in small steps: what comes in must not wait behind a full ring', async (t) => {
+  const lane = new TestLane(10, 0);
+  let made = 0;
+  const feeder = new LaneFeeder(lane, { content: () => frame(++made), idle: () => undefined });
+  t.ok(feeder.feed(), 'more is wanted');
+  t.ok(lane.content.length > 0 && lane.content.length < 10, `${lane.content.length} at once`);
+  for (let calls = 0; feeder.feed(); calls++) t.ok(calls < 10);
+  t.equal(lane.content.length, 10, 'complete');
+  t.equal(made, 10, 'nothing is drawn that has no slot');
+});
+
 t.test('padding that stands ready is made anew, a few frames at a time', async (t) => {
   const lane = new TestLane(2, 10);
   let made = 0;

@@ -335,26 +335,31 @@ t.test("what nobody lets through is asked for all the same: the refusal is the r
   t.equal(world.hub.sessions().length, 1, 'no place was added');
 });
 
-t.test('a requester that is gone: what waits for it and what comes is refused, until it is back', async (t) => {
-  const world = new HubWorld();
-  const { arrived } = await world.connect('before.example', 'a');
-  t.ok(world.hub.ready);
-  world.dead.add('r0');
-  const waiting = await world.open('waiting.example', 'a');
-  world.run(3_000);
-  t.equal(waiting.refused, undefined, 'it may only be slow');
-  world.run(7_000);
-  t.equal(waiting.refused, 'NO_REQUESTER');
-  t.notOk(world.hub.ready);
-  const late = await world.open('late.example', 'a');
-  t.equal(late.refused, 'NO_REQUESTER', 'at once');
-  world.dead.delete('r0');
-  world.run(200);
-  await world.connect('after.example', 'a');
-  t.ok(world.hub.ready);
-  arrived.stream.write(Buffer.from('still here'), world.clock.nowMs());
-  t.equal(arrived.session, world.arrived.at(-1)?.session, 'the session has only waited');
-});
+for (const downlink of ['steady', 'burst'] as const) {
+  t.test(
+    `a requester that is gone, ${downlink}: what waits for it and what comes is refused, until it is back`,
+    async (t) => {
+      const world = new HubWorld({ downlink });
+      const { arrived } = await world.connect('before.example', 'a');
+      t.ok(world.hub.ready);
+      world.dead.add('r0');
+      const waiting = await world.open('waiting.example', 'a');
+      world.run(3_000);
+      t.equal(waiting.refused, undefined, 'it may only be slow');
+      world.run(7_000);
+      t.equal(waiting.refused, 'NO_REQUESTER');
+      t.notOk(world.hub.ready);
+      const late = await world.open('late.example', 'a');
+      t.equal(late.refused, 'NO_REQUESTER', 'at once');
+      world.dead.delete('r0');
+      world.run(200);
+      await world.connect('after.example', 'a');
+      t.ok(world.hub.ready);
+      arrived.stream.write(Buffer.from('still here'), world.clock.nowMs());
+      t.equal(arrived.session, world.arrived.at(-1)?.session, 'the session has only waited');
+    },
+  );
+}
 
 t.test('with another requester in use, new streams go there', async (t) => {
   const world = new HubWorld({ requesters: 2, spread: 2 });

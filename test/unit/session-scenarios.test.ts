@@ -295,6 +295,18 @@ t.test('an idle burst session is silent', async (t) => {
   t.ok(sim.counts.downContent - before.downContent <= 2, `${sim.counts.downContent - before.downContent} replies`);
 });
 
+t.test('what is asked after a long silence of a burst session is given time to be answered', async (t) => {
+  const { sim, open } = world({ downlink: 'burst' });
+  sim.run(200_000);
+  const end = open({ up: 100, down: 1000, answers: true });
+  sim.upDead = true;
+  sim.run(1000);
+  sim.upDead = false;
+  const ms = sim.until(() => end.over, 20_000);
+  t.ok(end.fin, `answered after ${ms.toFixed(0)} ms`);
+  t.equal(sim.closedReason, undefined);
+});
+
 t.test('an end leaves nothing behind', async (t) => {
   const { sim, open } = world();
   sim.run(2000);
