@@ -46,14 +46,14 @@ function mixing({ mixing }: Status): string[] {
   ];
 }
 
-function clocks({ rates, replies, lateness }: Status): string[] {
+function clocks({ rates, replies, lateness, slotsMissed }: Status): string[] {
   const rows = Object.entries(rates).map(([name, rate]) => [name, number(rate.set), number(rate.measured)]);
   const byExit = replies.map(({ requester, set, measured }) => [`  from ${requester}`, number(set), number(measured)]);
   const lines = table(['clock', 'set/s', 'measured/s'], [...rows, ...byExit]);
   if (lateness === null) return lines;
   const { p50Ms, p99Ms, maxMs } = lateness;
   const late = `median ${number(p50Ms)} ms, p99 ${number(p99Ms)} ms, longest ${number(maxMs)} ms`;
-  return [...lines, `departures behind their clock: ${late}`];
+  return [...lines, `departures behind their clock: ${late}`, `ticks without a packet, seen as gaps: ${slotsMissed}`];
 }
 
 /** Mean over the mixes of a layer that are in use and have been seen. */

@@ -9,7 +9,7 @@ import { isRemote, parseListenAddress, requireMeant } from './listener.ts';
 import { ProxyMixnet } from './mixnet.ts';
 import { Readiness } from './readiness.ts';
 import { startStatusServer } from './status.ts';
-import { statusOf } from './status-of.ts';
+import { slotsMissed, statusOf } from './status-of.ts';
 
 export { ProxyConfig } from './config.ts';
 export type { Status } from './status.ts';
@@ -45,6 +45,9 @@ export async function startProxy(config: ProxyConfig, components: Components): P
   try {
     const front = await startFront({ ...frontOptions, opener: mixnet, components });
     parts.push(front);
+    metrics.gaugeOf('proxy_slots_missed', 'Ticks of own clocks for which no packet stood ready', () =>
+      slotsMissed(mixnet),
+    );
     const replies = mixnet.replyMeter(clock);
     const status = () => statusOf({ config, components, mixnet, front, replies, startedMs });
     parts.push({ stop: async () => replies.stop() });

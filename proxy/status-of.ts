@@ -53,11 +53,18 @@ export function statusOf(parts: ProxyParts): Status {
     rates: ratesOf(parts),
     replies: sessionsByRequester(sessions, mixnet).map(([name, of]) => replyRate(name, of, parts.replies)),
     lateness: lateness === undefined ? null : { p50Ms: lateness.p50Ms, p99Ms: lateness.p99Ms, maxMs: lateness.maxMs },
+    slotsMissed: slotsMissed(mixnet),
     streams: front.streams(),
     sessions: sessions.map((session) => sessionStatus(session, mixnet)),
     surbs: surbStatus(sessions.map((session) => session.surbStats())),
     mixing: (topology && mixingPool(topology, config.trafficClass, config.downlink)) ?? null,
   };
+}
+
+/** Ticks of the proxy's own clocks for which no packet stood ready. */
+export function slotsMissed({ endpoint, hub }: Pick<ProxyMixnet, 'endpoint' | 'hub'>): number {
+  const { loop, drop } = endpoint?.stats() ?? {};
+  return [hub?.laneStats(), loop, drop].reduce((sum, lane) => sum + (lane?.missed ?? 0), 0);
 }
 
 function gatewayStatus({ endpoint }: ProxyMixnet): Status['gateway'] {

@@ -92,6 +92,8 @@ export interface Status {
   readonly replies: readonly ReplyRateStatus[];
   /** How late packets leave against their clock. */
   readonly lateness: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number } | null;
+  /** Ticks of own clocks for which no packet stood ready, since the start: gaps that an observer can see. */
+  readonly slotsMissed: number;
   readonly streams: StreamCounts;
   readonly sessions: readonly SessionStatus[];
   readonly surbs: SurbStatus;

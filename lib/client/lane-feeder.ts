@@ -15,15 +15,24 @@ export interface Frame {
 export interface FrameSource {
   content(): Frame | undefined;
   idle(): Frame | undefined;
+  /**
+   * Padding costs nothing but work. Content then waits while little of the padding stands ready: a tick that finds nothing
+   * would show an observer that this machine is busy. Dummies, which cost reply blocks, come after data.
+   */
+  readonly idleIsFree?: boolean;
 }
 
 /** Padding built per call at most: building costs about 0.3 ms a packet, and data must not wait behind a full refill. */
-const IDLE_PER_FEED = 4;
+const IDLE_PER_FEED = 8;
+/** Padding replaced per step at most: the rest stands ready meanwhile. */
+const RENEWED_PER_FEED = 4;
 /**
  * Content built per call at most: with its reply blocks a packet costs more than a millisecond, and what comes in must not
  * wait behind a full ring of them.
  */
-const CONTENT_PER_FEED = 4;
+const CONTENT_PER_FEED = 16;
+/** Of padding that is free, this share must stand ready before content is made. */
+const LEAST_PADDING_SHARE = 1 / 4;
 
 /** How far ahead content is committed: deep enough for a busy main thread, shallow enough that fresh data leaves soon. */
 const CONTENT_AHEAD_MS = 60;
@@ -67,8 +76,14 @@ export class LaneFeeder {
 
   /** Fills what has room, a few frames at a time. True when something is still missing: call again soon. */
   feed(): boolean {
-    const wantsContent = this.#feedContent();
-    return this.#feedIdle() || wantsContent;
+    if (!this.source.idleIsFree) {
+      const wantsContent = this.#feedContent();
+      return this.#feedIdle() || wantsContent;
+    }
+    const wantsIdle = this.#feedIdle();
+    const paddingIsLow = this.lane.idleRoom() > this.#idleSlots * (1 - LEAST_PADDING_SHARE);
+    if (wantsIdle && paddingIsLow) return true;
+    return this.#feedContent() || wantsIdle;
   }
 
   #feedContent(): boolean {
@@ -94,7 +109,7 @@ export class LaneFeeder {
   #dropStale(): void {
     const gone = this.#pushedIdle - this.#idleSlots;
     if (this.lane.idleRoom() > 0 || gone >= this.#staleBelow || gone < this.#dropOrdered) return;
-    const count = Math.min(IDLE_PER_FEED, Math.ceil(this.#idleSlots / 2), this.#staleBelow - gone);
+    const count = Math.min(RENEWED_PER_FEED, Math.ceil(this.#idleSlots / 2), this.#staleBelow - gone);
     this.#dropOrdered = gone + count;
     this.lane.dropIdle(count);
   }

@@ -97,7 +97,8 @@ export class ProxyHub implements Running {
       contentSlots: contentSlots(mainRate),
       idleSlots: idleSlots(mainRate),
     });
-    this.#feeder = new LaneFeeder(this.#lane, { content: () => this.#content(), idle: () => this.#idle() });
+    const source = { content: () => this.#content(), idle: () => this.#idle(), idleIsFree: true };
+    this.#feeder = new LaneFeeder(this.#lane, source);
     this.#pump = new LanePump(components.clock, {
       feed: () => this.#feeder.feed(),
       nextDeadlineMs: () => Math.min(...this.sessions().map((session) => session.nextDeadlineMs())),

@@ -31,6 +31,7 @@ export const STATUS: Status = {
   replies: [{ requester: 'requester-1', set: 100, measured: 61.2 }],
   loops: { sent: 1480, returned: 1469, alarm: false },
   lateness: { p50Ms: 0.1, p99Ms: 0.6, maxMs: 7.9 },
+  slotsMissed: 0,
   streams: {
     connections: 3,
     open: 2,

@@ -127,7 +127,8 @@ t.test('status as text', (t) => {
       reply: { set: 100, measured: 99 },
     },
     replies: [{ requester: 'requester-1', set: 100, measured: 99 }],
-    lateness: null,
+    lateness: { p50Ms: 0.1, p99Ms: 0.6, maxMs: 7.9 },
+    slotsMissed: 12,
     streams: { connections: 2, open: 1, opened: 5, refused: { POLICY: 3 }, abandoned: 0, opening },
     sessions: [],
     surbs: { created: 1, used: 2, expired: 3, inFlight: 4, stock: 5.25, target: 6 },
@@ -139,6 +140,7 @@ t.test('status as text', (t) => {
   t.match(text, /^main +50 {5}50\.0$/m);
   t.match(text, /^ {2}from requester-1 +100 +99$/m);
   t.match(text, /^mixing {3}about 1\.7 packets .* 0\.5 of them not yours: FEW; 8 more users or a mean delay of 91 ms/m);
+  t.match(text, /^ticks without a packet, seen as gaps: 12$/m);
   t.match(text, /^loops {4}9 of 10 own loops returned$/m);
   t.match(formatStatus({ ...status, loops: { sent: 90, returned: 9, alarm: true } }), /returned: ALARM, too few/);
   t.match(text, /mix-1-2 .*90 %.*\nmix-1-10 .*20 %, excluded/);

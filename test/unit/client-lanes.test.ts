@@ -52,7 +52,7 @@ const frame = (byte: number): Frame => ({ firstHop: new Uint8Array(32), packet: 
 t.test(
   'content goes to the content ring as long as there is some and room; padding fills up in small steps',
   async (t) => {
-    const lane = new TestLane(2, 10);
+    const lane = new TestLane(2, 20);
     const waiting = [1, 2, 3];
     const feeder = new LaneFeeder(lane, {
       content: () => {
@@ -64,10 +64,10 @@ t.test(
     t.ok(feeder.feed(), 'padding is not complete yet');
     t.equal(lane.content.length, 2);
     t.strictSame(waiting, [3], 'nothing is drawn that has no slot');
-    t.ok(lane.idle.length < 10, 'a full refill of padding does not hold data up');
+    t.ok(lane.idle.length < 20, 'a full refill of padding does not hold data up');
     t.ok(feeder.feed());
     t.notOk(feeder.feed(), 'complete');
-    t.equal(lane.idle.length, 10);
+    t.equal(lane.idle.length, 20);
     lane.depart();
     feeder.feed();
     t.strictSame(waiting, []);
@@ -75,14 +75,30 @@ t.test(
 );
 
 t.test('content, too, is made in small steps: what comes in must not wait behind a full ring', async (t) => {
-  const lane = new TestLane(10, 0);
+  const lane = new TestLane(60, 0);
   let made = 0;
   const feeder = new LaneFeeder(lane, { content: () => frame(++made), idle: () => undefined });
   t.ok(feeder.feed(), 'more is wanted');
-  t.ok(lane.content.length > 0 && lane.content.length < 10, `${lane.content.length} at once`);
+  t.ok(lane.content.length > 0 && lane.content.length < 30, `${lane.content.length} at once`);
   for (let calls = 0; feeder.feed(); calls++) t.ok(calls < 10);
-  t.equal(lane.content.length, 10, 'complete');
-  t.equal(made, 10, 'nothing is drawn that has no slot');
+  t.equal(lane.content.length, 60, 'complete');
+  t.equal(made, 60, 'nothing is drawn that has no slot');
+});
+
+t.test('padding that is free comes first until some of it stands ready', async (t) => {
+  const lane = new TestLane(2, 80);
+  const feeder = new LaneFeeder(lane, { content: () => frame(1), idle: () => frame(0), idleIsFree: true });
+  while (lane.idle.length < 20) {
+    t.equal(lane.content.length, 0);
+    t.ok(feeder.feed());
+  }
+  t.equal(lane.content.length, 2, 'then content does not wait for the rest');
+  t.ok(lane.idle.length < 80);
+  lane.idle.length = 10;
+  lane.content.length = 0;
+  while (feeder.feed());
+  t.equal(lane.content.length, 2);
+  t.equal(lane.idle.length, 80);
 });
 
 t.test('padding that stands ready is made anew, a few frames at a time', async (t) => {

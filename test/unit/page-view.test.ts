@@ -75,6 +75,8 @@ t.test('rates against their clocks', (t) => {
   t.match(shown(burst), /Replies in 7 per second no clock as data comes/);
   t.match(shown(STATUS), /99 of 100 within 0\.6 ms; the latest was 7\.9 ms behind/);
   t.match(shown({ ...STATUS, lateness: null }), /No packet has left yet/);
+  t.notMatch(shown(STATUS), /no packet stood ready/);
+  t.match(shown({ ...STATUS, slotsMissed: 12 }), /At 12 ticks no packet stood ready/);
   t.end();
 });
 

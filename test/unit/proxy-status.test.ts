@@ -29,6 +29,7 @@ const STATUS: Status = {
   },
   replies: [],
   lateness: null,
+  slotsMissed: 0,
   streams: {
     connections: 0,
     open: 0,

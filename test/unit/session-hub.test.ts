@@ -146,6 +146,7 @@ t.test('tokens are drawn to requesters, and stay', async (t) => {
     world.close(stream);
   }
   t.equal(new Set(places.values()).size, 2, 'both are used');
+  world.run(500); // the last change of rates arrives
   for (const { name } of world.nodes) t.ok(Math.abs(world.repliesAsked(name) - REPLY_RATE / 2) < 0.02);
 });
 

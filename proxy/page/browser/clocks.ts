@@ -32,6 +32,7 @@ export function clocksSection(status: Status, history: History): Html {
     <div class="grid cards">${CLOCKS.map(([name, title, what]) => clockCard(title, what, status.rates[name], history[name], history.room))}</div>
     ${repliesLine(status)}
     ${latenessLine(status)}
+    ${missedLine(status)}
   </section>`;
 }
 
@@ -63,4 +64,9 @@ function repliesLine({ replies }: Status): Html | undefined {
 function latenessLine({ lateness }: Status): Html {
   if (lateness === null) return html`<p class="note">No packet has left yet.</p>`;
   return html`<p class="note">A packet leaves ${figure(lateness.p50Ms)} ms after its tick in the median, 99 of 100 within ${figure(lateness.p99Ms)} ms; the latest was ${figure(lateness.maxMs)} ms behind.</p>`;
+}
+
+function missedLine({ slotsMissed }: Status): Html | undefined {
+  if (slotsMissed === 0) return undefined;
+  return html`<p class="note">At ${figure(slotsMissed)} ticks no packet stood ready: gaps that can be seen from outside. If they keep coming, this machine is too busy for the rates of your class.</p>`;
 }
