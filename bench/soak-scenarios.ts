@@ -17,6 +17,8 @@ export interface Scenario {
   readonly disturb?: (network: TestNetwork) => Trouble;
   /** It breaks streams off, as it must: only requests are asked to end well or with an error. */
   readonly resetsStreams?: boolean;
+  /** The proxy does nothing for so long at a time: a request may wait that much longer. */
+  readonly sleepSeconds?: number;
 }
 
 /** Strikes every `periodMs` until ended. A strike puts in order what it broke. */
@@ -51,6 +53,8 @@ async function bounce(network: TestNetwork, name: string, awayMs: number): Promi
 
 const oneOf = <T>(items: readonly T[]): T => items[Math.floor(Math.random() * items.length)] as T;
 
+const SLEEP_SECONDS = 330;
+
 async function sleepProxy(network: TestNetwork, ms: number): Promise<void> {
   const { pid } = network.node('proxy-1');
   process.kill(pid, 'SIGSTOP');
@@ -82,8 +86,9 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   /** Longer than the requester keeps an idle session, and more epochs than a consensus lasts. */
   sleep: {
     flags: ['--epoch-s', '60'],
-    disturb: (network) => recurring(30_000, () => sleepProxy(network, 330_000)),
+    disturb: (network) => recurring(30_000, () => sleepProxy(network, 1000 * SLEEP_SECONDS)),
     resetsStreams: true,
+    sleepSeconds: SLEEP_SECONDS,
   },
   'requester-restart': {
     flags: [],

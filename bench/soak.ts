@@ -70,7 +70,10 @@ function run(scenario: Scenario): Promise<Outcome> {
         : undefined,
       upBytes > 0 ? transfers.upload(upBytes * 1e6, patience(upBytes * 1e6, Number(values.rate) * 1200)) : undefined,
       count > 0
-        ? shortRequests(transfers, count, { atOnce: REQUESTS_AT_ONCE, timeoutSeconds: REQUEST_SECONDS })
+        ? shortRequests(transfers, count, {
+            atOnce: REQUESTS_AT_ONCE,
+            timeoutSeconds: REQUEST_SECONDS + (scenario.sleepSeconds ?? 0),
+          })
         : undefined,
     ]);
     const troubles = (await trouble?.end()) ?? 0;
