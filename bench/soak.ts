@@ -46,7 +46,8 @@ interface Outcome {
   readonly growthMb: { readonly proxy: number; readonly requester: number };
 }
 
-const patience = (bytes: number, perSecond: number) => Math.max(LEAST_PATIENCE_SECONDS, (PATIENCE * bytes) / perSecond);
+const patience = (bytes: number, perSecond: number, { sleepSeconds = 0 }: Scenario) =>
+  sleepSeconds + Math.max(LEAST_PATIENCE_SECONDS, (PATIENCE * bytes) / perSecond);
 
 function run(scenario: Scenario): Promise<Outcome> {
   const flags = ['--rate', values.rate, '--reply-rate', values['reply-rate'], '--downlink', values.downlink];
@@ -66,9 +67,11 @@ function run(scenario: Scenario): Promise<Outcome> {
     ];
     const [down, up, requests] = await Promise.all([
       downBytes > 0
-        ? transfers.download(downBytes * 1e6, patience(downBytes * 1e6, Number(values['reply-rate']) * 2048))
+        ? transfers.download(downBytes * 1e6, patience(downBytes * 1e6, Number(values['reply-rate']) * 2048, scenario))
         : undefined,
-      upBytes > 0 ? transfers.upload(upBytes * 1e6, patience(upBytes * 1e6, Number(values.rate) * 1200)) : undefined,
+      upBytes > 0
+        ? transfers.upload(upBytes * 1e6, patience(upBytes * 1e6, Number(values.rate) * 1200, scenario))
+        : undefined,
       count > 0
         ? shortRequests(transfers, count, {
             atOnce: REQUESTS_AT_ONCE,

@@ -91,7 +91,9 @@ export interface CurlResult {
 
 /** curl through the SOCKS front at `socks`, names resolved by the proxy. Proxy variables of the environment don't count. */
 export function curl(socks: string, args: readonly string[], timeoutSeconds = 60): Promise<CurlResult> {
-  const all = ['-sS', '--max-time', String(timeoutSeconds), '--noproxy', '', '-x', `socks5h://${socks}`, ...args];
+  // Its own limit for connecting, the front's answer included, is 300 s.
+  const limits = ['--max-time', String(timeoutSeconds), '--connect-timeout', String(timeoutSeconds)];
+  const all = ['-sS', ...limits, '--noproxy', '', '-x', `socks5h://${socks}`, ...args];
   const startMs = performance.now();
   return new Promise((resolve) => {
     const options = { encoding: 'buffer' as const, maxBuffer: 2 ** 30 };
