@@ -16,7 +16,7 @@ import {
 } from '../support/front-world.ts';
 import { ScriptedOpener } from '../support/scripted-opener.ts';
 import { SessionWorld } from '../support/session-world.ts';
-import { Associated, dnsAddress, dnsAnswer, dnsQuery, UdpPeer, udpRequest } from '../support/udp.ts';
+import { Associated, associate, dnsAddress, dnsAnswer, dnsQuery, UdpPeer, udpRequest } from '../support/udp.ts';
 
 async function world(t: Test, options: WorldOptions = {}) {
   const started = await startWorld(options);
@@ -86,16 +86,7 @@ t.test('npm socks', async (t) => {
   const echo = await UdpPeer.echo(t);
   const udp = await UdpPeer.open(t);
   const proxy = { host: '127.0.0.1', port, type: 5 } as const;
-  const client = new SocksClient({ proxy, command: 'associate', destination: { host: '0.0.0.0', port: 0 } });
-  const established = new Promise<number>((resolve, reject) => {
-    client.on('established', ({ remoteHost, socket }) => {
-      t.teardown(() => socket.destroy());
-      resolve(remoteHost?.port ?? 0);
-    });
-    client.on('error', reject);
-  });
-  client.connect();
-  const relayPort = await established;
+  const relayPort = await associate(t, proxy);
   const remoteHost = { host: '127.0.0.1', port: echo.port };
   udp.send(SocksClient.createUDPFrame({ remoteHost, data: Buffer.from('framed') }), relayPort);
   const { bytes } = await udp.datagram(0);

@@ -3,6 +3,7 @@
  * @module
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { SocksClient, type SocksProxy } from 'socks';
 import { connectRequest, GREETING, RawClient } from './front-world.ts';
 import type { Scope } from './localnet.ts';
 
@@ -112,4 +113,18 @@ export function dnsAnswer(query: Buffer, address: string): Buffer {
 /** The address in such an answer. */
 export function dnsAddress(answer: Buffer): string {
   return [...answer.subarray(-4)].join('.');
+}
+
+/** An association that npm's `socks` makes at `proxy`, until the test ends. Returns the port of its relay. */
+export async function associate(t: Scope, proxy: SocksProxy): Promise<number> {
+  const client = new SocksClient({ proxy, command: 'associate', destination: { host: '0.0.0.0', port: 0 } });
+  const established = new Promise<number>((resolve, reject) => {
+    client.on('established', ({ remoteHost, socket }) => {
+      t.teardown(() => socket.destroy());
+      resolve(remoteHost?.port ?? 0);
+    });
+    client.on('error', reject);
+  });
+  client.connect();
+  return established;
 }

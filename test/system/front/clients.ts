@@ -2,7 +2,7 @@ import { SocksClient } from 'socks';
 import type { Test } from 'tap';
 import { ProxyAgent, request, Socks5ProxyAgent } from 'undici';
 import { connectRequest, GREETING, RawClient } from '../../support/front-world.ts';
-import { dnsAddress, dnsQuery, UdpPeer } from '../../support/udp.ts';
+import { associate, dnsAddress, dnsQuery, UdpPeer } from '../../support/udp.ts';
 import { DEAD_NAME, type FrontNetwork, HELLO, PTR_ADDRESS, PTR_NAME, SITE, SITE6 } from './world.ts';
 
 const proxyOf = ({ network }: FrontNetwork) => {
@@ -38,20 +38,7 @@ export async function undici(t: Test, { network, web }: FrontNetwork): Promise<v
 
 /** A DNS client over an association of npm `socks`. */
 export async function dnsOverUdp(t: Test, front: FrontNetwork): Promise<void> {
-  const client = new SocksClient({
-    proxy: { ...proxyOf(front), type: 5 },
-    command: 'associate',
-    destination: { host: '0.0.0.0', port: 0 },
-  });
-  const established = new Promise<number>((resolve, reject) => {
-    client.on('established', ({ remoteHost, socket }) => {
-      t.teardown(() => socket.destroy());
-      resolve(remoteHost?.port ?? 0);
-    });
-    client.on('error', reject);
-  });
-  client.connect();
-  const relayPort = await established;
+  const relayPort = await associate(t, { ...proxyOf(front), type: 5 });
   const udp = await UdpPeer.open(t);
   const remoteHost = { host: '127.0.0.1', port: front.dns.port };
   const frame = SocksClient.createUDPFrame({ remoteHost, data: dnsQuery(77, SITE) });
