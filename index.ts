@@ -3,10 +3,15 @@
  * @module
  */
 export { fetch } from 'undici';
-export { type ErrorCode, MixError } from './lib/errors.ts';
-export type { Log } from './lib/log.ts';
-export { type AgentTerms, MixnetAgent, type MixnetAgentOptions } from './library/agent.ts';
-export { type LookUpOptions, MixnetClient, type Target, type WaitOptions } from './library/client.ts';
-export type { MixnetOptions, NetworkDescription } from './library/options.ts';
-export { MixnetStream } from './library/stream.ts';
-export type { Status } from './proxy/status.ts';
+export { type AgentTerms, MixnetAgent, type MixnetAgentOptions } from './client/agent.ts';
+export {
+  type LookUpOptions,
+  MixnetClient,
+  MixnetStream,
+  type Status,
+  type Target,
+  type WaitOptions,
+} from './client/client.ts';
+export type { MixnetOptions, NetworkDescription } from './client/options.ts';
+export { type ErrorCode, MixError } from './lib/core/errors.ts';
+export type { Log } from './lib/telemetry/log.ts';

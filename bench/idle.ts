@@ -1,44 +1,54 @@
 /**
- * What a proxy costs that nobody uses, at default rates: `npx tsx bench/idle.ts [--seconds N]` (build first).
- *
- * Processor time is the proxy's alone, of all its threads; bytes are those of TLS records on its link to the gateway,
- * counted by a relay, to which TCP and IP add 52 per packet.
+ * `idle`: what a network costs that nobody uses, by role, at default rates.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { FRAME_RECORD_BYTES } from './probe/frame-times.ts';
-import { recordNetwork } from './probe/recorder.ts';
-import { measureUse, residentBytes } from './processor.ts';
-import { print } from './scope.ts';
+import { type Figure, figure } from './harness/figure.ts';
+import { Localnet, measureRoles, STANDARD } from './harness/localnet.ts';
+import type { Run, RunTerms } from './harness/paired.ts';
+import { residentBytes, transferredBytes } from './harness/processor.ts';
 
-const TLS_HEADER_BYTES = 5;
-/** Compilers and rings have settled. */
+/** Compilers, rings and stocks have settled. */
 const SETTLE_MS = 10_000;
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' } } });
-const network = await recordNetwork(fileURLToPath(new URL('../dist', import.meta.url)), {});
-try {
-  await sleep(SETTLE_MS);
-  const { departures, arrivals } = network.proxy;
-  const use = measureUse([network.proxyPid]);
-  const before = { up: departures.length, down: arrivals.length, atMs: performance.now() };
-  await sleep(1000 * Number(values.seconds));
-  const { cores, othersCores, machineCores } = use();
-  const seconds = (performance.now() - before.atMs) / 1000;
-  const line = (name: string, frames: number) => {
-    const perSecond = frames / seconds;
-    const kilobytes = (perSecond * (FRAME_RECORD_BYTES + TLS_HEADER_BYTES)) / 1000;
-    print(`${name} ${perSecond.toFixed(1)} packets/s, ${kilobytes.toFixed(0)} kB/s`);
-  };
-  print(`${seconds.toFixed(0)} s of an idle proxy at default rates:`);
-  print(`processor ${(100 * (cores[0] ?? 0)).toFixed(1)} % of a core`);
-  print(`memory ${(residentBytes(network.proxyPid) / 1e6).toFixed(0)} MB`);
-  line('up', departures.length - before.up);
-  line('down', arrivals.length - before.down);
-  print(`beside it, the network and all else used ${othersCores.toFixed(2)} of ${machineCores} cores`);
-} finally {
-  await network.stop();
+export interface IdleTerms extends RunTerms {
+  readonly seconds: number;
 }
-process.exit();
+
+export function idleRun({ quick, seconds }: IdleTerms): Run {
+  return async (build, scope) => {
+    const network = await Localnet.start(scope, build, STANDARD);
+    await sleep(quick ? 0 : SETTLE_MS);
+    const [proxy] = network.nodesOf('proxy');
+    const transferred = () => transferredBytes(proxy?.pid ?? 0);
+    const before = transferred();
+    const used = measureRoles(network);
+    const startMs = performance.now();
+    await sleep(1000 * (quick ? 1 : seconds));
+    const elapsed = (performance.now() - startMs) / 1000;
+    const after = transferred();
+    return [
+      ...roleFigures(network, used(), elapsed),
+      figure('idle.proxy.up', 'kB/s', (after.written - before.written) / 1000 / elapsed),
+      figure('idle.proxy.down', 'kB/s', (after.read - before.read) / 1000 / elapsed),
+    ];
+  };
+}
+
+/** Of one process of each role in the mean, and of the network as a whole. */
+function roleFigures(network: Localnet, used: ReadonlyMap<string, number>, elapsed: number): Figure[] {
+  const figures: Figure[] = [];
+  let [allSeconds, allBytes] = [0, 0];
+  for (const [role, seconds] of used) {
+    const nodes = network.nodesOf(role);
+    const bytes = nodes.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
+    const percent = (100 * seconds) / elapsed / nodes.length;
+    figures.push(figure('idle.processor', '% of a core', percent, { role }));
+    figures.push(figure('idle.memory', 'MB', bytes / 1e6 / nodes.length, { role }));
+    allSeconds += seconds;
+    allBytes += bytes;
+  }
+  const role = 'all together';
+  figures.push(figure('idle.processor', '% of a core', (100 * allSeconds) / elapsed, { role }));
+  return [...figures, figure('idle.memory', 'MB', allBytes / 1e6, { role })];
+}

@@ -2,23 +2,27 @@
  * `mixsocks init ROLE`: makes the folder of a role and says what to do next. Never touches a folder that holds one.
  * @module
  */
+
 import { constants, existsSync } from 'node:fs';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { toHex } from '../lib/bytes.ts';
-import { type ConfigSchema, loadConfig, withAbsolutePaths } from '../lib/config.ts';
+import { type ConfigSchema, loadConfig, withAbsolutePaths } from '../lib/config/config.ts';
+import { MixError, systemCode, systemReason } from '../lib/core/errors.ts';
+import { makeFolder } from '../lib/core/folders.ts';
+import { systemRng } from '../lib/core/rng.ts';
 import { loadNetworkFile } from '../lib/directory/index.ts';
-import { MixError, systemCode } from '../lib/errors.ts';
 import { createIdentity, hasIdentity, saveIdentity } from '../lib/link/index.ts';
-import { systemRng } from '../lib/rng.ts';
 import { CONFIG_FILE, type Environment, fallbacks, folderOf, NETWORK_FILE } from './role-config.ts';
 import type { Role } from './roles.ts';
+
+/** Nodes that the token is good for which an authority gets with its folder. */
+const FIRST_TOKEN_USES = 16;
 
 /** Makes the folder `--dir`, prints the identity and the next steps. Throws CONFIG if there is a role in it already. */
 export async function initRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<void> {
   const dir = folderOf(flags, env, role.name);
   const { schema } = await role.load();
-  const config = withJoinToken(role, checkedConfig(schema, flags, env, dir));
+  const config = checkedConfig(schema, flags, env, dir);
   if (existsSync(join(dir, CONFIG_FILE)) || (await hasIdentity(dir))) {
     throw new MixError('CONFIG', `${dir} holds a role already; it is left as it is`);
   }
@@ -26,13 +30,17 @@ export async function initRole(role: Role, flags: Readonly<Record<string, unknow
   const network = join(dir, NETWORK_FILE);
   const copy = given !== undefined && given !== network;
   if (copy) await loadNetworkFile(given);
-  await mkdir(dir, { recursive: true, mode: 0o700 }).catch(asConfigError(`cannot make ${dir}`));
+  try {
+    makeFolder(dir);
+  } catch (error) {
+    asConfigError(`cannot make ${dir}`)(error);
+  }
   if (copy) await copyFile(given, network, constants.COPYFILE_EXCL).catch(asConfigError(`cannot write ${network}`));
   const id = role.hasIdentity ? await makeIdentity(dir) : undefined;
   await writeConfig(dir, schema, { ...withAbsolutePaths(config), networkFile: NETWORK_FILE });
-  process.stdout.write(
-    nextSteps({ role, dir, id, hasNetwork: existsSync(network), hasToken: config.joinToken !== undefined }),
-  );
+  const token = await firstToken(role, dir, config);
+  const hasToken = config.joinToken !== undefined;
+  process.stdout.write(nextSteps({ role, dir, id, token, hasNetwork: existsSync(network), hasToken }));
 }
 
 /** The config as the role will load it, so that what is wrong shows now. */
@@ -45,11 +53,13 @@ function checkedConfig(
   return loadConfig(schema, { flags: { ...flags, dir }, env, fallbacks: fallbacks(dir) });
 }
 
-/** An authority that nobody may join is none: without another rule it gets a token of its own. */
-function withJoinToken(role: Role, config: Record<string, unknown>): Record<string, unknown> {
-  const { joinToken, allow, openToAll } = config;
-  const open = joinToken !== undefined || openToAll === true || (Array.isArray(allow) && allow.length > 0);
-  return role.name !== 'directory' || open ? config : { ...config, joinToken: toHex(systemRng.bytes(32)) };
+/** An authority that nobody may join is none: without another rule it gets a token for a first network. Two lines about it. */
+async function firstToken(role: Role, dir: string, { allow, openToAll }: Record<string, unknown>): Promise<string[]> {
+  if (role.name !== 'directory' || openToAll === true || (Array.isArray(allow) && allow.length > 0)) return [];
+  const { createToken, termsLine } = await import('./directory/tokens.ts');
+  const { DEFAULT_EXPIRY, NODE_ROLES } = await import('./directory/options.ts');
+  const made = await createToken(dir, { uses: FIRST_TOKEN_USES, roles: [...NODE_ROLES], expires: DEFAULT_EXPIRY });
+  return [`join token ${made.token}`, `  for ${termsLine(made.terms)}; it is shown this once`];
 }
 
 async function makeIdentity(dir: string): Promise<string> {
@@ -71,7 +81,7 @@ async function writeConfig(dir: string, schema: ConfigSchema, config: Record<str
 function asConfigError(what: string): (error: unknown) => never {
   return (error) => {
     const code = systemCode(error);
-    const why = code === 'EEXIST' ? 'it is there already, and left as it is' : (code ?? error);
+    const why = code === 'EEXIST' ? 'it is there already, and left as it is' : systemReason(error);
     throw new MixError('CONFIG', `${what}: ${why}`, error);
   };
 }
@@ -90,23 +100,27 @@ interface Made {
   readonly dir: string;
   readonly id: string | undefined;
   readonly hasNetwork: boolean;
+  /** Lines about the first join token of an authority. */
+  readonly token: readonly string[];
+  /** Whether a node has one. */
   readonly hasToken: boolean;
 }
 
-function nextSteps({ role, dir, id, hasNetwork, hasToken }: Made): string {
+function nextSteps({ role, dir, id, token, hasNetwork, hasToken }: Made): string {
   const steps: string[] = [];
   if (role.name === 'directory') {
-    if (hasToken) steps.push(`give the join token to those who run nodes: "joinToken" in ${join(dir, CONFIG_FILE)}`);
+    if (token.length > 0) steps.push('give the join token to those who run nodes, for --join-token of mixsocks init');
+    steps.push(`mixsocks directory token create --dir ${dir} makes others, token --help says more`);
     if (!hasNetwork) steps.push(`start it; it makes ${join(dir, NETWORK_FILE)}, which everyone who joins needs`);
   } else {
     if (!hasNetwork) steps.push(`copy the network's network.json to ${join(dir, NETWORK_FILE)}`);
     if (role.hasIdentity && !hasToken) {
       steps.push(
-        'set "joinToken" in config.json to that of the network, or have the identity allowed by its authorities',
+        'set "joinToken" in config.json to one from who runs the authority, or have the identity allowed there',
       );
     }
   }
   steps.push(`mixsocks ${role.name} --dir ${dir}`);
-  const head = id === undefined ? [`made ${dir}`] : [`made ${dir}`, `identity ${id}`];
+  const head = [`made ${dir}`, ...(id === undefined ? [] : [`identity ${id}`]), ...token];
   return `${[...head, 'Next:', ...steps.map((step) => `  ${step}`)].join('\n')}\n`;
 }

@@ -3,7 +3,27 @@
  * The command `mixsocks`.
  * @module
  */
-import { runProgram } from './program.ts';
+import { outputFault, surviveOutputErrors } from './output.ts';
+import { reportError } from './report.ts';
+import { isAuthorityCommand, ROLE_NAMES } from './roles.ts';
 
+surviveOutputErrors();
+const args = process.argv.slice(2);
+const code = await run(args);
+await new Promise((resolve) => setImmediate(resolve)); // an error of the output comes with the next turn
+/** Of what runs until it is stopped, output is no result. */
+const keepsRunning =
+  args[0] === 'localnet' || (ROLE_NAMES.some((name) => name === args[0]) && !isAuthorityCommand(args));
+const fault = keepsRunning ? undefined : outputFault();
 // What a role could not close in time must not keep the process alive.
-process.exit(await runProgram(process.argv.slice(2)));
+process.exit(code === 0 && fault !== undefined ? reportError(fault, 'mixsocks') : code);
+
+/** Loads the rest inside, so that a machine without a free file descriptor gets its one line as well. */
+async function run(args: readonly string[]): Promise<number> {
+  try {
+    const { runProgram } = await import('./program.ts');
+    return await runProgram(args);
+  } catch (error) {
+    return reportError(error, 'mixsocks');
+  }
+}

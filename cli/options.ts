@@ -3,7 +3,7 @@
  * @module
  */
 import { type Command, Option } from 'commander';
-import { type ConfigOption, type ConfigSchema, optionsOf } from '../lib/config.ts';
+import { type ConfigOption, type ConfigSchema, optionsOf } from '../lib/config/config.ts';
 
 const PLACEHOLDERS = { number: '<number>', string: '<text>', list: '<a,b,…>', json: '<json>', boolean: '' } as const;
 

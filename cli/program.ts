@@ -3,13 +3,15 @@
  * @module
  */
 import { Command, CommanderError } from 'commander';
-import { MixError } from '../lib/errors.ts';
-import { VERSION } from '../lib/version.ts';
+import { MixError } from '../lib/core/errors.ts';
+import { VERSION } from '../lib/core/version.ts';
 import { LocalnetConfig } from './localnet/config.ts';
 import { addOptions, givenFlags, SOURCES_HELP } from './options.ts';
+import { addBrowser, addConnect, addRun, OWN_FAILURE } from './proxy-use/commands.ts';
 import { exitCodesHelp, reportError } from './report.ts';
-import { ROLES, type Role } from './roles.ts';
-import { DEFAULT_STATUS_URL, printStatus } from './status.ts';
+import { isAuthorityCommand, ROLES, type Role } from './roles.ts';
+import { DEFAULT_STATUS_URL, printStatus, type StatusOptions } from './status.ts';
+import { DEFAULT_INTERVAL_S } from './status-watch.ts';
 
 /** An action's result is the exit code. */
 type Done = (code: number) => void;
@@ -26,7 +28,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0; // --help, --version
-    return reportError(usageError(error, args), commandName(program, args));
+    const code = reportError(usageError(error, args), commandName(program, args));
+    return args[0] === 'run' ? OWN_FAILURE : code;
   }
 }
 
@@ -35,6 +38,7 @@ function newProgram(): Command {
     .description('A SOCKS5 proxy over a Loopix mixnet that anyone can host.')
     .version(VERSION)
     .exitOverride()
+    .enablePositionalOptions() // what follows the command of `run` is the command's
     .configureOutput({ writeErr: () => {} }) // errors are reported by runProgram, in one line
     .configureHelp({ helpWidth: 120 })
     .addHelpText(
@@ -45,6 +49,7 @@ Examples:
   curl -x socks5h://127.0.0.1:1080 http://example.org/
   mixsocks init mixnode --dir ./mix --layer 1  identity and config file of a mix
   mixsocks mixnode --dir ./mix                 run it
+  mixsocks run -- git clone https://example.org/project.git
   mixsocks COMMAND --help                      options and examples of a command
 ${exitCodesHelp()}`,
     );
@@ -63,6 +68,9 @@ async function addCommands(program: Command, args: readonly string[], done: Done
     if (args.includes(role.name)) await addRole(role, run, make, done);
   }
   addStatus(program, done);
+  await addRun(program, args, done);
+  await addConnect(program, args, done);
+  await addBrowser(program, args, done);
 }
 
 async function addRole(role: Role, run: Command, make: Command, done: Done): Promise<void> {
@@ -73,6 +81,10 @@ async function addRole(role: Role, run: Command, make: Command, done: Done): Pro
     const { runRole } = await import('./run-role.ts');
     done(await runRole(role, givenFlags(run), process.env));
   });
+  if (role.name === 'directory') {
+    const { addAuthorityCommands } = await import('./directory/commands.ts');
+    addAuthorityCommands(run, done);
+  }
   addOptions(make, schema);
   make.addHelpText('after', `\nThe options given are written to DIR/config.json.\n\nExample:\n  ${initExample(role)}`);
   make.action(async () => {
@@ -97,12 +109,19 @@ function addLocalnet(program: Command, done: Done): void {
 function addStatus(program: Command, done: Done): void {
   program
     .command('status')
-    .description('show what the running proxy sees: path health, rates, streams, reply blocks')
+    .description(
+      'show what the running proxy sees: what was refused or slow and why, path health, rates, streams, reply blocks',
+    )
     .option('--url <url>', 'address of its status port', DEFAULT_STATUS_URL)
     .option('--json', 'print status.json as it is')
-    .addHelpText('after', `\nExamples:\n  mixsocks status\n  mixsocks status --url http://127.0.0.1:9081 --json`)
-    .action(async (options: { url: string; json?: boolean }) => {
-      await printStatus(options.url, options.json === true);
+    .option(
+      '--watch',
+      'show it again and again, on a terminal in place, until q or Ctrl-C; with --json one object a line',
+    )
+    .option('--interval <seconds>', `time between two, with --watch (default: ${DEFAULT_INTERVAL_S})`)
+    .addHelpText('after', STATUS_EXAMPLES)
+    .action(async (options: StatusOptions) => {
+      await printStatus(options);
       done(0);
     });
 }
@@ -132,6 +151,12 @@ const INIT_EXAMPLES = `
 Examples:
 ${ROLES.map((role) => `  ${initExample(role)}`).join('\n')}`;
 
+const STATUS_EXAMPLES = `
+Examples:
+  mixsocks status
+  mixsocks status --watch --interval 5
+  mixsocks status --url http://127.0.0.1:9081 --json`;
+
 const LOCALNET_HELP = `
 Each option is also an environment variable, which a flag beats: MIXSOCKS_SOCKS_PORT=9050 for --socks-port 9050.
 
@@ -145,6 +170,7 @@ ${exitCodesHelp()}`;
 
 function missingCommand(args: readonly string[]): string {
   const roles = ROLES.map(({ name }) => name).join(', ');
+  if (isAuthorityCommand(args)) return 'say what to do with join tokens: create, list or revoke';
   if (args.includes('init')) return `say which role: ${roles}`;
-  return `say which command: localnet for a whole network on this machine, init, status, or a role: ${roles}`;
+  return `say which command: localnet for a whole network on this machine, init, run, connect, status, or a role: ${roles}`;
 }

@@ -2,7 +2,7 @@
  * How the command speaks of failures: one line on standard error, and an exit code by the kind of error.
  * @module
  */
-import { asMixError, ERRORS, type MixError } from '../lib/errors.ts';
+import { asMixError, ERRORS, type MixError } from '../lib/core/errors.ts';
 
 /** One line: what failed, and what can be done about it where the message does not say so itself. */
 export function errorLine(error: unknown, command: string): string {
@@ -33,6 +33,7 @@ export function exitCodesHelp(): string {
     5: 'network.json or a signed document is wrong',
     6: 'an address or port cannot be had',
     7: 'the network cannot be reached or used',
+    8: 'the operating system refused it: a full disk, no permission, too many open files',
     70: 'a defect of mixsocks',
   };
   const used = new Set([0, ...Object.values(ERRORS).map((facts) => facts.exitCode)]);

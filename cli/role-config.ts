@@ -4,8 +4,9 @@
  */
 import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { type ConfigSchema, loadConfig } from '../lib/config.ts';
-import { MixError, systemCode } from '../lib/errors.ts';
+import { type ConfigSchema, loadConfig } from '../lib/config/config.ts';
+import { expandHome } from '../lib/config/home-folder.ts';
+import { MixError, systemReason } from '../lib/core/errors.ts';
 
 export const CONFIG_FILE = 'config.json';
 export const NETWORK_FILE = 'network.json';
@@ -15,7 +16,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** The folder named by `--dir` or MIXSOCKS_DIR, as an absolute path. */
 export function folderOf(flags: Readonly<Record<string, unknown>>, env: Environment, role: string): string {
   const dir = typeof flags.dir === 'string' ? flags.dir : env.MIXSOCKS_DIR;
-  if (dir !== undefined && dir !== '') return resolve(dir);
+  if (dir !== undefined && dir !== '') {
+    return resolve(expandHome(dir, typeof flags.dir === 'string' ? '--dir' : 'MIXSOCKS_DIR'));
+  }
   const help = `mixsocks init ${role} --dir DIR makes one`;
   throw new MixError('CONFIG', `name the folder of the ${role} with --dir or MIXSOCKS_DIR; ${help}`);
 }
@@ -37,7 +40,7 @@ function requireFolder(dir: string, role: string): void {
   try {
     isFolder = statSync(dir, { throwIfNoEntry: false })?.isDirectory();
   } catch (error) {
-    throw new MixError('CONFIG', `cannot use the folder ${dir}: ${systemCode(error) ?? error}`, error);
+    throw new MixError('CONFIG', `cannot use the folder ${dir}: ${systemReason(error)}`, error);
   }
   if (isFolder === true) return;
   throw new MixError('CONFIG', `there is no folder ${dir}; mixsocks init ${role} --dir ${dir} makes it`);

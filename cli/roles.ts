@@ -3,11 +3,16 @@
  * @module
  */
 import type { z } from 'zod';
-import type { Components, Running } from '../lib/components.ts';
-import type { ConfigSchema } from '../lib/config.ts';
+import type { ConfigSchema } from '../lib/config/config.ts';
+import type { Components, Running } from '../lib/runtime/components.ts';
 
 export const ROLE_NAMES = ['proxy', 'mixnode', 'gateway', 'requester', 'directory'] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];
+
+/** Whether the command line is one beside an authority, and not the authority itself. */
+export function isAuthorityCommand([name, ...words]: readonly string[]): boolean {
+  return name === 'directory' && words.some((word) => word === 'token' || word === 'expel');
+}
 
 /** A role that runs. */
 export interface RunningRole extends Running {
@@ -19,9 +24,13 @@ export interface RunningRole extends Running {
 
 /** The keys of a role's config that the command line itself uses. */
 export interface CommonConfig {
+  readonly dir: string;
   readonly name: string;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly crypto: 'fastest' | 'noble';
+  /** Of roles that dial others. */
+  readonly outboundAddress?: string | undefined;
+  readonly memoryBudgetMiB?: number;
 }
 
 /** A role whose code is loaded. */
@@ -70,8 +79,7 @@ export const ROLES: readonly Role[] = [
     async load() {
       const { MixnodeConfig, startMixnode } = await import('../mixnode/index.ts');
       return loaded(MixnodeConfig, async (config, components) => {
-        const { PreciseClock } = await import('../lib/precise-clock.ts');
-        const running = await startMixnode(config, { ...components, clock: new PreciseClock() });
+        const running = await startMixnode(config, components);
         return { listening: `${running.listen}, metrics ${running.metricsUrl}`, stop: () => running.stop() };
       });
     },

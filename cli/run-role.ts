@@ -3,12 +3,16 @@
  * the `localnet` that started it is gone.
  * @module
  */
-import { systemClock } from '../lib/clock.ts';
-import type { Components } from '../lib/components.ts';
+import { systemClock } from '../lib/core/clock.ts';
+import { MixError } from '../lib/core/errors.ts';
+import { systemRng } from '../lib/core/rng.ts';
 import { createCrypto } from '../lib/crypto/index.ts';
-import { createLog, type Log } from '../lib/log.ts';
-import { Metrics } from '../lib/metrics.ts';
-import { systemRng } from '../lib/rng.ts';
+import { hasAddress } from '../lib/net/own-address.ts';
+import type { Components } from '../lib/runtime/components.ts';
+import { FolderLock } from '../lib/runtime/folder-lock.ts';
+import { processMemory } from '../lib/runtime/process-memory.ts';
+import { createLog, type Log } from '../lib/telemetry/log.ts';
+import { Metrics } from '../lib/telemetry/metrics.ts';
 import { reportError } from './report.ts';
 import { type Environment, loadRoleConfig } from './role-config.ts';
 import type { CommonConfig, Role, RunningRole } from './roles.ts';
@@ -22,17 +26,23 @@ const ALIVE_PERIOD_MS = 60_000;
 /** What a child tells the `localnet` that started it, once it listens. */
 export const RUNNING_MESSAGE = 'running';
 
-/** Runs `role` until it is told to stop; resolves with the exit code. */
+/** Runs `role` until it is asked to stop; resolves with the exit code. */
 export async function runRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<number> {
   const stop = stopRequested().then(() => undefined);
   const alive = setInterval(() => {}, ALIVE_PERIOD_MS); // a role may wait on nothing but timers that do not count
   const { schema, start } = await role.load();
   const config = loadRoleConfig(role.name, schema, flags, env);
-  const { logLevel, crypto, name } = config as unknown as CommonConfig;
+  const { dir, logLevel, crypto, name, outboundAddress, memoryBudgetMiB } = config as unknown as CommonConfig;
+  if (outboundAddress !== undefined) await checkOwn(outboundAddress);
   const log = createLog(logLevel, name);
-  const defect = firstDefect(log);
-  const running = await Promise.race([start(config, buildComponents(crypto, log)), stop, defect]);
-  if (running === undefined) return 0; // told to stop before it ran
+  const lock = await FolderLock.take(dir, {
+    holder: `${role.name}, process ${process.pid}`,
+    warn: (line) => log.warn({}, line),
+  });
+  const { defect, onFatal } = firstDefect(log);
+  const components = { ...buildComponents(crypto, log, memoryBudgetMiB), outboundAddress, onFatal };
+  const running = await Promise.race([start(config, components), stop, defect]);
+  if (running === undefined) return 0; // asked to stop before it ran
   // A role that has nothing to read again keeps the signal's usual meaning: its terminal is gone.
   if (running.reload !== undefined) process.on('SIGHUP', () => running.reload?.());
   process.stdout.write(`listening ${running.listening}\n`);
@@ -46,32 +56,44 @@ export async function runRole(role: Role, flags: Readonly<Record<string, unknown
     return reportError(error, `mixsocks ${role.name}`);
   } finally {
     await stopInTime(running);
+    lock.release();
     clearInterval(alive);
   }
 }
 
-function buildComponents(choice: CommonConfig['crypto'], log: Log): Components {
+async function checkOwn(address: string): Promise<void> {
+  if (await hasAddress(address)) return;
+  throw new MixError('CONFIG', `outboundAddress: ${address} is no address of this machine`);
+}
+
+function buildComponents(choice: CommonConfig['crypto'], log: Log, memoryBudgetMiB?: number): Components {
   const crypto = createCrypto(choice);
   if (choice === 'noble') {
     log.warn({ backends: crypto.backends }, 'REFERENCE CRYPTO FORCED: too slow for the default rates, for tests only');
   } else {
     log.info({ backends: crypto.backends }, 'crypto backends');
   }
-  return { clock: systemClock, rng: systemRng, crypto, log, metrics: new Metrics() };
+  const metrics = new Metrics();
+  const memory = processMemory(memoryBudgetMiB, systemClock, metrics);
+  return { clock: systemClock, rng: systemRng, crypto, log, metrics, memory };
 }
 
-/** Rejects with the first error that nobody caught; to go on in an unknown state would not be safe. */
-function firstDefect(log: Log): Promise<never> {
+/**
+ * `defect` rejects with the first error that a part reports to `onFatal` or that nobody caught; to go on in an unknown state would not
+ * be safe.
+ */
+function firstDefect(log: Log): { defect: Promise<never>; onFatal: (error: unknown) => void } {
+  let onFatal = (_error: unknown) => {};
   const defect = new Promise<never>((_resolve, reject) => {
-    const onDefect = (error: unknown) => {
+    onFatal = (error) => {
       log.debug({ stack: error instanceof Error ? error.stack : undefined }, 'a defect');
       reject(error);
     };
-    process.on('uncaughtException', onDefect);
-    process.on('unhandledRejection', onDefect);
   });
+  process.on('uncaughtException', onFatal);
+  process.on('unhandledRejection', onFatal);
   defect.catch(() => {}); // seen by whoever races it; between two races nobody does
-  return defect;
+  return { defect, onFatal };
 }
 
 /** Stops, or gives up on stopping after STOP_TIMEOUT_MS. */

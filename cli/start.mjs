@@ -1,6 +1,7 @@
 /**
- * `npm start`: builds, then runs `mixsocks localnet` in this very process. npm passes signals on to a shell only, and
- * the shell dies without telling us; so this process stops when its parent has gone.
+ * `npm start`: builds, then runs `mixsocks localnet` in this very process. npm passes SIGTERM on to its child and waits for
+ * that one: it is this process and no shell in between, since the script says `exec` (exec.cmd stands in for it on Windows,
+ * whose shell has no such word). When npm itself is killed, this process stops too.
  * @module
  */
 import { spawnSync } from 'node:child_process';

@@ -6,7 +6,7 @@ import type { Status } from '../proxy/index.ts';
 
 /** The whole page. */
 export function formatStatus(status: Status): string {
-  const parts = [head(status), clocks(status), nodes(status), streams(status)];
+  const parts = [head(status), troubles(status), clocks(status), nodes(status), streams(status)];
   return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
 }
 
@@ -18,17 +18,49 @@ function head(status: Status): string[] {
     `mixsocks ${status.version}: SOCKS5 on ${status.socks}, ${state}, up ${duration(status.uptimeSeconds)}`,
     ...(status.obstacle === null ? [] : [`missing  ${status.obstacle}`]),
     `network  ${network.name}, epoch ${status.epoch ?? 'unknown'}, class ${network.trafficClass}, downlink ${network.downlink}`,
+    ...sources(status),
     `packets  ${network.payloadBytes ?? '?'} bytes, mean delay ${network.meanDelayMs ?? '?'} ms at each mix`,
-    `gateway  ${gateway === null ? 'none' : `${gateway.name}, link ${gateway.link}`}`,
+    `gateway  ${gateway === null ? 'none' : gatewayLink(gateway)}`,
+    ...(gateway?.seesBothEnds === true
+      ? ['         it is the only gateway of your exit: it SEES BOTH ENDS, and can tell who uses which exit']
+      : []),
     `loops    ${loops(status)}`,
     `crypto   ${crypto.join(', ')}`,
     ...mixing(status),
+    ...memory(status),
   ];
+}
+
+function gatewayLink({ name, link, keyExchange }: NonNullable<Status['gateway']>): string {
+  return `${name}, link ${link}${keyExchange === null ? '' : `, key exchange ${keyExchange}`}`;
+}
+
+/** Who is behind with the list of nodes, and who has signed two. */
+function sources({ directory: { lagging, signedTwice } }: Status): string[] {
+  const lines = lagging.map(({ words }) => `         ${words}`);
+  if (signedTwice === null) return lines;
+  const { epoch, authorities } = signedTwice;
+  return [...lines, `         TWO LISTS of nodes for epoch ${epoch} were signed by ${authorities.join(', ')}`];
+}
+
+/** "Is it me?": the verdict, and each reason with what to do. */
+function troubles({ troubles: { verdict, reasons } }: Status): string[] {
+  const rows = reasons.flatMap(({ where, words: happened, remedy, what, secondsAgo }) => [
+    `  ${where}: ${happened}`,
+    `      ${what.join(', ')}; last ${duration(secondsAgo)} ago`,
+    `      what to do: ${remedy}`,
+  ]);
+  return [`is it me? ${verdict}`, ...rows];
 }
 
 function loops({ loops: { sent, returned, alarm } }: Status): string {
   const counts = `${returned} of ${sent} own loops returned`;
   return alarm ? `${counts}: ALARM, too few lately; someone may hold back your packets` : counts;
+}
+
+function memory({ memory }: Status): string[] {
+  const inMb = (bytes: number) => Math.round(bytes / 1e6);
+  return memory === null ? [] : [`memory of queues: ${inMb(memory.usedBytes)} of ${inMb(memory.budgetBytes)} MB`];
 }
 
 /** The estimated pool of a mix; a network that mixes little says so. */
@@ -59,9 +91,10 @@ function clocks({ rates, replies, lateness, slotsMissed }: Status): string[] {
 /** Mean over the mixes of a layer that are in use and have been seen. */
 function layers({ nodes }: Status): string {
   const parts = [1, 2, 3].map((layer) => {
-    const used = nodes.filter((node) => node.layer === layer && !node.excluded && node.loopsSent > 0);
-    const mean = used.reduce((sum, { health }) => sum + health, 0) / used.length;
-    return `layer ${layer} ${used.length === 0 ? 'unknown' : `${Math.round(mean * 100)} %`}`;
+    const used = nodes.filter((node) => node.layer === layer && !node.excluded);
+    const known = used.flatMap(({ health }) => (health === null ? [] : [health]));
+    const mean = known.reduce((sum, health) => sum + health, 0) / known.length;
+    return `layer ${layer} ${known.length === 0 ? 'not yet known' : `${Math.round(mean * 100)} %`}`;
   });
   return `path health: ${parts.join(', ')} of own loops returned`;
 }
@@ -71,7 +104,7 @@ function nodes(status: Status): string[] {
     node.name,
     node.role,
     String(node.layer ?? '-'),
-    `${Math.round(node.health * 100)} %${node.excluded ? ', excluded' : ''}`,
+    `${node.health === null ? 'not yet known' : `${Math.round(node.health * 100)} %`}${node.excluded ? ', excluded' : ''}`,
     String(node.loopsSent),
     String(node.loopsReturned),
   ]);

@@ -2,17 +2,44 @@
  * `mixsocks status`: the running proxy's status.json as a page of text.
  * @module
  */
-import { MixError, systemCode } from '../lib/errors.ts';
+import { MixError, systemCode } from '../lib/core/errors.ts';
 import type { Status } from '../proxy/index.ts';
 import { formatStatus } from './status-text.ts';
+import { DEFAULT_INTERVAL_S, intervalMsOf, watchStatus } from './status-watch.ts';
+import { stopRequested } from './stop-signal.ts';
 
 export const DEFAULT_STATUS_URL = 'http://127.0.0.1:1081';
 export const TIMEOUT_MS = 5000;
 
-/** Fetches and prints; throws REFUSED, TIMEOUT or MALFORMED. */
-export async function printStatus(url: string, asJson: boolean): Promise<void> {
+export interface StatusOptions {
+  readonly url: string;
+  readonly json?: boolean;
+  readonly watch?: boolean;
+  /** Seconds. */
+  readonly interval?: string;
+}
+
+/** Fetches and prints, once or until it is stopped; throws REFUSED, TIMEOUT, MALFORMED or USAGE. */
+export async function printStatus({ url, json = false, watch = false, interval }: StatusOptions): Promise<void> {
+  if (watch) return watchUrl(url, json, intervalMsOf(interval ?? String(DEFAULT_INTERVAL_S)));
+  if (interval !== undefined) throw new MixError('USAGE', '--interval is for --watch');
   const status = await fetchStatus(url);
-  process.stdout.write(asJson ? `${JSON.stringify(status, null, 2)}\n` : formatStatus(status));
+  process.stdout.write(json ? `${JSON.stringify(status, null, 2)}\n` : formatStatus(status));
+}
+
+async function watchUrl(url: string, asJson: boolean, intervalMs: number): Promise<void> {
+  const stop = new AbortController();
+  void stopRequested(['SIGHUP']).then(() => stop.abort());
+  await watchStatus({
+    fetch: () => fetchStatus(url),
+    format: asJson ? (status) => `${JSON.stringify(status)}\n` : formatStatus,
+    asJson,
+    intervalMs,
+    output: process.stdout,
+    input: process.stdin,
+    complain: (line) => process.stderr.write(`${line}\n`),
+    stop,
+  });
 }
 
 /** The status of the proxy whose status port is `url`. */

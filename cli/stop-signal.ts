@@ -9,9 +9,9 @@ const SAME_SIGNAL_MS = 1000;
 /**
  * Resolves on SIGINT, SIGTERM, or when the IPC channel to the parent closes: a child of `localnet` has such a channel,
  * and must not outlive it even when it was killed without a word. A child started by hand has none. A second signal
- * ends the process at once.
+ * ends the process at once. `further` signals count as well.
  */
-export function stopRequested(): Promise<void> {
+export function stopRequested(further: readonly NodeJS.Signals[] = []): Promise<void> {
   return new Promise((resolve) => {
     let askedMs: number | undefined;
     const onSignal = () => {
@@ -19,8 +19,7 @@ export function stopRequested(): Promise<void> {
       askedMs ??= performance.now();
       resolve();
     };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
+    for (const signal of ['SIGINT', 'SIGTERM', ...further]) process.on(signal, onSignal);
     process.once('disconnect', () => resolve());
     if (process.connected === false && process.send !== undefined) resolve(); // gone before we looked
   });

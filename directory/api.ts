@@ -7,9 +7,10 @@
  *     GET  /descriptors[?role=ROLE]
  * @module
  */
-import { isIPv6 } from 'node:net';
+import { epochNumber, type MonotonicMs } from '../lib/core/units.ts';
 import { DocumentRefused, JOIN_PROOF_HEADER, type Refusal, type VerifiedConsensus } from '../lib/directory/index.ts';
 import { TokenBucket } from '../lib/mixing/index.ts';
+import { sourceOf } from '../lib/net/connection-table.ts';
 import type { Admission } from './admission.ts';
 import type { Authority } from './authority.ts';
 
@@ -42,18 +43,25 @@ const LISTED_ROLES: readonly string[] = ['', 'mixnode', 'gateway', 'requester'];
 
 const STATUS: Readonly<Partial<Record<Refusal, number>>> = {
   'not-a-member': 403,
+  'token-unknown': 403,
+  'token-used': 403,
+  'token-expired': 403,
+  'token-role': 403,
+  'token-revoked': 403,
+  expelled: 403,
   'prefix-collision': 409,
   stale: 409,
   oversize: 413,
+  rate: 429,
   full: 503,
 };
 
 export interface ApiOptions {
   readonly authority: Pick<Authority, 'announce' | 'consensus' | 'current'>;
   readonly admission: Pick<Admission, 'held' | 'revision'>;
-  readonly nowMs: () => number;
-  /** Told how each announcement ended. */
-  readonly onAnnouncement: (result: 'accepted' | 'rate' | Refusal) => void;
+  readonly nowMs: () => MonotonicMs;
+  /** Called with the outcome of each announcement. */
+  readonly onAnnouncement: (result: 'accepted' | Refusal) => void;
 }
 
 export class Api {
@@ -70,7 +78,7 @@ export class Api {
     if (request.path === '/consensus' || epoch !== undefined) {
       if (!reading) return notAllowed('GET, HEAD');
       const { authority } = this.options;
-      const found = epoch === undefined ? authority.current() : authority.consensus(Number(epoch));
+      const found = epoch === undefined ? authority.current() : authority.consensus(epochNumber(Number(epoch)));
       return this.#consensus(found, request.header('if-none-match'));
     }
     if (request.path === '/descriptors') return reading ? this.#descriptors(request.query) : notAllowed('GET, HEAD');
@@ -123,7 +131,7 @@ export class Api {
   }
 
   #withinRate(address: string): boolean {
-    const key = rateKey(address);
+    const key = sourceOf(address);
     const nowMs = this.options.nowMs();
     const bucket = this.#rates.get(key) ?? new TokenBucket(ANNOUNCEMENTS_PER_SECOND, ANNOUNCEMENT_BURST, nowMs);
     this.#rates.delete(key); // in again at the end: the map is in order of last use
@@ -132,16 +140,6 @@ export class Api {
     if (this.#rates.size > MAX_RATED_ADDRESSES && oldest !== undefined) this.#rates.delete(oldest);
     return bucket.take(nowMs);
   }
-}
-
-/** One host has many IPv6 addresses: they count by /64, the least a site is given (RFC 6177). */
-export function rateKey(address: string): string {
-  if (!isIPv6(address) || /^::ffff:\d/i.test(address)) return address;
-  const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - left.length - right.length)).fill('0');
-  return [...left, ...zeros, ...right].slice(0, 4).join(':');
 }
 
 function problem(status: number, line: string): ApiAnswer {

@@ -6,9 +6,13 @@
  *     DIR/consensus/<epoch>.json
  * @module
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { IdentityHex } from '../lib/bytes.ts';
+import { type IdentityHex, isIdentityHex } from '../lib/core/bytes.ts';
+import { makeFolder } from '../lib/core/folders.ts';
+import { decodeText } from '../lib/core/text-file.ts';
+import { type EpochNumber, epochNumber } from '../lib/core/units.ts';
 import { createFileDurably, writeFileAtomic } from '../lib/directory/index.ts';
 
 /** Consensus files kept; older ones are deleted. */
@@ -26,7 +30,7 @@ export class Archive {
   /** Makes the folders and clears away what a crash left half written. */
   async open(): Promise<void> {
     for (const folder of [this.#descriptors, this.#consensuses]) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder);
       for (const name of await readdir(folder)) {
         if (name.endsWith('.draft')) await rm(join(folder, name), { force: true });
       }
@@ -41,36 +45,39 @@ export class Archive {
     await rm(this.#descriptorFile(identity), { force: true });
   }
 
-  /** The texts of all descriptors, by file. */
-  async descriptors(): Promise<Map<string, string>> {
-    const names = (await readdir(this.#descriptors)).filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).sort();
+  /** The texts of all descriptors, by identity. */
+  async descriptors(): Promise<Map<IdentityHex, string>> {
+    const names = (await readdir(this.#descriptors)).sort();
+    const identities = names.map((name) => name.replace(/\.json$/, '')).filter(isIdentityHex);
     return new Map(
       await Promise.all(
-        names.map(async (name): Promise<[string, string]> => {
-          return [name, await readFile(join(this.#descriptors, name), 'utf8')];
+        identities.map(async (identity): Promise<[IdentityHex, string]> => {
+          const file = this.#descriptorFile(identity);
+          return [identity, decodeText(await readFile(file), file, 'DOCUMENT')];
         }),
       ),
     );
   }
 
   /** Records a signed consensus for good; false when there is one of that epoch already, which then is the one. */
-  async recordConsensus(epoch: number, text: string): Promise<boolean> {
+  async recordConsensus(epoch: EpochNumber, text: string): Promise<boolean> {
     const created = await createFileDurably(this.#consensusFile(epoch), text, 0o644);
     if (created) await this.#prune();
     return created;
   }
 
-  async consensus(epoch: number): Promise<string> {
-    return readFile(this.#consensusFile(epoch), 'utf8');
+  async consensus(epoch: EpochNumber): Promise<string> {
+    const file = this.#consensusFile(epoch);
+    return decodeText(await readFile(file), file, 'DOCUMENT');
   }
 
   /** Epochs of the recorded consensuses, oldest first. */
-  async epochs(): Promise<number[]> {
+  async epochs(): Promise<EpochNumber[]> {
     const names = await readdir(this.#consensuses);
     return names
       .flatMap((name) => {
         const match = /^(\d{1,15})\.json$/.exec(name);
-        return match === null ? [] : [Number(match[1])];
+        return match === null ? [] : [epochNumber(Number(match[1]))];
       })
       .sort((a, b) => a - b);
   }
@@ -85,7 +92,7 @@ export class Archive {
     return join(this.#descriptors, `${identity}.json`);
   }
 
-  #consensusFile(epoch: number): string {
+  #consensusFile(epoch: EpochNumber): string {
     return join(this.#consensuses, `${epoch}.json`);
   }
 }

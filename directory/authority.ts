@@ -6,30 +6,43 @@
  * last one until it expires.
  * @module
  */
-import type { IdentityHex } from '../lib/bytes.ts';
-import type { Clock } from '../lib/clock.ts';
+
+import type { IdentityHex } from '../lib/core/bytes.ts';
+import type { Clock } from '../lib/core/clock.ts';
+import { asMixError } from '../lib/core/errors.ts';
+import { epochAt, epochStartMs, keyGraceMs, type NetworkParams } from '../lib/core/params.ts';
+import type { EpochNumber, UnixMs } from '../lib/core/units.ts';
+import { laterEpoch } from '../lib/core/units.ts';
 import type { Crypto } from '../lib/crypto/index.ts';
 import {
+  DocumentRefused,
   epochMsOf,
+  MAX_REQUESTER_GATEWAYS,
   type NodeRecord,
   signDocument,
   timing,
   type VerifiedConsensus,
+  type VerifiedDescriptor,
   type Verifier,
 } from '../lib/directory/index.ts';
-import { asMixError } from '../lib/errors.ts';
-import type { Log } from '../lib/log.ts';
-import { epochAt, epochStartMs, keyGraceMs, type NetworkParams } from '../lib/params.ts';
+import type { Log } from '../lib/telemetry/log.ts';
 import type { Admission } from './admission.ts';
 import type { Archive } from './archive.ts';
 import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from './consensus-builder.ts';
+import { type Members, REREAD_MS } from './members/members.ts';
 
+/**
+ * How long the first consensus waits for requesters to name two gateways, where there are two: they announce themselves while
+ * gateways still come, and the consensus is for an epoch.
+ */
+export const SECOND_GATEWAY_WAIT_MS = 10_000;
 /** Consensuses in memory: the next, the current, and two before. */
 const EPOCHS_SERVED = 4;
 
 export interface AuthorityOptions {
   readonly verifier: Verifier;
   readonly admission: Admission;
+  readonly members: Members;
   readonly archive: Archive;
   readonly params: NetworkParams;
   readonly minimums: Minimums;
@@ -43,9 +56,11 @@ export class Authority {
   readonly #signed = new Map<number, VerifiedConsensus>();
   /** No epoch up to this one is signed any more. */
   #newest = -1;
-  /** What was told last of the nodes that are missing. */
+  /** What was last logged about missing nodes. */
   #lacks = '';
   #startedMs = 0;
+  /** When the configured numbers of nodes had first announced. */
+  #sufficientMs: UnixMs | undefined;
   #work: Promise<void> = Promise.resolve();
 
   constructor(readonly options: AuthorityOptions) {}
@@ -56,14 +71,19 @@ export class Authority {
 
   /** Reads what was kept: the authority serves on at once where it was killed. */
   async open(): Promise<void> {
-    const { archive, admission, clock, log, verifier } = this.options;
+    const { archive, admission, clock, log, verifier, members } = this.options;
     this.#startedMs = clock.wallMs();
     await archive.open();
-    for (const [file, text] of await archive.descriptors()) {
+    await members.open();
+    for (const [identity, text] of await archive.descriptors()) {
       try {
         admission.restore(text);
       } catch (error) {
-        log.warn({ file, problem: asMixError(error).message }, 'kept descriptor not used');
+        log.warn(
+          { identity, problem: asMixError(error).message },
+          'kept descriptor not used; its node may announce itself again',
+        );
+        await archive.deleteDescriptor(identity);
       }
     }
     const epochs = await archive.epochs();
@@ -79,7 +99,7 @@ export class Authority {
   }
 
   /** The consensus of `epoch`, if signed. */
-  consensus(epoch: number): VerifiedConsensus | undefined {
+  consensus(epoch: EpochNumber): VerifiedConsensus | undefined {
     return this.#signed.get(epoch);
   }
 
@@ -92,28 +112,52 @@ export class Authority {
   }
 
   /** Takes a descriptor; resolves when it is kept. Rejects with DocumentRefused. */
-  async announce(text: string, proofHex: string | undefined): Promise<void> {
-    const { admission, archive, clock, log } = this.options;
-    const { descriptor, changed } = admission.accept(text, proofHex, clock.wallMs());
-    if (!changed) return;
-    const { identity, role, name } = descriptor;
-    log.debug({ identity, role, name }, 'descriptor accepted');
-    // The latest text by then: two announcements of one node may overtake each other here.
+  async announce(text: string, proof: string | undefined): Promise<void> {
+    let isNew = false;
     await this.#inOrder(async () => {
-      const latest = admission.held.get(identity);
-      if (latest !== undefined) await archive.saveDescriptor(identity, latest.text);
+      isNew = await this.#take(text, proof);
     });
-    await this.tick();
+    if (isNew) await this.tick();
+  }
+
+  /**
+   * Judges it when its turn has come, and holds it before the next one is judged: nothing that comes in between can refuse it once
+   * it has used up a token, and the same one again finds the first. Whether it was not held already.
+   */
+  async #take(text: string, proof: string | undefined): Promise<boolean> {
+    const { admission, members, archive, log } = this.options;
+    const accepted = await this.#accept(text, proof);
+    if (accepted === undefined) return false;
+    const { identity, role, name } = accepted.descriptor;
+    await members.save();
+    admission.hold(accepted);
+    log.debug({ identity, role, name }, 'descriptor accepted');
+    await archive.saveDescriptor(identity, accepted.text);
+    return true;
+  }
+
+  /** The token that is not known may be one that was made a moment ago. */
+  async #accept(text: string, proof: string | undefined): Promise<VerifiedDescriptor | undefined> {
+    const { admission, members, clock } = this.options;
+    try {
+      return admission.accept(text, proof, clock.wallMs());
+    } catch (error) {
+      if (!(error instanceof DocumentRefused) || error.reason !== 'token-unknown' || proof === undefined) throw error;
+      await members.findToken(proof);
+      return admission.accept(text, proof, clock.wallMs());
+    }
   }
 
   /** Signs what is due. Called on a timer and after each announcement. */
   tick(): Promise<void> {
     return this.#inOrder(async () => {
-      const nowMs = this.options.clock.wallMs();
-      await this.#forget(this.options.admission.expire(nowMs));
+      const { admission, members, clock } = this.options;
+      const nowMs = clock.wallMs();
+      await members.reread(REREAD_MS);
+      await this.#forget([...admission.dismiss(), ...admission.expire(nowMs)]);
       const epoch = epochAt(nowMs, this.epochMs);
       await this.#signIfDue(epoch, nowMs);
-      await this.#signIfDue(epoch + 1, nowMs);
+      await this.#signIfDue(laterEpoch(epoch, 1), nowMs);
     });
   }
 
@@ -122,7 +166,7 @@ export class Authority {
     return this.#work;
   }
 
-  async #signIfDue(epoch: number, nowMs: number): Promise<void> {
+  async #signIfDue(epoch: EpochNumber, nowMs: UnixMs): Promise<void> {
     if (epoch <= this.#newest) return;
     const { admission, verifier } = this.options;
     if (nowMs < timing.signingMs(epoch, this.epochMs, true)) return;
@@ -131,8 +175,18 @@ export class Authority {
     const lacks = lacking(nodes, this.#newest < 0 ? this.options.minimums : ROUTABLE);
     if (epoch === epochAt(nowMs, this.epochMs)) this.#tellLacking(lacks);
     if (lacks !== '') return;
+    if (this.#newest < 0 && this.#waitsForGateways(nodes, nowMs)) return;
     if (!this.#complete(nodes) && nowMs < this.#waitUntilMs(epoch)) return;
     await this.#sign(epoch, nodes);
+  }
+
+  /** Before the first consensus: whether a requester is about to name another gateway. */
+  #waitsForGateways(nodes: readonly NodeRecord[], nowMs: UnixMs): boolean {
+    this.#sufficientMs ??= nowMs;
+    const gateways = nodes.filter(({ role }) => role === 'gateway').length;
+    const wanted = Math.min(MAX_REQUESTER_GATEWAYS, gateways);
+    const short = nodes.some((node) => node.role === 'requester' && node.gateways.length < wanted);
+    return short && nowMs - this.#sufficientMs < SECOND_GATEWAY_WAIT_MS;
   }
 
   /** Who starts a network looks here for why it does not begin. Each state once. */
@@ -141,25 +195,26 @@ export class Authority {
     this.#lacks = lacks;
   }
 
-  /** Whether every node of the last consensus has announced again. */
+  /** Whether every node of the last consensus that may has announced again. */
   #complete(nodes: readonly NodeRecord[]): boolean {
+    const { membership } = this.options.members;
     const announced = new Set(nodes.map((node) => node.identity));
     const last = this.#signed.get(this.#newest)?.consensus.nodes ?? [];
-    return last.every((node) => announced.has(node.identity));
+    return last.every((node) => announced.has(node.identity) || membership.refusalOf(node) !== undefined);
   }
 
   /**
    * How long to wait for nodes that are missing: until shortly before the turn; and when the authority itself has just
    * come back, for as long as the nodes need to notice.
    */
-  #waitUntilMs(epoch: number): number {
+  #waitUntilMs(epoch: EpochNumber): number {
     if (this.#newest < 0) return 0;
     const graceMs = keyGraceMs(this.epochMs);
     const ownMs = this.#startedMs + Math.min(graceMs / 2, 45_000);
     return Math.max(timing.signingMs(epoch, this.epochMs, false), ownMs);
   }
 
-  async #sign(epoch: number, nodes: NodeRecord[]): Promise<void> {
+  async #sign(epoch: EpochNumber, nodes: NodeRecord[]): Promise<void> {
     const { verifier, params, identitySeed, crypto, archive, log } = this.options;
     const consensus = buildConsensus(epoch, nodes, params, verifier.networkIdHex);
     const text = signDocument('consensus', consensus, identitySeed, crypto);
@@ -177,6 +232,8 @@ export class Authority {
 
   #serve(verified: VerifiedConsensus): void {
     this.#signed.set(verified.consensus.epoch, verified);
+    // A clock that is set back makes nothing that had expired good again.
+    this.options.members.membership.noteTime(timing.signingMs(verified.consensus.epoch, this.epochMs, true));
     for (const epoch of this.#signed.keys()) {
       if (epoch <= verified.consensus.epoch - EPOCHS_SERVED) this.#signed.delete(epoch);
     }

@@ -3,11 +3,38 @@
  * @module
  */
 import { z } from 'zod';
-import { MAX_NODES } from '../lib/directory/index.ts';
-import { DEFAULT_PARAMS, PAYLOAD_SIZES } from '../lib/params.ts';
+import { connectionsPerSource, memoryBudget } from '../lib/config/fields.ts';
+import { DEFAULT_PARAMS, PAYLOAD_SIZES } from '../lib/core/params.ts';
+import {
+  SESSION_PARAM_NAMES,
+  SESSION_PARAMS,
+  type SessionOptionName,
+  sessionOptionName,
+} from '../lib/core/session-params.ts';
+import { MAX_DELIVERY_RATE, MAX_NODES } from '../lib/directory/index.ts';
+import { hostList } from '../lib/net/host-header.ts';
+import { SERVER_LIMITS } from './server.ts';
 
 const { standard, fast } = DEFAULT_PARAMS.classes as Required<typeof DEFAULT_PARAMS.classes>;
 const rate = (value: number) => z.number().min(0).max(10_000).default(value);
+const deliveryRate = (name: string) =>
+  z
+    .number()
+    .min(0)
+    .max(MAX_DELIVERY_RATE)
+    .optional()
+    .describe(
+      `class ${name}: frames per second from the gateway to a proxy, at least 1.2 × (replies + loops) (default 1.25 ×)`,
+    );
+
+/** One option for each parameter of sessions. */
+const sessionOptions = Object.fromEntries(
+  SESSION_PARAM_NAMES.map((name) => {
+    const { value, least, most, about } = SESSION_PARAMS[name];
+    const option = z.int().min(least).max(most).default(value).describe(`sessions of proxies: ${about}`);
+    return [sessionOptionName(name), option];
+  }),
+) as Record<SessionOptionName, z.ZodDefault<z.ZodInt>>;
 
 export const DirectoryConfig = z.strictObject({
   dir: z.string().describe('folder of the authority: identity, descriptors, signed documents'),
@@ -22,14 +49,16 @@ export const DirectoryConfig = z.strictObject({
     .describe('address and port of the HTTP API; port 0: that of our URL in network.json, or any free one'),
   advertise: z.string().optional().describe('URL under which others reach the API, for a network.json made here'),
   metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics'),
+  metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
+  maxConnectionsPerSource: connectionsPerSource(SERVER_LIMITS.connectionsPerSource),
+  memoryBudgetMiB: memoryBudget,
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('least severe level that is logged'),
   crypto: z.enum(['fastest', 'noble']).default('fastest').describe('crypto backend'),
   name: z.string().default('directory-1').describe('name in the log'),
-  joinToken: z.string().min(16).optional().describe('who knows it may join the network; it never travels'),
-  allow: z.array(z.string()).default([]).describe('identities that may join'),
+  allow: z.array(z.string()).default([]).describe('identities that may join without a join token'),
   openToAll: z.boolean().default(false).describe('anyone may join, without token and list'),
   epochSeconds: z
     .int()
@@ -56,14 +85,22 @@ export const DirectoryConfig = z.strictObject({
   replyRate: rate(standard?.replyRate ?? 0).describe('class standard: replies per second'),
   loopRate: rate(standard?.loopRate ?? 0).describe('class standard: loops per second'),
   dropRate: rate(standard?.dropRate ?? 0).describe('class standard: drop packets per second'),
+  deliveryRate: deliveryRate('standard'),
   fastMainRate: rate(fast?.mainRate ?? 0).describe('class fast: packets to the requester per second'),
   fastReplyRate: rate(fast?.replyRate ?? 0).describe('class fast: replies per second'),
   fastLoopRate: rate(fast?.loopRate ?? 0).describe('class fast: loops per second'),
   fastDropRate: rate(fast?.dropRate ?? 0).describe('class fast: drop packets per second'),
+  fastDeliveryRate: deliveryRate('fast'),
+  ...sessionOptions,
   minMixesPerLayer: z.int().min(1).default(1).describe('mixes in each layer before the first consensus'),
   minGateways: z.int().min(1).default(1).describe('gateways before the first consensus'),
   minRequesters: z.int().min(0).default(1).describe('requesters before the first consensus'),
-  maxNodes: z.int().min(1).max(MAX_NODES).default(MAX_NODES).describe('nodes the authority keeps descriptors of'),
+  maxNodes: z
+    .int()
+    .min(1)
+    .max(MAX_NODES)
+    .default(MAX_NODES)
+    .describe('nodes of the network, those that are away included'),
 });
 
 export type DirectoryConfig = z.infer<typeof DirectoryConfig>;

@@ -3,16 +3,20 @@
  * they came.
  * @module
  */
+
+import type { IdentityHex } from '../lib/core/bytes.ts';
+import { epochStartMs, type NetworkParams } from '../lib/core/params.ts';
+import { type EpochNumber, laterMs } from '../lib/core/units.ts';
 import {
   type Consensus,
   type Descriptor,
+  DOCUMENT_VERSION,
   epochMsOf,
   MAX_NODES,
   type NetworkFile,
   type NodeRecord,
   timing,
 } from '../lib/directory/index.ts';
-import { epochStartMs, type NetworkParams } from '../lib/params.ts';
 import { lossyNodes } from './loss-marks.ts';
 
 /** How many nodes of each kind. */
@@ -27,9 +31,9 @@ export const ROUTABLE: Minimums = { mixesPerLayer: 1, gateways: 1, requesters: 0
 
 /**
  * The nodes of consensus `epoch`: announced for it, with keys for it and the epoch after (for as long it may be in use),
- * and requesters only together with their gateway. Marked are those at which, by the loops of the others, packets get lost.
+ * and requesters only together with a gateway, and without gateways that are not listed. Marked are those at which, by the loops of the others, packets get lost.
  */
-export function nodesFor(epoch: number, descriptors: Iterable<Descriptor>, network: NetworkFile): NodeRecord[] {
+export function nodesFor(epoch: EpochNumber, descriptors: Iterable<Descriptor>, network: NetworkFile): NodeRecord[] {
   const fromMs = timing.announcedFromMs(epoch, epochMsOf(network));
   const fit = [...descriptors].filter(({ publishedMs, sphinxKeys }) => {
     const has = (wanted: number) => sphinxKeys.some((key) => key.epoch === wanted);
@@ -37,12 +41,12 @@ export function nodesFor(epoch: number, descriptors: Iterable<Descriptor>, netwo
   });
   const gateways = new Set(fit.filter((node) => node.role === 'gateway').map((node) => node.identity));
   const listed = fit
-    .filter((node) => node.role !== 'requester' || gateways.has(node.gateway))
+    .filter((node) => node.role !== 'requester' || node.gateways.some(({ gateway }) => gateways.has(gateway)))
     .sort((a, b) => (a.identity < b.identity ? -1 : 1))
     .slice(0, MAX_NODES);
   const lossy = lossyNodes(listed);
   return listed.map((node) => {
-    const record = recordOf(node, epoch);
+    const record = recordOf(node, epoch, gateways);
     return lossy.has(node.identity) && record.role !== 'requester' ? { ...record, lossy: true } : record;
   });
 }
@@ -70,29 +74,35 @@ export function lacking(nodes: readonly NodeRecord[], minimums: Minimums): strin
 }
 
 export function buildConsensus(
-  epoch: number,
+  epoch: EpochNumber,
   nodes: NodeRecord[],
   params: NetworkParams,
   networkIdHex: string,
 ): Consensus {
   const startMs = epochStartMs(epoch, params.epochMs);
   return {
-    version: 1,
+    version: DOCUMENT_VERSION,
     network: networkIdHex,
     epoch,
     validAfterMs: startMs,
-    freshUntilMs: startMs + params.epochMs,
-    validUntilMs: startMs + 2 * params.epochMs,
-    params: { ...params, classes: { ...params.classes } },
+    freshUntilMs: laterMs(startMs, params.epochMs),
+    validUntilMs: laterMs(startMs, 2 * params.epochMs),
+    params: { ...params, classes: { ...params.classes }, session: { ...params.session } },
     nodes,
   };
 }
 
-/** What of a descriptor goes into the consensus: keys for two epochs, no time of making, no loop results. */
-function recordOf(descriptor: Descriptor, epoch: number): NodeRecord {
-  const { version: _version, network: _network, publishedMs: _publishedMs, ...told } = descriptor;
+/**
+ * What of a descriptor goes into the consensus: keys for two epochs, those of its gateways that are `listed`, no time of making,
+ * no loop results, no countersignatures.
+ */
+function recordOf(descriptor: Descriptor, epoch: EpochNumber, listed: ReadonlySet<IdentityHex>): NodeRecord {
+  const { version: _version, network: _network, publishedMs: _publishedMs, ...published } = descriptor;
   const sphinxKeys = descriptor.sphinxKeys.filter((key) => key.epoch === epoch || key.epoch === epoch + 1);
-  if (told.role === 'requester') return { ...told, sphinxKeys };
-  const { loops: _loops, ...record } = told;
+  if (published.role === 'requester') {
+    const gateways = published.gateways.map(({ gateway }) => gateway).filter((gateway) => listed.has(gateway));
+    return { ...published, gateways, sphinxKeys };
+  }
+  const { loops: _loops, ...record } = published;
   return { ...record, sphinxKeys };
 }

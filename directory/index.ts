@@ -2,19 +2,25 @@
  * A directory authority: descriptors in, one signed consensus per epoch out.
  * @module
  */
-import { every } from '../lib/clock.ts';
-import type { Components, Running } from '../lib/components.ts';
+import { isIP } from 'node:net';
+import { every } from '../lib/core/clock.ts';
+import { asMixError } from '../lib/core/errors.ts';
+import { keyGraceMs } from '../lib/core/params.ts';
 import { type NetworkFile, Verifier } from '../lib/directory/index.ts';
-import { asMixError } from '../lib/errors.ts';
-import { serveLocalHttp } from '../lib/http.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
-import type { Metrics } from '../lib/metrics.ts';
-import { keyGraceMs } from '../lib/params.ts';
-import { Admission, joinRules } from './admission.ts';
+import { warnIfUnbounded } from '../lib/net/connection-bounds.ts';
+import { sourceOf } from '../lib/net/connection-table.ts';
+import { serveLocalHttp } from '../lib/net/http.ts';
+import type { Components, Running } from '../lib/runtime/components.ts';
+import type { Metrics } from '../lib/telemetry/metrics.ts';
+import { Admission } from './admission.ts';
 import { Api } from './api.ts';
 import { Archive } from './archive.ts';
-import { Authority } from './authority.ts';
+import { Authority, type AuthorityOptions } from './authority.ts';
 import type { DirectoryConfig } from './config.ts';
+import { MemberFiles } from './members/member-files.ts';
+import { Members } from './members/members.ts';
+import { joinRules, Membership } from './members/membership.ts';
 import {
   existingNetwork,
   listenAddress,
@@ -24,7 +30,7 @@ import {
   publicUrl,
   publishNetwork,
 } from './network.ts';
-import { type RunningServer, serveApi } from './server.ts';
+import { type RunningServer, SERVER_LIMITS, serveApi } from './server.ts';
 
 export { DirectoryConfig } from './config.ts';
 
@@ -48,6 +54,7 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
   const existing = await existingNetwork(config, identity.id);
   const requests = components.metrics.counter('directory_requests_total', 'Answers of the API', ['status']);
   let api: Api | undefined;
+  let isMember = (_source: string) => false; // until the descriptors are read
   // The port comes first: a new network.json names it. Until the authority is open, the answer is 503.
   const server = await serveApi(
     () => api,
@@ -56,13 +63,25 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
     (status) => {
       requests.inc({ status: String(status) });
     },
+    { ...SERVER_LIMITS, connectionsPerSource: config.maxConnectionsPerSource },
+    (source) => isMember(source),
+    components.memory,
   );
+  warnIfUnbounded(config.maxConnectionsPerSource, log);
   try {
     const network = existing ?? newNetwork(config, identity.id, publicUrl(config, server.port));
     const verifier = new Verifier(network, components.crypto);
-    const admission = new Admission(verifier, rules, config.maxNodes, components.crypto);
-    const authority = openAuthority(config, components, identity, verifier, admission);
+    const { clock, crypto } = components;
+    const membership = new Membership(rules, crypto);
+    const members = new Members({ membership, files: new MemberFiles(config.dir), clock, log });
+    const { maxNodes } = config;
+    const admission = new Admission({ verifier, membership, maxNodes, nowMs: () => clock.nowMs() });
+    isMember = memberSources(admission);
+    const authority = openAuthority(config, components, identity, { verifier, admission, members });
     await authority.open();
+    if (membership.isClosed) {
+      log.warn({}, `nobody can join yet: mixsocks directory token create --dir ${config.dir} makes a join token`);
+    }
     await authority.tick();
     if (existing === undefined) await publishNetwork(config, network);
     api = newApi(components, authority, admission);
@@ -78,14 +97,12 @@ function openAuthority(
   config: DirectoryConfig,
   { clock, crypto, log }: Components,
   identity: NodeIdentity,
-  verifier: Verifier,
-  admission: Admission,
+  parts: Pick<AuthorityOptions, 'verifier' | 'admission' | 'members'>,
 ): Authority {
   return new Authority({
-    verifier,
-    admission,
+    ...parts,
     archive: new Archive(config.dir),
-    params: networkParams(config, verifier.network),
+    params: networkParams(config, parts.verifier.network),
     minimums: {
       mixesPerLayer: config.minMixesPerLayer,
       gateways: config.minGateways,
@@ -110,6 +127,9 @@ function newApi({ clock, metrics }: Components, authority: Authority, admission:
 
 function countNodes(metrics: Metrics, authority: Authority, admission: Admission): void {
   metrics.gaugeOf('directory_descriptors', 'Descriptors held', () => admission.held.size);
+  metrics.gaugeOf('directory_members', 'Nodes that have a seat, those that are away included', () => {
+    return admission.options.membership.size;
+  });
   metrics.gaugeOf('directory_consensus_epoch', 'Epoch of the consensus in force, -1 without', () => {
     return authority.current()?.consensus.epoch ?? -1;
   });
@@ -126,6 +146,7 @@ async function running(
   const { server, authority, network, identity } = parts;
   const metricsServer = await serveLocalHttp({
     listen: config.metricsListen,
+    hosts: { listed: config.metricsHosts, flag: '--metrics-hosts' },
     routes: { '/metrics': async () => ({ type: 'text/plain; version=0.0.4', body: await metrics.text() }) },
     log,
   });
@@ -148,7 +169,23 @@ async function running(
   };
 }
 
-/** How often it looks whether something is due; a fraction of the time in which it is. */
-function tickMs(epochMs: number): number {
+/** How often it looks whether something is due, also where nobody announces; a fraction of the time in which it is. */
+export function tickMs(epochMs: number): number {
   return Math.min(5_000, Math.max(100, keyGraceMs(epochMs) / 16));
+}
+
+/** Whether a source is that of a node whose descriptor is held; nodes that announce a name are not known by it. */
+function memberSources(admission: Pick<Admission, 'held' | 'revision'>): (source: string) => boolean {
+  let sources: ReadonlySet<string> = new Set();
+  let revision = -1;
+  return (source) => {
+    if (revision !== admission.revision) {
+      const hosts = [...admission.held.values()].flatMap(({ descriptor }) =>
+        'host' in descriptor && isIP(descriptor.host) !== 0 ? [sourceOf(descriptor.host)] : [],
+      );
+      sources = new Set(hosts);
+      revision = admission.revision;
+    }
+    return sources.has(source);
+  };
 }

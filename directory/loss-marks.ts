@@ -1,41 +1,41 @@
 /**
- * Which nodes lose packets, by the loops of the others. Every mix and gateway sends loops to itself and tells in its
- * descriptor, for each node that they crossed, how many left and how many came back. The consensus marks a node of which
- * most of those who can know say that it loses a fifth or more, and every client leaves it out of everything.
+ * Which nodes lose packets, by the loops of the others. Every mix and gateway sends loops to itself and publishes in its
+ * descriptor, for each node that they crossed, how many left and how many returned. The consensus marks a node that loses a
+ * fifth or more by what most reporters found, and no client uses it.
  *
- * - A *witness* is whoever's loops cross the node: mixes and gateways of the other places in the ring, without those of
- *   its own family. What a node says of itself is not asked for; what it says of others counts once.
- * - A witness compares, among its own loops, those over the node with those over the other nodes of the same layer. So
- *   what the witness loses itself, or the network as a whole, is held against nobody.
- * - The *median* of the witnesses counts. Who says nothing, or has seen too little, counts as content: lies of fewer
- *   than half of all witnesses mark nobody, however many of the honest are silent.
- * - The medians of the places right before and right behind the node must say the same. A mix that drops what it gets from
- *   a neighbour, to make it look bad, spoils no loop that its own layer sends over that neighbour: those go there
- *   directly. So framing takes accomplices on both sides, a fifth of each place; while a mix that does so to
+ * - A *reporter* is a node whose loops cross the node in question: mixes and gateways at the other positions of the ring,
+ *   without those of its own family. What a node reports of itself is ignored; what it reports of others counts once.
+ * - A reporter compares, among its own loops, those over the node with those over the other nodes of the same layer. So
+ *   what the reporter loses itself, or the network as a whole, is evidence against nobody.
+ * - The *median* of the reporters counts. A reporter without results, or with too few loops, counts as one without loss: lies
+ *   of fewer than half of all reporters mark nobody, however many of the honest report nothing.
+ * - The medians of the positions right before and right behind the node must agree. A mix that drops what it gets from
+ *   a neighbour, to frame it, loses no loop that its own layer sends over that neighbour: those go there
+ *   directly. So framing takes accomplices on both sides, a fifth of each position; while a mix that does so to
  *   most of its neighbours is found by their loops, and by those that reach it directly (after Miranda: Leibowitz et al.,
  *   USENIX Security 2019).
  * - Fewer than half of a layer are marked, the worst of them.
  *
- * Errors. If the network loses 4 % of all loops, a witness with the least evidence (MIN_LOOPS over the node, as many over its
- * mates) speaks against an honest node with probability 4.4e-6. One witness in each place, the fewest there can be, mark one
- * with probability 1.9e-11, three in each with less than 1e-25. A node that drops 30 % is marked with probability 0.96 by three such
- * witnesses in each place, with 300 loops each above 0.9999; one that drops half with probability above 0.999 by anyone.
- * docs/PROTOCOL.md 4.6 has the table.
+ * Errors. If the network loses 4 % of all loops, a reporter with the least evidence (MIN_LOOPS over the node, as many over its
+ * peers) counts against an honest node with probability 4.4e-6. One reporter at each position, the fewest there can be, mark
+ * one with probability 1.9e-11, three at each with less than 1e-25. A node that drops 30 % is marked with probability 0.96 by
+ * three such reporters at each position, with 300 loops each above 0.9999; one that drops half with probability above 0.999 in
+ * each of these cases. docs/PROTOCOL.md 4.6 has the table.
  *
  * Pure, and in whole numbers: the same descriptors give the same marks everywhere.
  * @module
  */
-import type { IdentityHex } from '../lib/bytes.ts';
-import { type Descriptor, type LoopResult, mostLossy, placeOf, RING_PLACES, ringOf } from '../lib/directory/index.ts';
+import type { IdentityHex } from '../lib/core/bytes.ts';
+import { type Descriptor, type LoopResult, mostLossy, RING_SIZE, ringIndexOf, ringOf } from '../lib/directory/index.ts';
 
 /** A node is marked when this much of what crosses it arrives, or less, by comparison with its layer. */
 export const LOSSY_PER_MILLE = 800;
-/** A witness has something to say with so many loops over the node, and over the others of its layer. */
+/** A reporter's results count from so many loops over the node, and over the others of its layer. */
 export const MIN_LOOPS = 50;
 
-/** A descriptor that may tell of loops. */
+/** A descriptor that may have loop results. */
 export type Reporter = Exclude<Descriptor, { role: 'requester' }>;
-/** What one witness found: loops by the prefix of the node they crossed. */
+/** Results of one reporter, by the prefix of the node that the loops crossed. */
 type Findings = ReadonlyMap<string, LoopResult>;
 
 const PER_MILLE = 1000;
@@ -50,17 +50,17 @@ export function lossyNodes(descriptors: readonly Descriptor[]): ReadonlySet<Iden
   const lossy = new Set<IdentityHex>();
   for (const layer of ring) {
     if (mostLossy(layer.length) === 0) continue;
-    const verdicts = layer
+    const candidates = layer
       .map(({ identity }) => identity)
       .map((identity, index) => ({ identity, survival: survivalOf(index, layer, ring, findings) }))
       .filter(({ survival }) => survival <= LOSSY_PER_MILLE)
       .sort((a, b) => a.survival - b.survival || (a.identity < b.identity ? -1 : 1));
-    for (const { identity } of verdicts.slice(0, mostLossy(layer.length))) lossy.add(identity);
+    for (const { identity } of candidates.slice(0, mostLossy(layer.length))) lossy.add(identity);
   }
   return lossy;
 }
 
-/** What most witnesses agree on, overall and in each place beside the node, whichever is best for it; per mille. */
+/** The median of all reporters, or of one position beside the node: whichever is best for it; per mille. */
 function survivalOf(
   index: number,
   layer: readonly Reporter[],
@@ -68,30 +68,30 @@ function survivalOf(
   findings: ReadonlyMap<IdentityHex, Findings>,
 ): number {
   const node = layer[index] as Reporter;
-  const place = placeOf(node) as number;
-  const mates = layer.filter((mate) => mate !== node).map(prefixOf);
-  const said = [1, 2, 3].map((step) =>
-    (ring[(place + step) % RING_PLACES] ?? [])
-      .filter((witness) => witness.family === undefined || witness.family !== node.family)
-      .map((witness) => relativeSurvival(findings.get(witness.identity) ?? new Map(), prefixOf(node), mates)),
+  const position = ringIndexOf(node) as number;
+  const peers = layer.filter((peer) => peer !== node).map(prefixOf);
+  const survivals = [1, 2, 3].map((step) =>
+    (ring[(position + step) % RING_SIZE] ?? [])
+      .filter((reporter) => reporter.family === undefined || reporter.family !== node.family)
+      .map((reporter) => relativeSurvival(findings.get(reporter.identity) ?? new Map(), prefixOf(node), peers)),
   );
-  const [behind = [], , before = []] = said;
-  return Math.max(median(said.flat()), median(behind), median(before));
+  const [behind = [], , before = []] = survivals;
+  return Math.max(median(survivals.flat()), median(behind), median(before));
 }
 
 /** What share of loops survives the node, where a survivor of the other nodes of its layer is the whole; per mille. */
-function relativeSurvival(found: Findings, node: string, mates: readonly string[]): number {
+function relativeSurvival(found: Findings, node: string, peers: readonly string[]): number {
   const [, sent, returned] = found.get(node) ?? ['', 0, 0];
-  let matesSent = 0;
-  let matesReturned = 0;
-  for (const mate of mates) {
-    const [, more, back] = found.get(mate) ?? ['', 0, 0];
-    matesSent += more;
-    matesReturned += back;
+  let peersSent = 0;
+  let peersReturned = 0;
+  for (const peer of peers) {
+    const [, more, back] = found.get(peer) ?? ['', 0, 0];
+    peersSent += more;
+    peersReturned += back;
   }
-  if (sent < MIN_LOOPS || matesSent < MIN_LOOPS) return PER_MILLE;
+  if (sent < MIN_LOOPS || peersSent < MIN_LOOPS) return PER_MILLE;
   const own = Math.floor((PER_MILLE * returned) / sent);
-  const usual = Math.floor((PER_MILLE * matesReturned) / matesSent);
+  const usual = Math.floor((PER_MILLE * peersReturned) / peersSent);
   return own >= usual ? PER_MILLE : Math.floor((PER_MILLE * own) / usual);
 }
 

@@ -4,11 +4,23 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { joinHostPort, parseListen } from '../lib/address.ts';
-import type { IdentityHex } from '../lib/bytes.ts';
+import type { IdentityHex } from '../lib/core/bytes.ts';
+import { MixError } from '../lib/core/errors.ts';
+import {
+  DEFAULT_PARAMS,
+  defaultDeliveryRate,
+  minDeliveryRate,
+  type NetworkParams,
+  type TrafficClass,
+} from '../lib/core/params.ts';
+import {
+  perSessionParam,
+  type SessionParams,
+  sessionContradiction,
+  sessionOptionName,
+} from '../lib/core/session-params.ts';
 import { loadNetworkFile, type NetworkFile, parseNetworkFile, saveNetworkFile } from '../lib/directory/index.ts';
-import { MixError } from '../lib/errors.ts';
-import { DEFAULT_PARAMS, type NetworkParams } from '../lib/params.ts';
+import { joinHostPort, parseListen } from '../lib/net/address.ts';
 import type { DirectoryConfig } from './config.ts';
 
 /** Where the file is. */
@@ -80,7 +92,32 @@ export function publicUrl(config: DirectoryConfig, port: number): string {
   return `http://${joinHostPort(host, port)}`;
 }
 
-/** The parameters that the consensus carries. */
+type Rates = Omit<TrafficClass, 'deliveryRate'>;
+
+/** A class with its delivery rate: the one configured under `option`, or the default. */
+function withDelivery(
+  rates: Rates,
+  option: 'deliveryRate' | 'fastDeliveryRate',
+  config: DirectoryConfig,
+): TrafficClass {
+  const deliveryRate = config[option] ?? defaultDeliveryRate(rates);
+  const least = Number(minDeliveryRate(rates).toFixed(6));
+  if (deliveryRate >= least) return { ...rates, deliveryRate };
+  throw new MixError(
+    'CONFIG',
+    `${option} is ${deliveryRate}: packets would wait without end; set it to ${least} or more`,
+  );
+}
+
+/** The parameters of sessions; throws CONFIG when they contradict each other. */
+function sessionParams(config: DirectoryConfig): SessionParams {
+  const params = perSessionParam((name) => config[sessionOptionName(name)]);
+  const contradiction = sessionContradiction(params, sessionOptionName);
+  if (contradiction !== undefined) throw new MixError('CONFIG', contradiction);
+  return params;
+}
+
+/** The parameters that the consensus carries. Throws MixError CONFIG when they do not fit together. */
 export function networkParams(config: DirectoryConfig, network: NetworkFile): NetworkParams {
   return {
     payloadBytes: network.payloadBytes,
@@ -89,18 +126,27 @@ export function networkParams(config: DirectoryConfig, network: NetworkFile): Ne
     epochMs: network.epochSeconds * 1000,
     nodeLoopRate: config.nodeLoopRate,
     classes: {
-      standard: {
-        mainRate: config.mainRate,
-        replyRate: config.replyRate,
-        loopRate: config.loopRate,
-        dropRate: config.dropRate,
-      },
-      fast: {
-        mainRate: config.fastMainRate,
-        replyRate: config.fastReplyRate,
-        loopRate: config.fastLoopRate,
-        dropRate: config.fastDropRate,
-      },
+      standard: withDelivery(
+        {
+          mainRate: config.mainRate,
+          replyRate: config.replyRate,
+          loopRate: config.loopRate,
+          dropRate: config.dropRate,
+        },
+        'deliveryRate',
+        config,
+      ),
+      fast: withDelivery(
+        {
+          mainRate: config.fastMainRate,
+          replyRate: config.fastReplyRate,
+          loopRate: config.fastLoopRate,
+          dropRate: config.fastDropRate,
+        },
+        'fastDeliveryRate',
+        config,
+      ),
     },
+    session: sessionParams(config),
   };
 }

@@ -3,10 +3,13 @@
  * @module
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { parseListen } from '../lib/address.ts';
-import { asMixError } from '../lib/errors.ts';
-import { listenError } from '../lib/http.ts';
-import type { Log } from '../lib/log.ts';
+import { asMixError } from '../lib/core/errors.ts';
+import type { MemoryBudget } from '../lib/core/memory-budget.ts';
+import { parseListen } from '../lib/net/address.ts';
+import { ConnectionBounds } from '../lib/net/connection-bounds.ts';
+import { SAME_ORIGIN_ONLY } from '../lib/net/cross-origin.ts';
+import { listenError } from '../lib/net/http.ts';
+import type { Log } from '../lib/telemetry/log.ts';
 import type { Api, ApiAnswer } from './api.ts';
 
 export const SERVER_LIMITS = {
@@ -15,6 +18,10 @@ export const SERVER_LIMITS = {
   /** An envelope of the longest descriptor fits (lib/directory/envelope.ts). */
   bodyBytes: 96 * 1024,
   connections: 1024,
+  /** Of one IPv4 address or IPv6 /64; 0: no bound. */
+  connectionsPerSource: 128,
+  /** Kept for the nodes of the network. */
+  reservedConnections: 128,
   requestsPerConnection: 1000,
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 10_000,
@@ -22,6 +29,8 @@ export const SERVER_LIMITS = {
   /** A reader that takes nothing for so long is cut off. */
   idleTimeoutMs: 30_000,
 } as const;
+
+type ServerLimits = { readonly [K in keyof typeof SERVER_LIMITS]: number };
 
 export interface RunningServer {
   readonly port: number;
@@ -31,28 +40,40 @@ export interface RunningServer {
 /** The API, once it can answer. */
 type ApiSource = () => Api | undefined;
 
-/** Starts the server on `host:port`; rejects with LISTEN. `onAnswer` is told of each answer. */
+/** Starts the server on `host:port`; rejects with LISTEN. `onAnswer` is called for each answer. `isMember`: whether a source (`sourceOf`) is that of a node. */
 export async function serveApi(
   api: ApiSource,
   listen: string,
   log: Log,
   onAnswer: (status: number) => void,
+  limits: ServerLimits = SERVER_LIMITS,
+  isMember?: (source: string) => boolean,
+  memory?: MemoryBudget,
 ): Promise<RunningServer> {
   const { host, port } = parseListen(listen);
   const server = createServer(
     {
-      maxHeaderSize: SERVER_LIMITS.headerBytes,
-      headersTimeout: SERVER_LIMITS.headersTimeoutMs,
-      requestTimeout: SERVER_LIMITS.requestTimeoutMs,
-      keepAliveTimeout: SERVER_LIMITS.keepAliveMs,
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveMs,
       connectionsCheckingInterval: 1000,
     },
-    (request, response) => void respond(api, request, response, log, onAnswer),
+    (request, response) => void respond(api, request, response, log, onAnswer, memory),
   );
-  server.maxHeadersCount = SERVER_LIMITS.headers;
-  server.maxConnections = SERVER_LIMITS.connections;
-  server.maxRequestsPerSocket = SERVER_LIMITS.requestsPerConnection;
-  server.setTimeout(SERVER_LIMITS.idleTimeoutMs);
+  server.maxHeadersCount = limits.headers;
+  const bounds = new ConnectionBounds({
+    limits: {
+      total: limits.connections,
+      pending: limits.connections,
+      perSource: limits.connectionsPerSource,
+      reserved: limits.reservedConnections,
+    },
+    ...(isMember === undefined ? {} : { isNeighbour: isMember }),
+  });
+  bounds.guardHttp(server);
+  server.maxRequestsPerSocket = limits.requestsPerConnection;
+  server.setTimeout(limits.idleTimeoutMs);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, host, port)));
     server.listen(port, host, () => {
@@ -64,14 +85,15 @@ export async function serveApi(
   const address = server.address();
   return {
     port: address !== null && typeof address === 'object' ? address.port : port,
-    close: () => closed(server),
+    close: () => closed(server, bounds),
   };
 }
 
-function closed(server: Server): Promise<void> {
+function closed(server: Server, bounds: ConnectionBounds): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeAllConnections();
+    bounds.close();
   });
 }
 
@@ -81,10 +103,11 @@ async function respond(
   response: ServerResponse,
   log: Log,
   onAnswer: (status: number) => void,
+  memory: MemoryBudget | undefined,
 ): Promise<void> {
   let answer: ApiAnswer;
   try {
-    answer = await ask(api, request);
+    answer = await ask(api, request, memory);
   } catch (error) {
     if (request.destroyed && !request.complete) return; // gone in the middle of its request
     log.error({ problem: asMixError(error).message }, 'a request failed');
@@ -93,6 +116,7 @@ async function respond(
   onAnswer(answer.status);
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body;
   response.writeHead(answer.status, {
+    ...SAME_ORIGIN_ONLY,
     'Content-Type': answer.type,
     ...(answer.status === 304 ? {} : { 'Content-Length': body.byteLength }),
     'X-Content-Type-Options': 'nosniff',
@@ -103,10 +127,13 @@ async function respond(
   response.end(request.method === 'HEAD' || answer.status === 304 ? undefined : body);
 }
 
-async function ask(source: ApiSource, request: IncomingMessage): Promise<ApiAnswer> {
+async function ask(source: ApiSource, request: IncomingMessage, memory: MemoryBudget | undefined): Promise<ApiAnswer> {
   const api = source();
   if (api === undefined) return { status: 503, body: 'starting\n', type: 'text/plain; charset=utf-8' };
-  const body = await bodyOf(request);
+  if (request.method === 'POST' && memory?.admits('bodies') === false) {
+    return { status: 503, body: 'no memory for it now\n', type: 'text/plain; charset=utf-8' };
+  }
+  const body = await bodyOf(request, memory);
   if (body === undefined) {
     return { status: 413, body: `over ${SERVER_LIMITS.bodyBytes} bytes\n`, type: 'text/plain; charset=utf-8' };
   }
@@ -125,12 +152,15 @@ async function ask(source: ApiSource, request: IncomingMessage): Promise<ApiAnsw
 }
 
 /** The body as text; undefined when it is too long. What is too much is read off and dropped, so that the answer arrives. */
-function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+function bodyOf(request: IncomingMessage, memory: MemoryBudget | undefined): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
+    const held = memory?.account('bodies', () => request.destroy());
+    request.once('close', () => held?.set(0));
     const parts: Buffer[] = [];
     let bytes = 0;
     request.on('data', (part: Buffer) => {
       bytes += part.length;
+      held?.set(Math.min(bytes, SERVER_LIMITS.bodyBytes));
       if (bytes <= SERVER_LIMITS.bodyBytes) parts.push(part);
       else resolve(undefined);
     });

@@ -12,7 +12,7 @@ if (network === undefined || host === undefined || port === undefined) {
   process.exit(2);
 }
 
-const client = await MixnetClient.connect({ network, allowPrivate: flags.includes('--allow-private') });
+const client = await MixnetClient.join({ network, allowPrivate: flags.includes('--allow-private') });
 try {
   await client.ready();
   const { gateway, rates } = client.status();

@@ -1,57 +1,69 @@
 /**
  * The clients of a gateway, by identity: those connected, and for a while those that were. Pure bookkeeping over links
- * and injected time.
+ * and injected time; the clocks of all clients stand in one wheel.
  * @module
  */
-import { type AddressKey, addressKeyOf, type IdentityHex } from '../lib/bytes.ts';
-import type { ClientInboundLink } from '../lib/link/index.ts';
-import { type NodeDrop, TokenBucket } from '../lib/mixing/index.ts';
-import { Mailbox, MailboxSpace } from './mailbox.ts';
+
+import { type AddressKey, addressKeyOf, type IdentityHex } from '../lib/core/bytes.ts';
+import type { MemoryBudget } from '../lib/core/memory-budget.ts';
+import type { Rng } from '../lib/core/rng.ts';
+import { laterMs, type MonotonicMs, NEVER_MS } from '../lib/core/units.ts';
+import type { ClientTerms } from '../lib/link/index.ts';
+import { TokenBucket } from '../lib/mixing/index.ts';
+import type { NextHop } from '../lib/node/index.ts';
+import { type ClassRates, Client, type ClientEvents, type ClientPort, type ClientRate } from './client.ts';
+import type { ConsensusFrames } from './consensus-frames.ts';
+import { DeliveryWheel } from './delivery-wheel.ts';
+import { MailboxSpace } from './packet-queue.ts';
 
 export interface ClientLimits {
   readonly maxClients: number;
   /** Beside them: nobody may crowd out the requesters, through whom all others are served. */
   readonly maxRequesters: number;
+  /** Frames per second of all delivery clocks together. */
+  readonly maxDeliveryRate: number;
   readonly mailboxPackets: number;
   readonly mailboxTotalPackets: number;
 }
 
-/** Rate of a client; two of one kind share the numbers, not the bucket. */
-export interface ClientRate {
-  readonly packetsPerSecond: number;
-  readonly burst: number;
-}
-
-/** The part of a client's link that the registry needs. */
-export type ClientPort = Pick<ClientInboundLink, 'peer' | 'send' | 'close'>;
-
-interface Client {
-  readonly key: AddressKey;
-  readonly id: IdentityHex;
-  bucket: TokenBucket;
-  rate: ClientRate;
-  link: ClientPort | undefined;
-  /** When the link was lost; meaningless while there is one. */
-  goneMs: number;
-  readonly mailbox: Mailbox;
-}
-
-export interface ClientsOptions {
+export interface ClientsOptions extends ClientEvents {
   readonly limits: ClientLimits;
+  readonly rng: Rng;
+  /** What waits for clients draws on it; in want of it no further client is taken. */
+  readonly memory?: MemoryBudget;
   /** Whether the present consensus lists an identity as a requester. */
   readonly isRequester: (id: IdentityHex) => boolean;
-  /** The rate that an identity has by the present consensus. */
-  readonly rateOf: (id: IdentityHex) => ClientRate;
+  /** What an identity may send by the present consensus; `trafficClass` is the one that it has named. */
+  readonly rateOf: (id: IdentityHex, trafficClass: string) => ClientRate;
+  /** The clocks of a class by the present consensus; undefined when there is no such class. */
+  readonly classRates: (trafficClass: string) => ClassRates | undefined;
   /** How long packets are kept, and absent clients remembered. */
   readonly mailboxLifeMs: () => number;
-  readonly onDrop: (reason: NodeDrop) => void;
+  /** What every client gets. */
+  readonly consensus: ConsensusFrames;
+  /** A client was disconnected because it sent too little. */
+  readonly onSilent: () => void;
 }
+
+/** A longer time between two reviews was a standstill: what clients sent in it waits in sockets. */
+const STANDSTILL_MS = 5_000;
+
+/**
+ * Packets that a client may send at once when it is new: identities are free, and a full bucket for each would be no bound. Requesters
+ * of the consensus begin with a full one.
+ */
+const FIRST_BURST = 32;
+
+/** A client that has sent nothing for so long makes room for another. All honest ones send by their clocks. */
+export const SILENT_SLOT_MS = 120_000;
 
 export class Clients {
   /** Absent ones in the order in which they left, behind or between connected ones. */
   readonly #clients = new Map<AddressKey, Client>();
   readonly #space: MailboxSpace;
+  readonly #wheel = new DeliveryWheel<Client>();
   #connected = 0;
+  #reviewedMs: MonotonicMs | undefined;
 
   constructor(readonly options: ClientsOptions) {
     this.#space = new MailboxSpace(options.limits.mailboxTotalPackets);
@@ -61,98 +73,185 @@ export class Clients {
     return this.#connected;
   }
 
+  /** Packets that are kept for absent clients. */
   get mailboxPackets(): number {
     return this.#space.used;
   }
 
-  /** Whether another link may be taken; one that replaces its own predecessor always may. */
-  admits(id: IdentityHex): boolean {
-    if (this.#clients.get(addressKeyOf(id))?.link !== undefined) return true;
-    const connected = this.#alike(id).filter((client) => client.link !== undefined);
-    return connected.length < this.#most(id);
+  /** Clients whose clock runs, those included that are handed a consensus. */
+  get ticking(): number {
+    return this.#wheel.size;
   }
 
-  /** Whether packets for this address are taken: a client that is connected or was lately. */
-  knows(key: AddressKey): boolean {
-    return this.#clients.has(key);
+  /** Frames per second of the clocks of all connected clients. */
+  get deliveryRate(): number {
+    let sum = 0;
+    for (const client of this.#clients.values()) sum += client.deliveryRate;
+    return sum;
   }
 
-  /** A client's new link; an older one is closed. What was kept for it goes out at once. */
-  connect(link: ClientPort, nowMs: number): void {
-    const client = this.#clients.get(addressKeyOf(link.peer)) ?? this.#add(link.peer, nowMs);
+  /** Whether another link may be taken on these terms; one that replaces its own predecessor is no further one. */
+  admits(id: IdentityHex, terms: ClientTerms): boolean {
+    const present = this.#clients.get(addressKeyOf(id));
+    const replaces = present?.link !== undefined;
+    const isFull = !replaces && this.#alike(id).filter((client) => client.link).length >= this.#most(id);
+    if (isFull && !this.#freeSilentPlace(id)) return false;
+    if (!replaces && !this.#hasMemory(id)) return false;
+    if (!terms.clocked) return true;
+    // A class that the consensus has given up keeps the clients that it has.
+    if (replaces && present.link?.client.trafficClass === terms.trafficClass && present.deliveryRate > 0) return true;
+    const rates = this.options.classRates(terms.trafficClass);
+    if (rates === undefined) return false;
+    return this.deliveryRate - (present?.deliveryRate ?? 0) + rates.delivery <= this.options.limits.maxDeliveryRate;
+  }
+
+  /** The client with this address, connected now or lately; undefined when there is none. */
+  find(key: AddressKey): NextHop | undefined {
+    return this.#clients.get(key);
+  }
+
+  /** A client's new link; an older one is closed. What was kept for it goes out: by its clock, or at once without one. */
+  connect(link: ClientPort, nowMs: MonotonicMs): void {
+    const { trafficClass, clocked } = link.client;
+    const client = this.#clients.get(addressKeyOf(link.peer)) ?? this.#add(link, nowMs);
     const before = client.link;
-    client.link = link;
     if (before === undefined) this.#connected += 1;
-    else before.close();
-    this.#expireMailbox(client, nowMs);
-    for (const packet of client.mailbox.take()) {
-      if (!link.send(packet)) this.options.onDrop('link-queue-full');
-    }
+    if (client.isTicking) this.#wheel.remove(client);
+    this.#expireQueue(client, nowMs);
+    client.connect(link, clocked ? this.#clockOf(trafficClass) : undefined, nowMs);
+    this.#setLimits(client, nowMs);
+    this.#startHanding(client, nowMs);
+    before?.close();
+  }
+
+  /** There is another consensus to hand on. */
+  refreshConsensus(nowMs: MonotonicMs): void {
+    for (const client of this.#clients.values()) this.#startHanding(client, nowMs);
+  }
+
+  #startHanding(client: Client, nowMs: MonotonicMs): void {
+    if (client.startHanding(nowMs, () => this.options.rng.uniform())) this.#wheel.add(client);
   }
 
   /** A link is gone; nothing to do if another took its place. */
-  disconnect(link: ClientPort, nowMs: number): void {
+  disconnect(link: ClientPort, nowMs: MonotonicMs): void {
     const client = this.#clients.get(addressKeyOf(link.peer));
     if (client === undefined || client.link !== link) return;
-    client.link = undefined;
-    client.goneMs = nowMs;
+    if (client.isTicking) this.#wheel.remove(client);
+    client.disconnect(nowMs);
     this.#connected -= 1;
     this.#clients.delete(client.key);
     this.#clients.set(client.key, client); // to the end: the order of leaving
     this.#forgetSurplus(client);
   }
 
-  /** Takes one packet from the client's allowance. */
-  mayRelay(link: ClientPort, nowMs: number): boolean {
-    return this.#clients.get(addressKeyOf(link.peer))?.bucket.take(nowMs) === true;
+  /** A frame has come from a client; whether it is within the client's allowance. */
+  mayRelay(link: ClientPort, nowMs: MonotonicMs): boolean {
+    const client = this.#clients.get(addressKeyOf(link.peer));
+    if (client === undefined) return false;
+    if (client.link === link && client.received(nowMs, () => this.options.rng.uniform())) this.#wheel.add(client);
+    return client.bucket.take(nowMs);
   }
 
-  /** Hands a packet to its client's link, or to the mailbox while the client is away. */
-  deliver(key: AddressKey, packet: Uint8Array, nowMs: number): 'sent' | 'kept' | NodeDrop {
-    const client = this.#clients.get(key);
-    if (client === undefined) return 'unknown-client';
-    if (client.link !== undefined) return client.link.send(packet) ? 'sent' : 'link-queue-full';
-    const gone = client.mailbox.push(packet, nowMs);
-    return gone === 0 ? 'kept' : 'mailbox-full';
+  /** When `deliver` must be called next; NEVER_MS while no clock runs. */
+  nextTickMs(): MonotonicMs {
+    return this.#wheel.size === 0 ? NEVER_MS : this.#wheel.nextDueMs();
   }
 
-  /** Forgets what is too old. Call it about once a second. */
-  expire(nowMs: number): void {
-    for (const client of this.#clients.values()) {
-      if (client.link !== undefined) continue;
-      this.#expireMailbox(client, nowMs);
+  /** Serves the clocks that are due. */
+  deliver(nowMs: MonotonicMs): void {
+    for (const client of this.#wheel.take(nowMs)) {
+      client.tick(nowMs);
+      if (client.isTicking) this.#wheel.add(client);
+    }
+  }
+
+  /** Forgets what is too old, and stops the clocks of clients that do not send. Call it about once a second. */
+  upkeep(nowMs: MonotonicMs): void {
+    const stoodStill = this.#reviewedMs !== undefined && nowMs - this.#reviewedMs > STANDSTILL_MS;
+    this.#reviewedMs = nowMs;
+    for (const client of [...this.#clients.values()]) {
+      if (client.link !== undefined) {
+        if (stoodStill) client.restartTally(nowMs);
+        else if (client.isSilent(nowMs)) this.#dismiss(client.link);
+        continue;
+      }
+      this.#expireQueue(client, nowMs);
       if (nowMs - client.goneMs >= this.options.mailboxLifeMs()) this.#forget(client);
     }
   }
 
   /** The consensus changed: rates follow it. */
-  refreshRates(nowMs: number): void {
+  refreshRates(nowMs: MonotonicMs): void {
     for (const client of this.#clients.values()) {
-      const rate = this.options.rateOf(client.id);
-      if (rate.burst !== client.rate.burst) client.bucket = new TokenBucket(rate.packetsPerSecond, rate.burst, nowMs);
-      client.bucket.ratePerSecond = rate.packetsPerSecond;
-      client.rate = rate;
+      this.#setLimits(client, nowMs);
+      const rates = client.link && this.#clockOf(client.link.client.trafficClass);
+      if (rates === undefined) continue;
+      const isTicking = client.isTicking;
+      if (isTicking) this.#wheel.remove(client);
+      client.setRates(rates, nowMs);
+      if (isTicking) this.#wheel.add(client);
     }
   }
 
-  #add(id: IdentityHex, nowMs: number): Client {
-    const rate = this.options.rateOf(id);
-    const client: Client = {
-      key: addressKeyOf(id),
-      id,
-      rate,
-      bucket: new TokenBucket(rate.packetsPerSecond, rate.burst, nowMs),
-      link: undefined,
-      goneMs: nowMs,
-      mailbox: new Mailbox(this.#space, this.options.limits.mailboxPackets),
-    };
+  /** Whether there is memory for one more; connections that nothing is sent over give theirs. Requesters are listed, and few: all others are served through them. */
+  #hasMemory(id: IdentityHex): boolean {
+    const { memory, isRequester } = this.options;
+    if (memory === undefined || isRequester(id) || memory.admits('links')) return true;
+    return this.#freeSilentPlace(id) && memory.admits('links');
+  }
+
+  /** Places are free: whoever has sent nothing for long loses his to a newcomer. Requesters are listed, and keep theirs. */
+  #freeSilentPlace(id: IdentityHex): boolean {
+    const nowMs = this.#reviewedMs;
+    if (nowMs === undefined || this.options.isRequester(id)) return false;
+    let silent: Client | undefined;
+    for (const client of this.#alike(id)) {
+      if (client.link === undefined || client.silentMs(nowMs) < SILENT_SLOT_MS) continue;
+      if (silent === undefined || client.silentMs(nowMs) > silent.silentMs(nowMs)) silent = client;
+    }
+    if (silent?.link === undefined) return false;
+    this.#dismiss(silent.link);
+    return true;
+  }
+
+  #dismiss(link: ClientPort): void {
+    this.options.onSilent();
+    link.close();
+  }
+
+  /** The rates of a class that has something to deliver; others need no clock. */
+  #clockOf(trafficClass: string): ClassRates | undefined {
+    const rates = this.options.classRates(trafficClass);
+    return rates !== undefined && rates.delivery > 0 ? rates : undefined;
+  }
+
+  #setLimits(client: Client, nowMs: MonotonicMs): void {
+    const { packetsPerSecond, burst } = this.options.rateOf(client.id, client.link?.client.trafficClass ?? '');
+    client.bucket.setLimits(packetsPerSecond, burst, nowMs);
+  }
+
+  #add({ peer, client: { trafficClass } }: ClientPort, nowMs: MonotonicMs): Client {
+    const { rateOf, limits, isRequester } = this.options;
+    const { packetsPerSecond, burst } = rateOf(peer, trafficClass);
+    const first = isRequester(peer) ? burst : FIRST_BURST;
+    const client = new Client(
+      peer,
+      new TokenBucket(packetsPerSecond, burst, nowMs, first),
+      this.#space,
+      nowMs,
+      limits.mailboxPackets,
+      this.options.consensus,
+      this.options,
+      this.options.memory,
+    );
     this.#clients.set(client.key, client);
     return client;
   }
 
-  #expireMailbox(client: Client, nowMs: number): void {
-    const gone = client.mailbox.expire(nowMs - this.options.mailboxLifeMs());
-    for (let i = 0; i < gone; i++) this.options.onDrop('mailbox-expired');
+  #expireQueue(client: Client, nowMs: MonotonicMs): void {
+    const gone = client.queue.expire(laterMs(nowMs, -this.options.mailboxLifeMs()));
+    for (let i = 0; i < gone; i++) this.options.onResult('mailbox-expired');
   }
 
   /** The requesters if `id` is one, else the clients that are none. */
@@ -174,7 +273,7 @@ export class Clients {
   }
 
   #forget(client: Client): void {
-    for (const _packet of client.mailbox.take()) this.options.onDrop('mailbox-expired');
+    for (const _packet of client.queue.take()) this.options.onResult('mailbox-expired');
     this.#clients.delete(client.key);
   }
 }

@@ -1,16 +1,29 @@
 /**
  * The gateway: the door of clients. It relays what they send to the first layer, and hands packets of the last layer
- * to them. It is the last hop of drop traffic, and a hop of the loops of mixes, which it sends on to layer 1.
+ * to them, by clocks of its own, and each new consensus. It is the last hop of drop traffic, and a hop of the loops of mixes, which it sends on to
+ * layer 1.
  * @module
  */
-import { type AddressKey, addressKeyAt, type IdentityHex } from '../lib/bytes.ts';
-import type { Components } from '../lib/components.ts';
-import type { ClientInboundLink } from '../lib/link/index.ts';
+import type { AddressKey, IdentityHex } from '../lib/core/bytes.ts';
+import type { Timer } from '../lib/core/clock.ts';
+import { type NetworkParams, surbLifeMs, type TrafficClass, uplinkRate } from '../lib/core/params.ts';
+import { type MonotonicMs, NEVER_MS } from '../lib/core/units.ts';
+import type { ConsensusText } from '../lib/directory/index.ts';
+import type { ClientInboundLink, ClientTerms } from '../lib/link/index.ts';
 import type { NodeDrop } from '../lib/mixing/index.ts';
-import { type NodeRole, type NodeServices, type RunningNode, startNode } from '../lib/node/index.ts';
-import { type NetworkParams, surbLifeMs } from '../lib/params.ts';
-import { type ClientRate, Clients } from './clients.ts';
+import {
+  type ClientAccess,
+  type NextHop,
+  type NodeBehaviour,
+  type NodeParts,
+  type RunningNode,
+  startNode,
+} from '../lib/node/index.ts';
+import type { Components } from '../lib/runtime/components.ts';
+import type { ClassRates, ClientRate } from './client.ts';
+import { Clients } from './clients.ts';
 import type { GatewayConfig } from './config.ts';
+import { ConsensusFrames } from './consensus-frames.ts';
 
 export { GatewayConfig } from './config.ts';
 
@@ -21,90 +34,136 @@ export function startGateway(config: GatewayConfig, components: Components): Pro
   return startNode({
     options: config,
     components,
-    place: 'gateway',
-    makeRole: (services) => new Relay(config, services),
+    position: 'gateway',
+    behaviourOf: (parts) => new Gateway(config, parts),
   });
 }
 
-/** Packets per second that a client of the busiest class sends. */
-export function clientPacketsPerSecond(params: NetworkParams): number {
-  const sums = Object.values(params.classes).map((one) => one.mainRate + one.loopRate + one.dropRate);
-  return RATE_MARGIN * Math.max(0, ...sums);
+/** Packets per second that a client of this class may send; of the busiest one when the network has no such class. */
+export function clientPacketsPerSecond(params: NetworkParams, trafficClass: string): number {
+  const rates = classOf(params, trafficClass);
+  const classes = rates === undefined ? Object.values(params.classes) : [rates];
+  return RATE_MARGIN * Math.max(0, ...classes.map(uplinkRate));
 }
 
-class Relay implements NodeRole {
+function classOf(params: NetworkParams, trafficClass: string): TrafficClass | undefined {
+  return Object.hasOwn(params.classes, trafficClass) ? params.classes[trafficClass] : undefined;
+}
+
+class Gateway implements NodeBehaviour, ClientAccess {
+  readonly endsPackets = true;
+  readonly clients = this;
   readonly #clients: Clients;
+  readonly #consensus: ConsensusFrames;
+  /** For the clocks of all clients. */
+  #timer: Timer | undefined;
+  #armedForMs = NEVER_MS;
 
   constructor(
     readonly config: GatewayConfig,
-    readonly services: NodeServices,
+    readonly parts: NodeParts,
   ) {
-    const { metrics } = services.components;
+    const { components, metrics, view } = parts;
+    const ticks = components.metrics.counter('delivery_ticks_total', 'Ticks of delivery clocks', ['sent']);
+    const silent = components.metrics.counter('clients_silent_total', 'Clients disconnected for sending too little');
+    this.#consensus = new ConsensusFrames(parts.packetBytes);
     this.#clients = new Clients({
+      consensus: this.#consensus,
       limits: config,
-      isRequester: (id) => services.neighbours().requesters.has(id),
-      rateOf: (id) => this.#rate(services.neighbours().requesters.has(id)),
-      mailboxLifeMs: () => surbLifeMs(services.params()),
-      onDrop: (reason) => services.metrics.drop(reason),
+      rng: components.rng,
+      ...(components.memory === undefined ? {} : { memory: components.memory }),
+      isRequester: (id) => view.neighbours.requesters.has(id),
+      rateOf: (id, trafficClass) => this.#rate(view.neighbours.requesters.has(id), trafficClass),
+      classRates: (trafficClass) => this.#classRates(trafficClass),
+      mailboxLifeMs: () => surbLifeMs(view.params),
+      onResult: (result) => metrics.sent('client', result),
+      onTick: (sent) => ticks.inc({ sent }),
+      onSilent: () => silent.inc(),
     });
-    metrics.gaugeOf('clients_connected', 'Clients connected', () => this.#clients.connected);
-    metrics.gaugeOf('mailbox_packets', 'Packets kept for absent clients', () => this.#clients.mailboxPackets);
+    components.metrics.gaugeOf('clients_connected', 'Clients connected', () => this.#clients.connected);
+    components.metrics.gaugeOf('delivery_clocks', 'Clients whose clock runs', () => this.#clients.ticking);
+    components.metrics.gaugeOf(
+      'mailbox_packets',
+      'Packets kept for absent clients',
+      () => this.#clients.mailboxPackets,
+    );
   }
 
-  admitsClient(peer: IdentityHex): boolean {
-    return this.#clients.admits(peer);
+  nextHop(address: AddressKey): NextHop | NodeDrop {
+    return this.parts.peers.find(address) ?? this.#clients.find(address) ?? 'unknown-client';
   }
 
-  onClientLink(link: ClientInboundLink): void {
-    const { components, metrics } = this.services;
-    link.onClose(() => this.#clients.disconnect(link, components.clock.nowMs()));
-    link.onFrame((nextHop, packet) => {
-      metrics.received.inc({ from: 'client' });
-      const reason = this.#relay(link, nextHop, packet);
-      if (reason !== undefined) metrics.drop(reason);
-    });
-    this.#clients.connect(link, components.clock.nowMs());
+  admits(peer: IdentityHex, terms: ClientTerms): boolean {
+    return this.#clients.admits(peer, terms);
   }
 
-  onNeighbours(): void {
-    this.#clients.refreshRates(this.services.components.clock.nowMs());
+  connect(link: ClientInboundLink): void {
+    this.#clients.connect(link, this.#nowMs());
+    this.#arm();
   }
 
-  upkeep(): void {
-    this.#clients.expire(this.services.components.clock.nowMs());
-  }
-
-  refuses(next: AddressKey): NodeDrop | undefined {
-    const { after } = this.services.neighbours();
-    return after.has(next) || this.#clients.knows(next) ? undefined : 'unknown-client';
-  }
-
-  forward(next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
-    const { components, metrics } = this.services;
-    if (this.services.neighbours().after.has(next)) return this.services.sendToNode(next, packet);
-    const outcome = this.#clients.deliver(next, packet, components.clock.nowMs());
-    if (outcome === 'kept') return undefined;
-    if (outcome !== 'sent') return outcome;
-    metrics.forwarded.inc({ to: 'client' });
-    return undefined;
-  }
-
-  /** Drop traffic: it has done its work by coming here. */
-  ends(): undefined {
-    this.services.metrics.ended.inc();
+  disconnect(link: ClientInboundLink): void {
+    this.#clients.disconnect(link, this.#nowMs());
   }
 
   /** What a client sends goes to layer 1 and nowhere else. */
-  #relay(link: ClientInboundLink, nextHop: Uint8Array, packet: Uint8Array): NodeDrop | undefined {
-    if (!this.#clients.mayRelay(link, this.services.components.clock.nowMs())) return 'rate-limit';
-    const next = addressKeyAt(nextHop, 0);
-    return this.services.neighbours().after.has(next) ? this.services.relay(next, packet) : 'next-hop';
+  refuses(link: ClientInboundLink, next: AddressKey): NodeDrop | undefined {
+    const mayRelay = this.#clients.mayRelay(link, this.#nowMs());
+    this.#arm();
+    if (!mayRelay) return 'rate-limit';
+    return this.parts.peers.find(next) === undefined ? 'next-hop' : undefined;
   }
 
-  #rate(isRequester: boolean): ClientRate {
+  onNeighbours(): void {
+    this.#clients.refreshRates(this.#nowMs());
+    this.#arm();
+  }
+
+  /** Each client gets what is new. */
+  onUsableConsensus(documents: readonly ConsensusText[]): void {
+    this.#consensus.set(documents);
+    this.#clients.refreshConsensus(this.#nowMs());
+    this.#arm();
+  }
+
+  upkeep(): void {
+    this.#clients.upkeep(this.#nowMs());
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#armedForMs = 0 as MonotonicMs; // for good
+  }
+
+  /** Sets the one timer for the next tick of a client's clock. */
+  #arm(): void {
+    const dueMs = this.#clients.nextTickMs();
+    if (dueMs >= this.#armedForMs) return;
+    this.#timer?.cancel();
+    this.#armedForMs = dueMs;
+    this.#timer = this.parts.components.clock.after(Math.max(0, dueMs - this.#nowMs()), () => this.#deliver());
+  }
+
+  #deliver(): void {
+    this.#armedForMs = NEVER_MS;
+    this.#clients.deliver(this.#nowMs());
+    this.#arm();
+  }
+
+  #classRates(trafficClass: string): ClassRates | undefined {
+    const rates = classOf(this.parts.view.params, trafficClass);
+    return rates && { uplink: uplinkRate(rates), delivery: rates.deliveryRate };
+  }
+
+  #rate(isRequester: boolean, trafficClass: string): ClientRate {
     if (isRequester) {
       return { packetsPerSecond: this.config.requesterPacketsPerSecond, burst: this.config.requesterBurst };
     }
-    return { packetsPerSecond: clientPacketsPerSecond(this.services.params()), burst: this.config.clientBurst };
+    const packetsPerSecond = clientPacketsPerSecond(this.parts.view.params, trafficClass);
+    return { packetsPerSecond, burst: this.config.clientBurst };
+  }
+
+  #nowMs(): MonotonicMs {
+    return this.parts.components.clock.nowMs();
   }
 }

@@ -3,6 +3,7 @@
  * key only, and forgotten when it has no streams and its rate has recovered.
  * @module
  */
+import type { MonotonicMs } from '../lib/core/units.ts';
 import { TokenBucket } from '../lib/mixing/index.ts';
 import type { EgressLimits } from './config.ts';
 
@@ -27,7 +28,7 @@ export class Admission {
   readonly #sessions = new Map<string, Held>();
   #streams = 0;
 
-  constructor(limits: AdmissionLimits, nowMs: number) {
+  constructor(limits: AdmissionLimits, nowMs: MonotonicMs) {
     this.#limits = limits;
     this.#rate = new TokenBucket(limits.streamsPerSecond, limits.streamsPerSecond * BURST_SECONDS, nowMs);
   }
@@ -37,7 +38,7 @@ export class Admission {
   }
 
   /** Counts a stream of `session` in, unless a bound is reached. Every stream let in is released once. */
-  admit(session: string, nowMs: number): boolean {
+  admit(session: string, nowMs: MonotonicMs): boolean {
     const held = this.#heldBy(session, nowMs);
     if (this.#streams >= this.#limits.streams || held.streams >= this.#limits.streamsPerSession) return false;
     if (!this.takeRate(session, nowMs)) return false;
@@ -47,7 +48,7 @@ export class Admission {
   }
 
   /** Counts something as costly as a new stream against the rates, unless they are used up. */
-  takeRate(session: string, nowMs: number): boolean {
+  takeRate(session: string, nowMs: MonotonicMs): boolean {
     return this.#heldBy(session, nowMs).rate.take(nowMs) && this.#rate.take(nowMs);
   }
 
@@ -58,7 +59,7 @@ export class Admission {
     this.#streams -= 1;
   }
 
-  #heldBy(session: string, nowMs: number): Held {
+  #heldBy(session: string, nowMs: MonotonicMs): Held {
     const perSecond = this.#limits.streamsPerSecondPerSession;
     const held = this.#sessions.get(session) ?? {
       streams: 0,

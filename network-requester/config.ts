@@ -4,8 +4,14 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { splitHostPort } from '../lib/address.ts';
+import { identityHex, joinToken, memoryBudget, outboundAddress, replayMemoryMiB } from '../lib/config/fields.ts';
+import { MAX_REQUESTER_GATEWAYS } from '../lib/directory/index.ts';
+import { linkKeyExchange } from '../lib/link/index.ts';
+import { splitHostPort } from '../lib/net/address.ts';
+import { parseRange } from '../lib/net/address-policy.ts';
+import { hostList } from '../lib/net/host-header.ts';
 import type { RelayLimits } from '../lib/relay/stream-relay.ts';
+import { MAX_TOTAL_REPLY_RATE } from '../lib/session/requester/requester-hub.ts';
 
 /** Bounds of the egress (docs/LIMITS.md). */
 export interface EgressLimits extends RelayLimits {
@@ -28,7 +34,7 @@ export interface EgressLimits extends RelayLimits {
   readonly keepAliveMs: number;
   /** A UDP association without a datagram for this long gives its sockets back; the next datagram takes new ones. */
   readonly udpIdleMs: number;
-  /** Peers that a UDP association may hear from. */
+  /** Peers that a UDP association takes datagrams from. */
   readonly udpPeers: number;
   /** Names whose addresses an association keeps. */
   readonly udpNames: number;
@@ -67,6 +73,9 @@ export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pendi
 
 const timeoutMs = (defaultMs: number, mostMs = 86_400_000) => z.int().min(100).max(mostMs).default(defaultMs);
 
+/** Addresses and prefixes that an operator may list as the machine's own. */
+export const MAX_OWN_ADDRESSES = 256;
+
 /** Names cannot be asked for before there is a name server. */
 function isNameServer(text: string): boolean {
   if (isIP(text) !== 0) return true;
@@ -77,7 +86,9 @@ function isNameServer(text: string): boolean {
 export const RequesterConfig = z.strictObject({
   dir: z.string().describe('folder of the requester: identity, Sphinx keys, its copy of the consensus'),
   networkFile: z.string().optional().describe('network.json of the network to join (default DIR/network.json)'),
+  outboundAddress,
   metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics'),
+  metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -85,21 +96,42 @@ export const RequesterConfig = z.strictObject({
   crypto: z.enum(['fastest', 'noble']).default('fastest').describe('crypto backend'),
   name: z.string().default('requester-1').describe('name in the log and in the directory'),
   family: z.string().optional().describe('name shared by the nodes of one operator'),
-  joinToken: z.string().min(16).optional().describe('join token of the network'),
-  gateway: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, 'expected an identity: 64 lower-case hex digits')
-    .optional()
-    .describe('identity of the gateway to use (default: one is chosen)'),
+  joinToken,
+  gateways: z
+    .array(identityHex)
+    .max(MAX_REQUESTER_GATEWAYS)
+    .refine((ids) => new Set(ids).size === ids.length, 'expected no gateway twice')
+    .default([])
+    .describe('identities of the gateways to use, one or two (default: two are chosen)'),
+  linkKeyExchange,
+  replayMemoryMiB,
   trafficClass: z.string().default('standard').describe('traffic class of its cover traffic'),
   allowPrivate: z.boolean().default(false).describe('connect to private and loopback addresses as well'),
   accessToken: z.string().min(1).max(255).optional().describe('serve only sessions that bring this token'),
+  ownAddresses: z
+    .array(
+      z.string().refine((text) => parseRange(text) !== undefined, {
+        error: 'expected addresses or prefixes, as 203.0.113.7 or 2001:db8::/64',
+      }),
+    )
+    .max(MAX_OWN_ADDRESSES)
+    .default([])
+    .describe(
+      'addresses and prefixes that lead to this machine beside those of its interfaces: never connected to, as behind 1:1 translation or a load balancer',
+    ),
   allowUdp: z.boolean().default(true).describe('carry UDP datagrams as well'),
   exitPolicyFile: z
     .string()
     .min(1)
     .optional()
     .describe('file of accept and reject lines as in torrc, before the default policy; SIGHUP reads it again'),
+  maxReplyRate: z
+    .int()
+    .min(10)
+    .max(1_000_000)
+    .default(MAX_TOTAL_REPLY_RATE)
+    .describe('replies per second of all sessions together; what the machine is measured to carry bounds them too'),
+  memoryBudgetMiB: memoryBudget,
   maxStreams: z
     .int()
     .min(1)

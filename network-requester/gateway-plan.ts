@@ -1,12 +1,15 @@
 /**
- * Which gateway a requester is reached through. What counts is the one that the consensus in force names for it: there
- * the proxies' packets arrive. When that one stays away, another is announced, and taken with the consensus that names
- * it; until then the link to the old one is tried, because only there anything can come in.
+ * Through which gateways a requester is reached: two, where the network has two, so that every proxy finds one that is not its own, and
+ * one may restart.
+ *
+ * What counts is what the consensus in force names: there the proxies' packets arrive. When a gateway stays away, another is announced
+ * in its place, and taken with the consensus that names it; until then the link to the old one is tried, because only there anything can
+ * come in.
  * @module
  */
-import type { IdentityHex } from '../lib/bytes.ts';
-import type { NodeEntry, Topology } from '../lib/directory/index.ts';
-import { pick, type Rng } from '../lib/rng.ts';
+import type { IdentityHex } from '../lib/core/bytes.ts';
+import { pick, type Rng } from '../lib/core/rng.ts';
+import { MAX_REQUESTER_GATEWAYS, type NodeEntry, type Topology } from '../lib/directory/index.ts';
 
 /** A gateway that is away for longer than a restart takes: another is announced. */
 export const ANNOUNCE_ANOTHER_AFTER_MS = 60_000;
@@ -14,71 +17,121 @@ export const ANNOUNCE_ANOTHER_AFTER_MS = 60_000;
 export interface GatewayPlanOptions {
   /** The requester. */
   readonly self: IdentityHex;
-  /** By configuration: never another. */
-  readonly fixed?: IdentityHex;
+  /** By configuration: never others. */
+  readonly fixed?: readonly IdentityHex[];
   readonly rng: Rng;
+}
+
+/** One of its gateways: what is announced, and what the consensus in force has. */
+interface Place {
+  announced: IdentityHex | undefined;
+  linked: IdentityHex | undefined;
 }
 
 export class GatewayPlan {
   readonly #options: GatewayPlanOptions;
-  #announced: IdentityHex | undefined;
+  readonly #places: readonly Place[];
 
   constructor(options: GatewayPlanOptions) {
     this.#options = options;
-    this.#announced = options.fixed;
+    const { fixed } = options;
+    const count = fixed?.length ?? MAX_REQUESTER_GATEWAYS;
+    this.#places = Array.from({ length: count }, (_, i) => ({ announced: fixed?.[i], linked: undefined }));
   }
 
-  /** What the descriptor says; undefined before there was a choice. */
-  get announced(): IdentityHex | undefined {
-    return this.#announced;
-  }
-
-  /** Before there is an endpoint: the gateway we are known by, so that a restart changes nothing; else one of `usable`. */
-  settle(topology: Topology | undefined, usable: readonly IdentityHex[]): IdentityHex | undefined {
-    const known = topology === undefined ? undefined : this.#named(topology)?.id;
-    this.#announced ??= known ?? pick(this.#options.rng, usable);
-    return this.#announced;
+  /** What the descriptor says; empty before there was a choice. */
+  get announced(): readonly IdentityHex[] {
+    return this.#places.flatMap(({ announced }) => announced ?? []);
   }
 
   /**
-   * While there is no consensus: the gateway announced stays if it is among `usable`, else it is another of them. Whether
-   * `announced` has changed.
+   * Before there is an endpoint: the gateways we are known by, so that a restart changes nothing; else some of `usable`. Whether there
+   * is one.
    */
-  resettle(usable: readonly IdentityHex[]): boolean {
-    if (this.#options.fixed !== undefined || this.#announced === undefined) return false;
-    if (usable.includes(this.#announced)) return false;
-    const before = this.#announced;
-    this.#announced = pick(this.#options.rng, usable) ?? before;
-    return this.#announced !== before;
+  settle(topology: Topology | undefined, usable: readonly IdentityHex[]): boolean {
+    const known = topology === undefined ? [] : this.#named(topology).map(({ id }) => id);
+    for (const place of this.#places) place.announced ??= this.#another(known) ?? this.#another(usable);
+    return this.announced.length > 0;
   }
 
-  /** The gateway to link to under this consensus. Announce anew if `announced` has changed. */
-  choose(topology: Topology): NodeEntry | undefined {
-    const wanted = this.#named(topology) ?? this.#byId(topology, this.#announced);
-    if (wanted !== undefined || this.#options.fixed !== undefined) return wanted;
-    const other = pick(this.#options.rng, topology.soundGateways);
-    this.#announced = other?.id ?? this.#announced;
+  /**
+   * While there is no consensus: gateways announced stay if they are among `usable`, else others of them are. Whether `announced` has
+   * changed.
+   */
+  resettle(usable: readonly IdentityHex[]): boolean {
+    if (this.#options.fixed !== undefined) return false;
+    return this.#changes(() => {
+      for (const place of this.#places) {
+        if (place.announced !== undefined && usable.includes(place.announced)) continue;
+        place.announced = this.#another(usable) ?? place.announced;
+      }
+    });
+  }
+
+  /** The gateways to link to under this consensus, each at its place. Announce anew if `announced` has changed. */
+  choose(topology: Topology): readonly (NodeEntry | undefined)[] {
+    const named = this.#named(topology).map(({ id }) => id);
+    for (const place of this.#places) {
+      if (place.linked === undefined || !named.includes(place.linked)) place.linked = undefined;
+    }
+    const isFree = (id: IdentityHex) => named.includes(id) && this.#places.every(({ linked }) => linked !== id);
+    for (const place of this.#places) {
+      if (place.linked === undefined && place.announced !== undefined && isFree(place.announced))
+        place.linked = place.announced;
+    }
+    for (const place of this.#places) place.linked ??= named.find(isFree) ?? this.#listedAt(place, topology);
+    return this.#places.map(({ linked }) => (linked === undefined ? undefined : topology.byId(linked)));
+  }
+
+  /** The gateway `linked` has been away for `downMs`, or is there (0). Whether `announced` has changed. */
+  review(topology: Topology, linked: IdentityHex, downMs: number): boolean {
+    const place = this.#places.find((one) => one.linked === linked);
+    if (this.#options.fixed !== undefined || place === undefined) return false;
+    return this.#changes(() => {
+      if (downMs === 0) place.announced = linked;
+      else if (downMs >= ANNOUNCE_ANOTHER_AFTER_MS && place.announced === linked)
+        place.announced = this.#another(topology.soundGateways.map(({ id }) => id)) ?? linked;
+    });
+  }
+
+  /** Those that do not answer are not announced: the next `review` or consensus picks others. */
+  giveUp(isSilent: (gateway: IdentityHex) => boolean): void {
+    if (this.#options.fixed !== undefined) return;
+    for (const place of this.#places) {
+      if (place.announced === undefined || place.announced === place.linked || !isSilent(place.announced)) continue;
+      place.announced = place.linked;
+    }
+  }
+
+  /** What the consensus does not name yet: what is announced, if it is listed, else another, which is announced. */
+  #listedAt(place: Place, topology: Topology): IdentityHex | undefined {
+    const isLinked = (id: IdentityHex) => this.#places.some(({ linked }) => linked === id);
+    const { announced } = place;
+    if (announced !== undefined && !isLinked(announced) && topology.byId(announced) !== undefined) return announced;
+    if (this.#options.fixed !== undefined) return undefined;
+    const other = this.#another(topology.soundGateways.map(({ id }) => id).filter((id) => !isLinked(id)));
+    place.announced = other ?? announced;
     return other;
   }
 
-  /** `linked` has been away for `downMs`, or is there (0). Whether `announced` has changed. */
-  review(topology: Topology, linked: IdentityHex, downMs: number): boolean {
-    if (this.#options.fixed !== undefined) return false;
-    const before = this.#announced;
-    if (downMs === 0) this.#announced = linked;
-    else if (downMs >= ANNOUNCE_ANOTHER_AFTER_MS && before === linked) {
-      const others = topology.soundGateways.filter((node) => node.id !== linked);
-      this.#announced = pick(this.#options.rng, others)?.id ?? linked;
-    }
-    return this.#announced !== before;
+  /** One of `ids` that is at no place. */
+  #another(ids: readonly IdentityHex[]): IdentityHex | undefined {
+    const taken = new Set(this.#places.flatMap(({ announced, linked }) => [announced, linked]));
+    return pick(
+      this.#options.rng,
+      ids.filter((id) => !taken.has(id)),
+    );
   }
 
-  /** The gateway that the consensus names for us. */
-  #named(topology: Topology): NodeEntry | undefined {
-    return this.#byId(topology, topology.byId(this.#options.self)?.gateway);
+  #changes(change: () => void): boolean {
+    const before = this.announced.join();
+    change();
+    return this.announced.join() !== before;
   }
 
-  #byId(topology: Topology, id: IdentityHex | undefined): NodeEntry | undefined {
-    return id === undefined ? undefined : topology.byId(id);
+  /** The gateways that the consensus names for us. */
+  #named(topology: Topology): NodeEntry[] {
+    const { gateways = [] } = topology.byId(this.#options.self) ?? {};
+    return gateways.flatMap((id) => topology.byId(id) ?? []);
   }
 }

@@ -2,15 +2,17 @@
  * The network-requester: sessions of the mixnet on one side, sites on the other.
  * @module
  */
-import type { Components, Running } from '../lib/components.ts';
-import { asMixError } from '../lib/errors.ts';
-import { serveLocalHttp } from '../lib/http.ts';
+
+import { asMixError } from '../lib/core/errors.ts';
+import { sayKeyExchange } from '../lib/link/index.ts';
+import { serveLocalHttp } from '../lib/net/http.ts';
+import type { Components, Running } from '../lib/runtime/components.ts';
 import { egressLimits, type RequesterConfig } from './config.ts';
-import { Egress } from './egress.ts';
-import { ExitPolicy } from './exit-policy.ts';
+import { SystemResolver } from './dns/resolver.ts';
+import { Egress } from './egress/egress.ts';
 import { RequesterMixnet } from './mixnet.ts';
-import { loadRules, reloadRules } from './policy-file.ts';
-import { SystemResolver } from './resolver.ts';
+import { ExitPolicy } from './policy/exit-policy.ts';
+import { loadRules, reloadRules } from './policy/policy-file.ts';
 
 export { RequesterConfig } from './config.ts';
 
@@ -30,11 +32,12 @@ export interface RunningRequester extends Running {
 export async function startRequester(config: RequesterConfig, components: Components): Promise<RunningRequester> {
   const { clock, log, metrics } = components;
   const { allowPrivate, exitPolicyFile } = config;
+  sayKeyExchange(config.linkKeyExchange, log);
   const rules = exitPolicyFile === undefined ? [] : loadRules(exitPolicyFile);
-  const policy = new ExitPolicy({ clock, allowPrivate, rules });
+  const policy = new ExitPolicy({ clock, allowPrivate, rules, listedAddresses: config.ownAddresses });
   const { nameServers, dnsTimeoutMs } = config;
   const resolver = new SystemResolver({ clock, nameServers, limits: { timeoutMs: dnsTimeoutMs } });
-  const mixnet = await RequesterMixnet.start(config, components, () => policy.summary);
+  const mixnet = await RequesterMixnet.start(config, components, policy);
   const egress = new Egress({
     components,
     allowPrivate,
@@ -46,6 +49,7 @@ export async function startRequester(config: RequesterConfig, components: Compon
   metrics.gaugeOf('requester_sessions', 'Sessions of proxies.', () => mixnet.hub?.stats().sessions ?? 0);
   const page = await serveLocalHttp({
     listen: config.metricsListen,
+    hosts: { listed: config.metricsHosts, flag: '--metrics-hosts' },
     log,
     routes: { '/metrics': async () => ({ type: metrics.registry.contentType, body: await metrics.text() }) },
   }).catch(async (error: unknown) => {

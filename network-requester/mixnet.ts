@@ -1,40 +1,48 @@
 /**
- * The requester's way into the mixnet: it announces itself with its Sphinx keys and its gateway, keeps a link to that
- * gateway, unwraps what is sent to it and hands it to the sessions.
+ * The requester's way into the mixnet: it announces itself with its Sphinx keys and its gateways, keeps a link to each,
+ * unwraps what is sent to it and hands it to the sessions.
  * @module
  */
 import { join } from 'node:path';
-import type { IdentityHex } from '../lib/bytes.ts';
-import { FinalHop, MixEndpoint } from '../lib/client/index.ts';
-import { every, sleep, type Timer } from '../lib/clock.ts';
-import type { Components, Running } from '../lib/components.ts';
+import type { IdentityHex } from '../lib/core/bytes.ts';
+import { every, sleep, type Timer } from '../lib/core/clock.ts';
+import { asMixError, MixError } from '../lib/core/errors.ts';
+import type { EpochNumber } from '../lib/core/units.ts';
 import {
   type DescriptorDraft,
   DirectoryClient,
   epochMsOf,
   loadNetworkFile,
+  MAX_REQUESTER_GATEWAYS,
   type NetworkFile,
   type NodeEntry,
   networkId,
   type Topology,
 } from '../lib/directory/index.ts';
-import { asMixError, MixError } from '../lib/errors.ts';
-import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
-import { bootId, PacketPipeline, SphinxKeyRing } from '../lib/mixing/index.ts';
-import { epochAt, packetBytes } from '../lib/params.ts';
+import { FinalHop, MixEndpoint } from '../lib/endpoint/index.ts';
+import { type LinkTarget, loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
+import { type FairPolicer, openPolicedKeys, type SphinxKeyRing } from '../lib/mixing/index.ts';
+import type { Components, Running } from '../lib/runtime/components.ts';
 import type { AcceptHandler } from '../lib/session/index.ts';
-import { RequesterHub } from '../lib/session/requester-hub.ts';
-import { SessionMeter } from '../lib/session/session-meter.ts';
-import { Sphinx } from '../lib/sphinx/index.ts';
+import type { RequesterHub } from '../lib/session/requester/requester-hub.ts';
+import { announcedGateways } from './announced-gateways.ts';
 import type { RequesterConfig } from './config.ts';
+import { Countersignatures } from './countersignatures.ts';
+import { describeRequester } from './descriptor.ts';
 import { GatewayPlan } from './gateway-plan.ts';
+import { startHub } from './hub.ts';
+import type { ExitPolicy } from './policy/exit-policy.ts';
 
 /** How often a new requester asks for a gateway's descriptor, and for the first consensus that lists itself. */
 const POLL_MS = 500;
-/** How long one wait for a consensus lasts before it is logged and repeated. */
+/** How long one wait for a consensus lasts before it is logged, and gateways that are not announced any more are replaced. */
 const CONSENSUS_WAIT_MS = 60_000;
+/** How often one looks for a second gateway meanwhile. */
+const GATEWAY_POLL_MS = 1_000;
 /** Old Sphinx keys are erased this soon after their time, also when nothing arrives; the gateway is looked after. */
 const UPKEEP_MS = 10_000;
+
+type Announced = Pick<ExitPolicy, 'summary' | 'observe'>;
 
 export class RequesterMixnet implements Running {
   readonly #config: RequesterConfig;
@@ -42,47 +50,49 @@ export class RequesterMixnet implements Running {
   readonly #identity: NodeIdentity;
   readonly #network: NetworkFile;
   readonly #keys: SphinxKeyRing;
+  /** Shares what is accepted between the links, by their places. */
+  readonly #policer: FairPolicer<number>;
   readonly directory: DirectoryClient;
-  readonly #upkeep: Timer;
-  endpoint: MixEndpoint | undefined;
+  #upkeep: Timer | undefined;
+  /** A link to a gateway each, at the places of the plan. */
+  readonly #endpoints: (MixEndpoint | undefined)[] = [];
   hub: RequesterHub | undefined;
   readonly #plan: GatewayPlan;
+  readonly #countersignatures: Countersignatures;
+  /** Those that may be announced. */
+  #gateways: readonly LinkTarget[] = [];
   #stopped = false;
+  /** What is to be announced has not been countersigned yet. */
+  #pending = false;
 
   private constructor(
     config: RequesterConfig,
     components: Components,
     identity: NodeIdentity,
     network: NetworkFile,
-    readonly exitPolicy: () => string,
+    readonly policy: Announced,
   ) {
-    const { crypto, rng, log, clock } = components;
     this.#config = config;
     this.#components = components;
     this.#identity = identity;
     this.#network = network;
-    this.#keys = SphinxKeyRing.open(
-      { dir: join(config.dir, 'keys'), crypto, rng, log, epochMs: epochMsOf(network), bootId: bootId() },
-      clock.wallMs(),
-    );
-    const fixed = config.gateway === undefined ? {} : { fixed: config.gateway as IdentityHex };
-    this.#plan = new GatewayPlan({ self: identity.id, rng, ...fixed });
-    this.#upkeep = every(clock, UPKEEP_MS, () => this.#look());
+    const terms = { ...config, ...network, epochMs: epochMsOf(network), dir: join(config.dir, 'keys') };
+    const { policer, keys } = openPolicedKeys<number>(components, terms);
+    policer.setWeights(new Map(Array.from({ length: MAX_REQUESTER_GATEWAYS }, (_, place) => [place, 1])));
+    this.#policer = policer;
+    this.#keys = keys;
+    const fixed = config.gateways.length === 0 ? {} : { fixed: config.gateways };
+    this.#plan = new GatewayPlan({ self: identity.id, rng: components.rng, ...fixed });
+    this.#countersignatures = new Countersignatures(components, identity, network, config);
     this.directory = new DirectoryClient({ network, components, cacheFile: join(config.dir, 'consensus.json') });
   }
 
-  /**
-   * Loads identity and keys; `serve` goes on from there. `exitPolicy` gives the summary to announce. Throws MixError
-   * CONFIG or IDENTITY.
-   */
-  static async start(
-    config: RequesterConfig,
-    components: Components,
-    exitPolicy: () => string,
-  ): Promise<RequesterMixnet> {
+  /** Loads identity and keys; `serve` goes on. `policy` is announced, and told our address. Throws CONFIG or IDENTITY. */
+  static async start(config: RequesterConfig, components: Components, policy: Announced): Promise<RequesterMixnet> {
     const identity = await loadIdentity(config.dir);
     const network = await loadNetworkFile(config.networkFile ?? join(config.dir, 'network.json'));
-    const mixnet = new RequesterMixnet(config, components, identity, network, exitPolicy);
+    const mixnet = new RequesterMixnet(config, components, identity, network, policy);
+    mixnet.#upkeep = every(components.clock, UPKEEP_MS, () => mixnet.#maintain());
     await mixnet.directory.start();
     return mixnet;
   }
@@ -92,155 +102,182 @@ export class RequesterMixnet implements Running {
   }
 
   get ready(): boolean {
-    return this.endpoint?.linkState === 'up';
+    return this.#endpoints.some((endpoint) => endpoint?.linkState === 'up');
   }
 
-  /** Finds a gateway, announces it, waits for the consensus, connects. Resolves when sessions can come. */
+  /** Finds gateways, announces them, waits for the consensus, connects. Resolves when sessions can come. */
   async serve(accept: AcceptHandler): Promise<void> {
-    await this.#findGateway();
+    await this.#findGateways();
     if (this.#stopped) return;
     this.directory.announce((epochs) => this.#descriptor(epochs), this.#identity.seed, this.#config.joinToken);
     await this.#waitForListing();
-    if (!this.#stopped) await this.#connect(accept);
+    if (this.#stopped) return;
+    await this.#openLinks(accept);
+    this.directory.onTopology(() => void this.#openLinks(accept));
   }
 
-  /** The exit policy has changed: the directory hears of it, and clients with the next consensus. */
+  /** Announces a changed exit policy; clients learn it with the next consensus. */
   announceNow(): void {
     this.directory.announceNow();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#upkeep.cancel();
+    this.#upkeep?.cancel();
     await this.hub?.stop();
-    await this.endpoint?.stop();
+    await Promise.all(this.#endpoints.map((endpoint) => endpoint?.stop()));
     await this.directory.stop();
     this.#keys.close();
   }
 
-  async #findGateway(): Promise<void> {
-    for (;;) {
-      const topology = this.directory.topology();
-      const usable = topology?.soundGateways.map((node) => node.id) ?? (await this.#announcedGateways());
-      if (this.#plan.settle(topology, usable) !== undefined || this.#stopped) return;
-      await sleep(this.#components.clock, POLL_MS);
+  /** Until one has countersigned. Those that do not answer are replaced after a while. */
+  async #findGateways(): Promise<void> {
+    const { clock } = this.#components;
+    let sinceMs = clock.nowMs();
+    for (; !this.#stopped; await sleep(clock, POLL_MS)) {
+      await this.#lookForGateways();
+      this.#plan.settle(this.directory.topology(), idsOf(this.#gateways));
+      await this.#obtain();
+      if (this.#countersignatures.of(this.#plan.announced).length > 0) return;
+      if (clock.nowMs() - sinceMs < CONSENSUS_WAIT_MS) continue;
+      sinceMs = clock.nowMs();
+      const silent = this.#plan.announced;
+      this.#plan.resettle(idsOf(this.#gateways).filter((id) => !silent.includes(id)));
     }
   }
 
-  /**
-   * Before the first consensus: the gateways that it may list. An authority holds descriptors until their last key has
-   * expired, but one that is not renewed for this epoch is most likely of a gateway that is gone.
-   */
-  async #announcedGateways(): Promise<IdentityHex[]> {
-    const descriptors = await this.directory.fetchDescriptors('gateway').catch(() => []);
-    const epoch = epochAt(this.#components.clock.wallMs(), epochMsOf(this.#network));
-    const renewed = descriptors.filter(({ sphinxKeys }) =>
-      [epoch, epoch + 1].every((wanted) => sphinxKeys.some((key) => key.epoch === wanted)),
-    );
-    return renewed.filter((node) => node.role === 'gateway').map((node) => node.identity);
-  }
-
-  #descriptor(epochs: readonly number[]): DescriptorDraft {
-    const { name, family, accessToken } = this.#config;
+  /** The gateways that are listed, or announced before there is a list. */
+  async #lookForGateways(): Promise<void> {
     const wallMs = this.#components.clock.wallMs();
-    return {
-      role: 'requester',
-      name,
-      gateway: this.#plan.announced as IdentityHex,
-      exitPolicy: this.exitPolicy(),
-      sphinxKeys: epochs.flatMap((epoch) => {
-        const key = this.#keys.publicKey(epoch, wallMs);
-        return key === undefined ? [] : [{ epoch, key: Buffer.from(key).toString('hex') }];
-      }),
-      ...(family === undefined ? {} : { family }),
-      ...(accessToken === undefined ? {} : { accessTokenRequired: true }),
-    };
+    const topology = this.directory.topology();
+    this.#gateways =
+      topology?.soundGateways ?? (await announcedGateways(this.directory, wallMs, epochMsOf(this.#network)));
+  }
+
+  /** Asks the gateways of the plan for their countersignatures. Whether all have given one. */
+  async #obtain(): Promise<boolean> {
+    const { announced } = this.#plan;
+    const known = this.directory.topology()?.gateways ?? this.#gateways;
+    await this.#countersignatures.obtain(announced, known);
+    return this.#countersignatures.of(announced).length === announced.length;
   }
 
   /**
-   * A consensus that lists a gateway for us is enough to hold the link; proxies come when it lists us. A gateway that is
-   * not heard of any more is given up: with it the requester would be in no consensus, and the first might need it.
+   * Announces the gateways of the plan, once they have countersigned: one that is known to serve us is not left out for one that
+   * does not answer.
+   */
+  async #announce(): Promise<void> {
+    this.#pending = !(await this.#obtain());
+    if (!this.#pending && !this.#stopped) this.directory.announceNow();
+  }
+
+  #descriptor(epochs: readonly EpochNumber[]): DescriptorDraft {
+    const gateways = this.#countersignatures.of(this.#plan.announced);
+    if (gateways.length === 0) throw new MixError('NO_GATEWAY', 'no gateway has countersigned yet');
+    const wallMs = this.#components.clock.wallMs();
+    const keyOf = (epoch: EpochNumber) => this.#keys.publicKey(epoch, wallMs);
+    return describeRequester(this.#config, gateways, this.policy.summary, epochs, keyOf);
+  }
+
+  /**
+   * A consensus that lists a gateway for us is enough to hold the link; proxies come when it lists us. A gateway that does not
+   * announce itself any more is replaced: with it the requester would be in no consensus, and the first might need it.
    */
   async #waitForListing(): Promise<void> {
-    for (;;) {
-      const topology = await this.directory.waitForTopology(CONSENSUS_WAIT_MS).catch(() => undefined);
-      if (this.#stopped || (topology !== undefined && this.#chooseGateway(topology) !== undefined)) return;
-      this.#components.log.warn({}, 'waiting for a consensus that lists the gateway');
-      if (topology === undefined && this.#plan.resettle(await this.#announcedGateways())) this.directory.announceNow();
-      await sleep(this.#components.clock, POLL_MS);
+    const { clock, log } = this.#components;
+    let sinceMs = clock.nowMs();
+    for (; !this.#stopped; await sleep(clock, POLL_MS)) {
+      const topology = await this.directory.waitForTopology(GATEWAY_POLL_MS).catch(() => undefined);
+      if (topology !== undefined && this.#chooseGateways(topology).some((gateway) => gateway !== undefined)) return;
+      const isLong = clock.nowMs() - sinceMs >= CONSENSUS_WAIT_MS;
+      if (isLong) log.warn({}, 'waiting for a consensus that lists the gateway');
+      if (isLong) sinceMs = clock.nowMs();
+      if (topology !== undefined) continue;
+      await this.#lookForGateways();
+      const before = this.#plan.announced.join();
+      if (isLong) this.#plan.resettle(idsOf(this.#gateways));
+      this.#plan.settle(undefined, idsOf(this.#gateways));
+      if (this.#plan.announced.join() !== before || this.#pending) await this.#announce();
     }
   }
 
-  #chooseGateway(topology: Topology): NodeEntry | undefined {
-    const announced = this.#plan.announced;
-    const gateway = this.#plan.choose(topology);
-    if (this.#plan.announced !== announced) this.directory.announceNow();
-    return gateway;
+  #chooseGateways(topology: Topology): readonly (NodeEntry | undefined)[] {
+    const announced = this.#plan.announced.join();
+    const gateways = this.#plan.choose(topology);
+    if (this.#plan.announced.join() !== announced) void this.#announce();
+    return gateways;
   }
 
-  #look(): void {
+  #maintain(): void {
     this.#keys.advance(this.#components.clock.wallMs());
     if (this.#keys.takeRenewed()) this.directory.announceNow();
     const topology = this.directory.topology();
-    const linked = this.endpoint?.gateway?.id;
-    if (topology === undefined || linked === undefined) return;
-    if (!this.#plan.review(topology, linked, this.endpoint?.linkDownMs ?? 0)) return;
-    this.#components.log.warn({}, 'another gateway is announced, for the next consensus');
-    this.directory.announceNow();
+    if (topology === undefined || this.hub === undefined) return;
+    if (this.#pending) this.#plan.giveUp((id) => this.#countersignatures.of([id]).length === 0);
+    const changed = this.#endpoints.map((endpoint) => {
+      const linked = endpoint?.gateway?.id;
+      return linked !== undefined && this.#plan.review(topology, linked, endpoint?.linkDownMs ?? 0);
+    });
+    if (changed.includes(true)) this.#components.log.warn({}, 'another gateway is announced, for the next consensus');
+    if (changed.includes(true) || this.#pending) void this.#announce();
+    else void this.#obtain(); // what is old is renewed
   }
 
-  /** Tries until it starts; says why not once for each reason. */
+  /** Tries until it starts; logs each reason once. */
   async #start(endpoint: MixEndpoint): Promise<void> {
-    for (let said = ''; !this.#stopped; await sleep(this.#components.clock, POLL_MS)) {
+    for (let lastReason = ''; !this.#stopped; await sleep(this.#components.clock, POLL_MS)) {
       try {
         endpoint.start();
         return;
       } catch (error) {
         const { code, message } = asMixError(error);
-        if (message !== said) this.#components.log.warn({ code, reason: message }, 'cannot join the network yet');
-        said = message;
+        if (message !== lastReason) this.#components.log.warn({ code, reason: message }, 'cannot join the network yet');
+        lastReason = message;
       }
     }
   }
 
-  async #connect(accept: AcceptHandler): Promise<void> {
+  /** Opens the links that the plan has a gateway for, and that are not open yet; the hub with the first. */
+  async #openLinks(accept: AcceptHandler): Promise<void> {
+    const topology = this.directory.topology();
+    if (topology === undefined) return;
+    for (const [place, gateway] of this.#chooseGateways(topology).entries()) {
+      if (gateway === undefined || this.#endpoints[place] !== undefined || this.#stopped) continue;
+      const endpoint = this.#makeEndpoint(place);
+      this.#endpoints[place] = endpoint;
+      await this.#start(endpoint);
+      if (this.#stopped) return;
+      if (this.hub === undefined) this.hub = startHub(this.#config, this.#components, endpoint, accept);
+      else this.hub.attach(endpoint);
+    }
+  }
+
+  #makeEndpoint(place: number): MixEndpoint {
     const components = this.#components;
-    const { accessToken, trafficClass } = this.#config;
-    const { params } = this.directory.topology() ?? fail();
-    const sphinx = new Sphinx(components.crypto, components.rng);
-    const pipeline = new PacketPipeline({ sphinx, keys: this.#keys, packetBytes: packetBytes(params.payloadBytes) });
     const finalHop = new FinalHop({
       components,
-      pipeline,
+      policer: this.#policer,
+      link: this.#policer.link(place),
       keys: this.#keys,
-      onMessage: (message) => this.hub?.receive(message),
+      payloadBytes: this.#network.payloadBytes,
+      onMessage: (message) => this.hub?.receive(message, endpoint),
     });
-    const endpoint = new MixEndpoint({
+    const endpoint: MixEndpoint = new MixEndpoint({
       components,
       identity: this.#identity,
       networkId: networkId(this.#network, components.crypto),
       directory: this.directory,
-      trafficClass,
-      chooseGateway: (topology) => this.#chooseGateway(topology),
+      trafficClass: this.#config.trafficClass,
+      keyExchange: this.#config.linkKeyExchange,
+      usableGateways: (topology) => {
+        const gateway = this.#chooseGateways(topology)[place];
+        return gateway === undefined ? [] : [gateway];
+      },
       onFinal: (packet) => finalHop.take(packet),
+      onObservedAddress: (address) => this.policy.observe(address),
     });
-    await this.#start(endpoint);
-    if (this.#stopped) return;
-    this.directory.onTopology((topology) => {
-      const gateway = this.#chooseGateway(topology);
-      if (gateway !== undefined) endpoint.moveTo(gateway);
-    });
-    this.endpoint = endpoint;
-    this.hub = new RequesterHub({
-      meter: new SessionMeter(components.metrics),
-      components,
-      endpoint,
-      accept,
-      ...(accessToken === undefined ? {} : { accessToken: Buffer.from(accessToken) }),
-    });
+    return endpoint;
   }
 }
 
-function fail(): never {
-  throw new MixError('NO_CONSENSUS', 'there is no valid consensus');
-}
+const idsOf = (gateways: readonly LinkTarget[]): IdentityHex[] => gateways.map(({ id }) => id);

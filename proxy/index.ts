@@ -2,17 +2,21 @@
  * The proxy: the front door for applications on one side, the mixnet on the other, and a page about both.
  * @module
  */
-import type { Components, Running } from '../lib/components.ts';
-import { frontLimits, type ProxyConfig } from './config.ts';
-import { listenersOf, startFront } from './front.ts';
-import { isRemote, parseListenAddress, requireMeant } from './listener.ts';
-import { ProxyMixnet } from './mixnet.ts';
-import { Readiness } from './readiness.ts';
-import { startStatusServer } from './status.ts';
-import { slotsMissed, statusOf } from './status-of.ts';
 
+import { join } from 'node:path';
+import { ProxyMixnet } from '../lib/access/mixnet.ts';
+import { slotsMissed, statusOf } from '../lib/access/status/status-of.ts';
+import { Diagnosis } from '../lib/access/troubles/diagnosis.ts';
+import { loadNetworkFile } from '../lib/directory/index.ts';
+import type { Components, Running } from '../lib/runtime/components.ts';
+import { frontLimits, type ProxyConfig } from './config.ts';
+import { listenersOf, startFront } from './front/front.ts';
+import { isRemote, parseListenAddress, requireMeant } from './front/listener.ts';
+import { Readiness } from './readiness.ts';
+import { startStatusServer } from './status/server.ts';
+
+export type { Status } from '../lib/access/status/status.ts';
 export { ProxyConfig } from './config.ts';
-export type { Status } from './status.ts';
 
 export interface RunningProxy extends Running {
   /** `host:port` of the SOCKS port: of the first, if there are several. */
@@ -37,26 +41,38 @@ export async function startProxy(config: ProxyConfig, components: Components): P
   listenersOf(frontOptions);
   const pageAddress = parseListenAddress(config.statusListen);
   requireMeant(pageAddress, config.allowRemote);
-  const mixnet = await ProxyMixnet.start(config, components);
+  const mixnet = await joinNetwork(config, components);
   const parts: Running[] = [mixnet];
   const stop = async () => {
     for (const part of parts.reverse()) await part.stop();
   };
   try {
-    const front = await startFront({ ...frontOptions, opener: mixnet, components });
+    const diagnosis = new Diagnosis(mixnet);
+    const { situation } = diagnosis;
+    const front = await startFront({ ...frontOptions, opener: mixnet, components, situation });
     parts.push(front);
-    metrics.gaugeOf('proxy_slots_missed', 'Ticks of own clocks for which no packet stood ready', () =>
+    metrics.totalOf('proxy_slots_missed_total', 'Ticks of own clocks for which no packet stood ready', () =>
       slotsMissed(mixnet),
     );
-    const replies = mixnet.replyMeter(clock);
-    const status = () => statusOf({ config, components, mixnet, front, replies, startedMs });
+    const replies = mixnet.replyMeter(() => diagnosis.look(front.troubles, clock.nowMs()));
+    replies.start();
+    const status = () =>
+      statusOf({ config, components, mixnet, socks: front.listen, streams: front.streams(), replies, startedMs });
     parts.push({ stop: async () => replies.stop() });
-    const page = await startStatusServer({ listen: config.statusListen, status, metrics, clock, log });
+    const page = await startStatusServer({
+      listen: config.statusListen,
+      hosts: config.statusHosts,
+      status,
+      metrics,
+      clock,
+      log,
+    });
     parts.push({ stop: () => page.close() });
     if (isRemote(pageAddress))
       log.warn({}, 'the status page can be reached from other machines: anyone there may read it');
     log.info({ socks: front.listens, status: page.url }, 'proxy is running');
     const readiness = new Readiness({ clock, log, obstacle: () => mixnet.obstacle() });
+    readiness.start();
     parts.push({ stop: async () => readiness.stop() });
     return {
       socks: front.listen,
@@ -72,7 +88,16 @@ export async function startProxy(config: ProxyConfig, components: Components): P
   }
 }
 
-function frontOptionsOf(config: ProxyConfig) {
-  const { socksListen: listen, allowRemote, allowPrivate, safeSocks, extendedErrors } = config;
-  return { listen, allowRemote, allowPrivate, safeSocks, extendedErrors, limits: frontLimits(config) };
+async function joinNetwork(config: ProxyConfig, components: Components): Promise<ProxyMixnet> {
+  const network = await loadNetworkFile(config.networkFile ?? join(config.dir, 'network.json'));
+  return ProxyMixnet.join(network, config, components, {
+    cacheFile: join(config.dir, 'consensus.json'),
+    guardFile: join(config.dir, 'guards.json'),
+  });
+}
+
+/** What of the configuration the front takes. */
+export function frontOptionsOf(config: ProxyConfig) {
+  const { socksListen: listen, allowRemote, allowPrivate, safeSocks, extendedErrors, preferNoAuth } = config;
+  return { listen, allowRemote, allowPrivate, safeSocks, extendedErrors, preferNoAuth, limits: frontLimits(config) };
 }

@@ -1,9 +1,12 @@
 /**
- * `npm test`: checks format, lint and types, builds, runs all tests, and ends with one line for people and programs:
- * `N passed, N failed` (and `, N skipped`). It counts assertions; a step that fails as a whole counts as one. Unit,
- * property and integration tests run in one process per kind, since a process of its own for each file would take longer than
- * most files; two at a time. System tests, each a network of a dozen processes, run one at a time.
- * `npm test -- PATH...` runs only those files, each by itself, on the build that is there.
+ * `npm test`: builds, then runs processes of tests, two at a time and the longest first: a system test with its network beside
+ * unit, property or integration tests, or beside format, lint and types. Tests of a kind share a process, since a process of its own
+ * for each file would take longer than most files.
+ * The last line is for people and programs: `N passed, N failed` (and `, N skipped`). It counts assertions; a step that fails
+ * as a whole counts as one.
+ *
+ * `npm test -- NAME...` runs only those kinds (unit, attacks, property, integration), each as a whole, and those files, each by
+ * itself, on the build that is there.
  * @module
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -12,8 +15,68 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** For all tests of a kind together; a system test has as long for itself. */
-const TIMEOUT_S = 240;
+/** Ends what hangs: all tests of a kind together, or one system test. A busy machine is no reason. */
+const TIMEOUT_S = 900;
+/** A process that is past its time says first where it hangs. */
+const KILL_AFTER_MS = (TIMEOUT_S + 10) * 1000;
+/** The kinds beside the system tests. */
+const KINDS = ['integration', 'property', 'attacks', 'unit'];
+/** Files that wait for the browser, which takes minutes where it has to be installed: never together with others. */
+const WITH_BROWSER = [
+  'test/integration/page-browser.test.ts',
+  'test/system/front.test.ts',
+  'test/attacks/web-page-probes.test.ts',
+  'test/system/browser.test.ts',
+];
+/** Seconds that the long ones take; what is not here takes `SHORT_SECONDS`. They only decide what is started first. */
+const SECONDS = {
+  'test/system/localnet.test.ts': 110,
+  'test/system/front.test.ts': 90,
+  'test/system/bench.test.ts': 10,
+  'test/system/package.test.ts': 38,
+  'test/system/transport-faults.test.ts': 38,
+  'test/system/wire.test.ts': 38,
+  'test/system/path-health.test.ts': 34,
+  'test/system/cli.test.ts': 30,
+  'test/integration/directory-loss-marks.test.ts': 8,
+  'test/integration/folder-lock.test.ts': 8,
+  'test/integration/thread-failures.test.ts': 7,
+  'test/integration/page-browser.test.ts': 5,
+  'test/integration/client-lossy-gateway.test.ts': 4,
+  'test/integration/directory-epochs.test.ts': 4,
+  'test/integration/directory-network.test.ts': 4,
+  'test/integration/mixnode-turnover.test.ts': 4,
+  'test/integration/proxy-egress.test.ts': 4,
+  'test/integration/proxy-session.test.ts': 4,
+  'test/system/key-exchange.test.ts': 2,
+  'test/integration/library-agent.test.ts': 3,
+  'test/integration/link-key-exchange.test.ts': 2,
+  'test/integration/link-client.test.ts': 3,
+  'test/integration/mixnode-path.test.ts': 3,
+  'test/integration/resets.test.ts': 3,
+  'test/property/health-blame.test.ts': 12,
+  'test/property/session-transport.test.ts': 6,
+  'test/property/session-parked.test.ts': 5,
+  'test/property/session-resets.test.ts': 3,
+  'test/property/crypto-differential.test.ts': 2,
+  'test/property/directory-documents.test.ts': 2,
+  'test/property/sphinx-travel.test.ts': 2,
+  'test/unit/bench.test.ts': 3,
+  'test/unit/session-scenarios.test.ts': 7,
+  'test/unit/session-identities.test.ts': 6,
+  'test/unit/session-hub.test.ts': 5,
+  'test/unit/sphinx-vectors.test.ts': 3,
+  'test/unit/directory-loss-marks.test.ts': 3,
+  'test/unit/health-alarm.test.ts': 3,
+  'test/unit/session-flow.test.ts': 2,
+  'test/unit/protocol-vectors.test.ts': 2,
+  'test/unit/anonymity-simulator.test.ts': 1,
+  'test/unit/health-exclusion.test.ts': 1,
+  'test/unit/probe-statistics.test.ts': 1,
+  'test/unit/requester-hub.test.ts': 1,
+  'test/unit/session-datagrams.test.ts': 1,
+};
+const SHORT_SECONDS = 0.3;
 
 const tapBin = `${root}node_modules/tap/dist/esm/run.mjs`;
 const tapClass = `${root}node_modules/@tapjs/test/test-built/dist/esm/index.js`;
@@ -26,13 +89,42 @@ function testFiles(kind) {
   return entries.filter((name) => name.endsWith('.test.ts')).map((name) => `${folder}/${name}`);
 }
 
-/** Writes a file that runs all test files of a kind in one process; its path. */
-function together(kind) {
+const secondsOf = (file) => SECONDS[file] ?? SHORT_SECONDS;
+
+/** Divides the tests of a kind among `count` processes that take about the same time; a job for each. */
+function kindJobs(kind, count) {
+  const files = testFiles(kind).filter((file) => !WITH_BROWSER.includes(file));
+  const parts = Array.from({ length: count }, () => ({ files: [], seconds: 0 }));
+  for (const file of files.sort((a, b) => secondsOf(b) - secondsOf(a))) {
+    const shortest = parts.reduce((least, part) => (part.seconds < least.seconds ? part : least));
+    shortest.files.push(file);
+    shortest.seconds += secondsOf(file);
+  }
   const folder = '.tap/together';
   mkdirSync(root + folder, { recursive: true });
-  const imports = testFiles(kind).map((file) => `import '../../${file}';\n`);
-  writeFileSync(`${root}${folder}/${kind}.test.ts`, imports.join(''));
-  return `${folder}/${kind}.test.ts`;
+  const used = parts.filter(({ files }) => files.length > 0);
+  const jobs = used.map(({ files, seconds }, i) => {
+    const name = used.length === 1 ? kind : `${kind} ${i + 1}`;
+    const path = `${folder}/${name.replace(' ', '-')}.test.ts`;
+    writeFileSync(root + path, files.map((file) => `import '../../${file}';\n`).join(''));
+    return { name, seconds, run: () => runTests(name, path) };
+  });
+  return [
+    ...jobs,
+    ...testFiles(kind)
+      .filter((file) => WITH_BROWSER.includes(file))
+      .map(fileJob),
+  ];
+}
+
+function fileJob(file) {
+  return {
+    name: file,
+    seconds: secondsOf(file),
+    network: file.startsWith('test/system/') && !file.endsWith('/cli.test.ts'),
+    browser: WITH_BROWSER.includes(file),
+    run: () => runTests(file, file),
+  };
 }
 
 /** A fresh install has tap with its own TypeScript plugin; `.taprc` leaves that out, which takes one build. */
@@ -44,21 +136,23 @@ function buildTapIfNew() {
 }
 
 /**
- * Prints a TAP stream as it comes: a line per test file, and every failed assertion with its details. Parents of a failed
- * assertion fail too, with details that say nothing new; a line with deeper lines right before it is such a parent.
+ * Reads the TAP stream of a process and prints every failed assertion with its details, as a whole, since two streams come at
+ * once. Parents of a failed assertion fail too, with details that say nothing new; a line with deeper
+ * lines right before it is such a parent.
  */
 class Report {
   counts = { pass: 0, fail: 0, skip: 0 };
   #deepest = 0;
   #detailsIndent = -1;
+  #details = '';
   #path = [];
 
   line(text) {
     const indent = text.search(/\S/);
     if (indent < 0) return;
     if (this.#detailsIndent >= 0) {
-      process.stdout.write(`${text}\n`);
-      if (indent === this.#detailsIndent && text.endsWith('...')) this.#detailsIndent = -1;
+      this.#details += `${text}\n`;
+      if (indent === this.#detailsIndent && text.endsWith('...')) this.end();
       return;
     }
     const named = /^\s*# Subtest: (.*)/.exec(text)?.[1];
@@ -70,12 +164,18 @@ class Report {
     if (/^Bail out!/.test(text.trim())) process.stdout.write(`${text}\n`);
   }
 
+  /** Prints what was kept. */
+  end() {
+    process.stdout.write(this.#details);
+    this.#details = '';
+    this.#detailsIndent = -1;
+  }
+
   #result(indent, ok, name, text) {
     const parent = this.#deepest > indent;
     this.#deepest = indent;
-    if (indent === 0) process.stdout.write(`${ok ? 'ok  ' : 'FAIL'} ${name.replace(/# time=(.*)/, '($1)')}\n`);
     if (ok || parent || / # (TODO|SKIP)/.test(text)) return;
-    process.stdout.write(`\nnot ok: ${[...this.#path.slice(0, indent / 4), name].join(' > ')}\n`);
+    this.#details = `\nnot ok: ${[...this.#path.slice(0, indent / 4), name].join(' > ')}\n`;
     this.#detailsIndent = indent + 2;
   }
 
@@ -86,46 +186,101 @@ class Report {
   }
 }
 
-/** Runs files under tap; resolves with the counts. A run that failed without a failed assertion counts as one failure. */
-function runTap(files, jobs) {
+/**
+ * Runs a test file in a process of its own, without tap's runner: its hooks would slow the start of every node process that the
+ * tests start. Resolves with the counts. A process that failed without a failed assertion counts as one failure.
+ */
+function runTests(name, file) {
+  const startMs = performance.now();
   const report = new Report();
-  if (files.length === 0) return Promise.resolve(report.counts);
+  const child = spawn(process.execPath, ['--import=tsx', file], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TAP_TIMEOUT: String(TIMEOUT_S) },
+  });
+  const killer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+  createInterface({ input: child.stdout }).on('line', (line) => report.line(line));
   return new Promise((resolve) => {
-    const args = [tapBin, 'run', '--reporter=tap', `--jobs=${jobs}`, `--timeout=${TIMEOUT_S}`, ...files];
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-    createInterface({ input: child.stdout }).on('line', (line) => report.line(line));
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
+      clearTimeout(killer);
+      report.end();
       const { counts } = report;
-      if ((code !== 0 || counts.pass === 0) && counts.fail === 0) counts.fail = 1;
+      if ((code !== 0 || counts.pass === 0) && counts.fail === 0) {
+        counts.fail = 1;
+        process.stdout.write(`\n${name} ended with ${signal ?? `code ${code}`}\n`);
+      }
+      const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+      process.stdout.write(`${counts.fail === 0 ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)\n`);
       resolve(counts);
     });
   });
 }
 
-/** Runs an npm script; false when it fails. */
+/** Runs an npm script; resolves with false when it fails. */
 function script(name) {
   process.stdout.write(`npm run ${name}\n`);
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  return spawnSync(npm, ['run', '--silent', name], { cwd: root, stdio: 'inherit' }).status === 0;
+  // through a shell: on Windows npm is a batch file, which node starts in no other way
+  const child = spawn(`npm run --silent ${name}`, { cwd: root, stdio: 'inherit', shell: true });
+  return new Promise((resolve) => child.on('close', (code) => resolve(code === 0)));
 }
 
-const wanted = process.argv.slice(2);
-const all = wanted.length === 0;
-const total = { pass: 0, fail: 0, skip: 0 };
-if (all && !script('check')) total.fail += 1;
-if ((!all || script('build')) && buildTapIfNew()) {
-  const isNetwork = (file) => file.startsWith('test/system/') && !file.endsWith('/cli.test.ts');
-  const files = all ? ['integration', 'unit', 'property'].map(together).concat(testFiles('system')) : wanted;
-  for (const [group, jobs] of [
-    [files.filter((file) => !isNetwork(file)), 2],
-    [files.filter(isNetwork), 1],
-  ]) {
-    const counts = await runTap(group, jobs);
-    for (const kind of Object.keys(total)) total[kind] += counts[kind];
-  }
-} else {
-  total.fail += 1;
+/** Resolves when the browser is there, or cannot be had. */
+function installBrowser() {
+  const child = spawn(process.execPath, ['--import=tsx', 'test/support/install-browser.ts'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  return new Promise((resolve) => child.on('close', resolve));
 }
+
+const FAILED = { pass: 0, fail: 1, skip: 0 };
+const NOTHING = { pass: 0, fail: 0, skip: 0 };
+
+function scriptJob(name, seconds) {
+  return { name, seconds, run: async () => ((await script(name)) ? NOTHING : FAILED) };
+}
+
+/** Sums the counts of `jobs`, run two at a time: a network beside what needs none as long as there are both. */
+async function runJobs(jobs) {
+  const total = { ...NOTHING };
+  const left = [...jobs].sort((a, b) => b.seconds - a.seconds);
+  let browser = !left.some((job) => job.browser);
+  const installed = browser
+    ? undefined
+    : installBrowser().then(() => {
+        browser = true;
+      });
+  const take = (networks) => {
+    const suits = (job) => browser || job.browser !== true;
+    const job = left.find((job) => suits(job) && (job.network === true) === networks) ?? left.find(suits) ?? left[0];
+    left.splice(left.indexOf(job), 1);
+    return job;
+  };
+  const worker = async (networks) => {
+    while (left.length > 0) {
+      const job = take(networks);
+      if (job.browser) await installed;
+      const counts = await job.run();
+      for (const kind of Object.keys(total)) total[kind] += counts[kind];
+    }
+  };
+  await Promise.all([worker(true), worker(false)]);
+  return total;
+}
+
+function jobsFor(names) {
+  const parts = names.some((name) => name.startsWith('test/system/')) ? 1 : 2;
+  return names.flatMap((name) => (KINDS.includes(name) ? kindJobs(name, parts) : fileJob(name)));
+}
+
+async function run(names) {
+  if (!buildTapIfNew()) return FAILED;
+  if (names.length > 0) return runJobs(jobsFor(names));
+  if (!(await script('build'))) return FAILED;
+  return runJobs([scriptJob('check', 15), ...jobsFor([...testFiles('system'), ...KINDS])]);
+}
+
+const total = await run(process.argv.slice(2));
 const skipped = total.skip > 0 ? `, ${total.skip} skipped` : '';
 process.stdout.write(`\n${total.pass} passed, ${total.fail} failed${skipped}\n`);
 process.exitCode = total.fail === 0 && total.pass > 0 ? 0 : 1;

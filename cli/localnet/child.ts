@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, readFileSync } from 'node:fs';
-import { ERRORS, type ErrorCode, MixError } from '../../lib/errors.ts';
+import { ERRORS, type ErrorCode, MixError } from '../../lib/core/errors.ts';
 import { RUNNING_MESSAGE } from '../run-role.ts';
 import { LogFile } from './log-file.ts';
 import type { PlannedNode } from './plan.ts';

@@ -3,7 +3,8 @@
  * @module
  */
 import { z } from 'zod';
-import { DEFAULT_PARAMS, PAYLOAD_SIZES } from '../../lib/params.ts';
+import { DEFAULT_PARAMS, PAYLOAD_SIZES } from '../../lib/core/params.ts';
+import { linkKeyExchange } from '../../lib/link/index.ts';
 
 const { standard } = DEFAULT_PARAMS.classes;
 const port = (defaultPort: number) => z.int().min(0).max(65_535).default(defaultPort);
@@ -27,10 +28,15 @@ export const LocalnetConfig = z.strictObject({
     .describe(`plaintext bytes of every packet: ${PAYLOAD_SIZES.join(', ')}`),
   rate: rate(standard?.mainRate).describe('packets per second from the proxy to its requester'),
   replyRate: rate(standard?.replyRate).describe('replies per second to the proxy'),
+  keepRates: z
+    .boolean()
+    .default(false)
+    .describe('keep rate and replyRate as given; else they are lowered where this machine does not carry them'),
   downlink: z
     .enum(['steady', 'burst'])
     .default('steady')
     .describe('steady: replies come by a clock; burst: as fast as they can, which shows'),
+  linkKeyExchange,
   meanDelayMs: z
     .number()
     .min(0)
@@ -43,6 +49,14 @@ export const LocalnetConfig = z.strictObject({
     .max(7 * 86_400)
     .default(DEFAULT_PARAMS.epochMs / 1000)
     .describe('length of an epoch in seconds'),
+  memoryBudgetMiB: z
+    .int()
+    .min(16)
+    .max(1_000_000)
+    .optional()
+    .describe(
+      'MiB that the queues of all nodes may take together (default: a quarter of what the machine, or its memory cgroup, has)',
+    ),
   dir: z
     .string()
     .min(1)

@@ -2,8 +2,9 @@
  * Which nodes of a local network harm packets, and how: `--fault NAME:drop=F,…`, for experiments.
  * @module
  */
-import { MixError } from '../../lib/errors.ts';
-import { nearestName } from '../../lib/nearest-name.ts';
+
+import { nearestName } from '../../lib/config/nearest-name.ts';
+import { MixError } from '../../lib/core/errors.ts';
 import { faultText, parseFault } from '../../lib/node/fault.ts';
 import type { NodeSlot } from './plan.ts';
 

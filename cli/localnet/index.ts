@@ -3,8 +3,9 @@
  * requests can succeed, reports a node that dies, and takes all of them along when it ends.
  * @module
  */
-import { every, systemClock, type Timer } from '../../lib/clock.ts';
-import { loadConfig } from '../../lib/config.ts';
+
+import { loadConfig } from '../../lib/config/config.ts';
+import { every, systemClock, type Timer } from '../../lib/core/clock.ts';
 import type { Environment } from '../role-config.ts';
 import { stopRequested } from '../stop-signal.ts';
 import { NodeChild } from './child.ts';
@@ -14,7 +15,7 @@ import { HOST, type PlannedNode } from './plan.ts';
 import { checkFree } from './ports.ts';
 import { clearReadyFile, type ReadyFile, readyNode, readyText, untilReady, writeReadyFile } from './ready.ts';
 
-/** Runs a network until told to stop; resolves with the exit code. */
+/** Runs a network until it is asked to stop; resolves with the exit code. */
 export async function runLocalnet(flags: Readonly<Record<string, unknown>>, env: Environment): Promise<number> {
   const stop = stopRequested();
   const config = loadConfig(LocalnetConfig, { flags, env });
@@ -48,10 +49,11 @@ class RunningNetwork {
     readonly config: LocalnetConfig,
   ) {}
 
-  /** Resolves when requests can succeed and that has been told; rejects when a node ends before. */
+  /** Resolves when requests can succeed and it has been announced; rejects when a node ends before. */
   async start(): Promise<void> {
-    const { nodes, dir } = this.network;
+    const { nodes, dir, notice } = this.network;
     say(`starting ${nodes.length} nodes in ${dir}`);
+    if (notice !== undefined) say(notice);
     this.#logCheck = every(systemClock, LOG_CHECK_MS, () => {
       for (const child of this.#children) child.log.bound();
     });

@@ -5,11 +5,16 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { IdentityHex } from '../../lib/bytes.ts';
+import { SERVER_LIMITS } from '../../directory/server.ts';
+import type { IdentityHex } from '../../lib/core/bytes.ts';
+import { machineBudgetBytes } from '../../lib/runtime/process-memory.ts';
 import type { RoleName } from '../roles.ts';
+import type { NetworkRates } from './capacity.ts';
 import type { LocalnetConfig } from './config.ts';
+import { ratesWith } from './rates.ts';
 
 export const HOST = '127.0.0.1';
+const LEAST_BUDGET_MIB = 16;
 
 /** A node before it has keys and ports. */
 export interface NodeSlot {
@@ -18,7 +23,7 @@ export interface NodeSlot {
   readonly layer: 1 | 2 | 3 | undefined;
 }
 
-/** Where a node listens. Requesters have metrics only; the proxy's first port is SOCKS, its second the status page. */
+/** Ports of a node. Requesters have metrics only; the proxy's first port is SOCKS, its second the status page. */
 export interface NodePorts {
   readonly listen: number;
   readonly metrics: number;
@@ -28,6 +33,8 @@ export interface NodePorts {
 export interface PlannedNode extends NodeSlot {
   readonly dir: string;
   readonly ports: NodePorts;
+  /** The address of loopback that it dials from, its own where the system has others than HOST. */
+  readonly address: string;
   /** Undefined for the proxy, whose identity is fresh at every start. */
   readonly identity: IdentityHex | undefined;
   /** How it harms packets, for experiments. */
@@ -50,42 +57,70 @@ export function slotsOf(config: LocalnetConfig): NodeSlot[] {
 const slot = (role: RoleName, name: string, layer?: 1 | 2 | 3): NodeSlot => ({ role, name, layer });
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 
+/** Mixes and gateways listen where they dial from; SOCKS, pages and the directory are where people look for them. */
+export function listenHost({ role, address }: Pick<PlannedNode, 'role' | 'address'>): string {
+  return role === 'mixnode' || role === 'gateway' ? address : HOST;
+}
+
 /** The command line that runs a node; everything else is in its config file. */
 export function argvOf(role: RoleName, dir: string): string[] {
   return [process.execPath, fileURLToPath(new URL('../main.js', import.meta.url)), role, '--dir', dir];
 }
 
-/** The config file of a node. */
-export function configOf(node: Omit<PlannedNode, 'argv'>, config: LocalnetConfig, joinToken: string): object {
-  const common = { name: node.name, logLevel: config.logLevel, crypto: config.crypto };
+/** The config file of a node. `rates`: of the network, which may be lower than those of `config`. */
+export function configOf(
+  node: Omit<PlannedNode, 'argv'>,
+  config: LocalnetConfig,
+  joinToken: string,
+  rates: NetworkRates = ratesWith(config),
+): object {
+  const { address, ports } = node;
+  const memoryBudgetMiB = budgetOf(config);
+  const common = { name: node.name, logLevel: config.logLevel, crypto: config.crypto, memoryBudgetMiB };
+  const links = { linkKeyExchange: config.linkKeyExchange, ...(address === HOST ? {} : { outboundAddress: address }) };
   const fault = node.fault === undefined ? {} : { fault: node.fault };
-  const listen = `${HOST}:${node.ports.listen}`;
-  const metricsListen = `${HOST}:${node.ports.metrics}`;
+  const listen = `${listenHost(node)}:${ports.listen}`;
+  const metricsListen = `${HOST}:${ports.metrics}`;
   const networkFile = join('..', 'network.json');
   switch (node.role) {
     case 'directory':
-      return { ...common, networkFile, listen, metricsListen, joinToken, ...networkOf(config) };
+      return {
+        ...common,
+        networkFile,
+        listen,
+        metricsListen,
+        // Where nodes have no addresses of their own they are one source, with two connections each.
+        maxConnectionsPerSource: Math.max(SERVER_LIMITS.connectionsPerSource, 3 * slotsOf(config).length),
+        ...networkOf(config, rates),
+      };
     case 'mixnode':
-      return { ...common, networkFile, listen, metricsListen, joinToken, layer: node.layer, ...fault };
+      return { ...common, ...links, networkFile, listen, metricsListen, joinToken, layer: node.layer, ...fault };
     case 'gateway':
-      return { ...common, networkFile, listen, metricsListen, joinToken, ...fault };
+      return { ...common, ...links, networkFile, listen, metricsListen, joinToken, ...fault };
     case 'requester':
-      return { ...common, networkFile, metricsListen, joinToken, allowPrivate: config.allowPrivate };
+      return { ...common, ...links, networkFile, metricsListen, joinToken, allowPrivate: config.allowPrivate };
     case 'proxy': {
       const { allowPrivate, downlink } = config;
-      return { ...common, networkFile, socksListen: listen, statusListen: metricsListen, allowPrivate, downlink };
+      const pages = { socksListen: listen, statusListen: metricsListen };
+      return { ...common, ...links, networkFile, ...pages, allowPrivate, downlink };
     }
   }
 }
 
+/** Of each node: together they take no more than one process of its own would. */
+function budgetOf(config: LocalnetConfig): number {
+  const allMiB = config.memoryBudgetMiB ?? machineBudgetBytes() / 2 ** 20;
+  return Math.max(LEAST_BUDGET_MIB, Math.floor(allMiB / slotsOf(config).length));
+}
+
 /** What the directory puts into the consensus. */
-function networkOf(config: LocalnetConfig): object {
+function networkOf(config: LocalnetConfig, { rate, ...rates }: NetworkRates): object {
   return {
     epochSeconds: config.epochS,
     payloadBytes: config.packetSize,
     meanDelayMs: config.meanDelayMs,
-    mainRate: config.rate,
-    replyRate: config.replyRate,
+    mainRate: rate,
+    ...rates,
     minMixesPerLayer: config.mixesPerLayer,
     minGateways: config.gateways,
     minRequesters: config.requesters,

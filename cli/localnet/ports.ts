@@ -3,9 +3,9 @@
  * @module
  */
 import { createServer, type Server } from 'node:net';
-import { MixError } from '../../lib/errors.ts';
-import { listenError } from '../../lib/http.ts';
-import type { Rng } from '../../lib/rng.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import type { Rng } from '../../lib/core/rng.ts';
+import { listenError } from '../../lib/net/http.ts';
 
 /**
  * Below the range that systems take the source ports of connections from (32768 and up on Linux, 49152 elsewhere): a

@@ -1,13 +1,13 @@
 /**
- * When a local network is ready, and how that is told.
+ * When a local network is ready, and how it says so.
  * @module
  */
 import { access, constants, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type Clock, sleep, systemClock } from '../../lib/clock.ts';
-import { MixError, systemCode } from '../../lib/errors.ts';
+import { type Clock, sleep, systemClock } from '../../lib/core/clock.ts';
+import { MixError, systemReason } from '../../lib/core/errors.ts';
 import { fetchStatus } from '../status.ts';
-import { HOST, type PlannedNode } from './plan.ts';
+import { HOST, listenHost, type PlannedNode } from './plan.ts';
 
 const POLL_MS = 100;
 /** A consensus needs every node's descriptor, a session a round trip; on a slow machine both take their time. */
@@ -37,7 +37,7 @@ export interface ReadyNode {
 
 export function readyNode(node: PlannedNode, pid: number): ReadyNode {
   const { role, name, layer, ports, identity, dir, argv } = node;
-  const listen = `${HOST}:${role === 'requester' ? ports.metrics : ports.listen}`;
+  const listen = `${listenHost(node)}:${role === 'requester' ? ports.metrics : ports.listen}`;
   return {
     role,
     name,
@@ -77,7 +77,7 @@ export async function clearReadyFile(file: string): Promise<void> {
     await access(dirname(path), constants.W_OK);
     await rm(path, { force: true });
   } catch (error) {
-    throw new MixError('CONFIG', `cannot write the ready file ${path}: ${systemCode(error) ?? error}`, error);
+    throw new MixError('CONFIG', `cannot write the ready file ${path}: ${systemReason(error)}`, error);
   }
 }
 
@@ -90,7 +90,7 @@ export async function writeReadyFile(file: string, ready: ReadyFile): Promise<vo
     await rename(draft, path);
   } catch (error) {
     await rm(draft, { force: true });
-    throw new MixError('CONFIG', `cannot write the ready file ${path}: ${systemCode(error) ?? error}`, error);
+    throw new MixError('CONFIG', `cannot write the ready file ${path}: ${systemReason(error)}`, error);
   }
 }
 

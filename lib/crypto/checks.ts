@@ -2,7 +2,7 @@
  * Input checks that the libraries do not make, or not alike.
  * @module
  */
-import { MixError } from '../errors.ts';
+import { MixError } from '../core/errors.ts';
 
 /** Throws unless `bytes` is exactly `lengthBytes` long: some libraries would read a longer key as another algorithm. */
 export function expectLength(what: string, bytes: Uint8Array, lengthBytes: number): void {

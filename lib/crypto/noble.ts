@@ -5,7 +5,7 @@
  * @module
  */
 import { createRequire } from 'node:module';
-import { concatBytes, constantTimeEqual, toHex } from '../bytes.ts';
+import { concatBytes, constantTimeEqual, toHex } from '../core/bytes.ts';
 import { expectHkdfInput, expectLength, isProperSignature, lowOrderPoint } from './checks.ts';
 import type { Primitives } from './types.ts';
 

@@ -1,11 +1,11 @@
 /**
- * Which library serves which primitive. The order is by measurement (`bench/sphinx.ts` prints it for any machine);
+ * Which library serves which primitive. The order is by measurement (`npm run bench -- sphinx` prints it for any machine);
  * a candidate must first give a known answer, so that a library that loads and is broken or restricted is passed over.
  * @module
  */
 
-import { toHex } from '../bytes.ts';
-import { MixError } from '../errors.ts';
+import { toHex } from '../core/bytes.ts';
+import { MixError } from '../core/errors.ts';
 import { nobleBackend } from './noble.ts';
 import { nodeBackend } from './node.ts';
 import { loadSodiumBackend } from './sodium.ts';

@@ -4,15 +4,18 @@
  * read one document differently.
  * @module
  */
+
 import { z } from 'zod';
-import { type IdentityHex, isIdentityHex } from '../bytes.ts';
+import { identityHex } from '../config/fields.ts';
+import { minDeliveryRate, type NetworkParams, PAYLOAD_SIZES } from '../core/params.ts';
+import { perSessionParam, sessionContradiction } from '../core/session-params.ts';
+import { epochNumber, type UnixMs } from '../core/units.ts';
 import { isSmallOrderPoint } from '../crypto/index.ts';
-import { type NetworkParams, PAYLOAD_SIZES } from '../params.ts';
 import { DocumentRefused, firstProblem } from './refusal.ts';
 import { isLossy, mostLossy, ringOf } from './ring.ts';
 
 /** Version of the document format, in every document. */
-export const DOCUMENT_VERSION = 1;
+export const DOCUMENT_VERSION = 2;
 /** Bytes of a descriptor's payload: all its fields at their longest fit. */
 export const MAX_DESCRIPTOR_BYTES = 24 * 1024;
 /** Bytes of a consensus' payload: MAX_NODES of the longest records fit. */
@@ -21,17 +24,19 @@ export const MAX_CONSENSUS_BYTES = 8 * 1024 * 1024;
 export const MAX_NODES = 4096;
 /** Sphinx keys in one record: this epoch, the next, and the one after it when announced shortly before a turn. */
 export const MAX_SPHINX_KEYS = 4;
-/** Nodes whose loop results one descriptor tells. */
+/** Nodes that one descriptor has loop results of. */
 export const MAX_LOOP_RESULTS = 512;
-/** Loops over one node that a descriptor tells of at most. */
-export const MAX_LOOPS_TOLD = 1_000_000;
+/** Loops over one node in a descriptor. */
+export const MAX_LOOPS_REPORTED = 1_000_000;
+/** Frames per second of a delivery clock: what replies and loops at their highest rates need. */
+export const MAX_DELIVERY_RATE = 24_000;
+/** Of sums of rates in floating point. */
+const ROUNDING = 1e-6;
+/** Gateways of a requester. */
+export const MAX_REQUESTER_GATEWAYS = 2;
 /** Traffic classes in a consensus. */
 export const MAX_CLASSES = 16;
 
-const identityHex = z.custom<IdentityHex>(
-  (value) => typeof value === 'string' && isIdentityHex(value),
-  'expected 64 lower-case hex digits',
-);
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits');
 const label = z
   .string()
@@ -42,15 +47,20 @@ const plainText = (max: number) =>
     .string()
     .max(max, `expected at most ${max} characters`)
     .regex(/^[ !#-[\]-~]*$/, 'expected printable ASCII without quotes and backslashes');
-const wallMs = z.int('expected whole milliseconds').min(0).max(Number.MAX_SAFE_INTEGER);
-const epochNumber = z
+const wallMs = z
+  .int('expected whole milliseconds')
+  .min(0)
+  .max(Number.MAX_SAFE_INTEGER)
+  .transform((value) => value as UnixMs);
+const epochField = z
   .int('expected a whole number')
   .min(0)
-  .max(2 ** 40);
+  .max(2 ** 40)
+  .transform(epochNumber);
 
 /**
- * Where a node listens. An address, not a name: a client that resolved names to reach the network would tell its
- * resolver so.
+ * Where a node listens. An address, not a name: a client that resolved names to reach the network would show that to
+ * its resolver.
  */
 const nodeHost = z
   .union([z.ipv4(), z.ipv6()], 'expected an IPv4 or IPv6 address')
@@ -65,7 +75,7 @@ const publicKey = hex32.refine(
   (key) => !isSmallOrderPoint(Buffer.from(key, 'hex')),
   'expected an X25519 key that is not of small order',
 );
-const sphinxKey = z.strictObject({ epoch: epochNumber, key: publicKey });
+const sphinxKey = z.strictObject({ epoch: epochField, key: publicKey });
 const sphinxKeys = z
   .array(sphinxKey)
   .min(1, 'expected at least one key')
@@ -79,8 +89,8 @@ const sphinxKeys = z
 const loopResult = z
   .tuple([
     z.string().regex(/^[0-9a-f]{16}$/, 'expected 16 lower-case hex digits'),
-    z.int().min(1).max(MAX_LOOPS_TOLD),
-    z.int().min(0).max(MAX_LOOPS_TOLD),
+    z.int().min(1).max(MAX_LOOPS_REPORTED),
+    z.int().min(0).max(MAX_LOOPS_REPORTED),
   ])
   .refine(([, sent, returned]) => returned <= sent, 'expected no more loops returned than sent');
 const loopResults = z
@@ -107,23 +117,37 @@ const mixnode = {
 const gateway = { role: z.literal('gateway'), ...listening, ...common };
 const requester = {
   role: z.literal('requester'),
-  gateway: identityHex,
   exitPolicy: plainText(1024).exactOptional(),
   accessTokenRequired: z.boolean().exactOptional(),
   ...common,
 };
 
+/** A gateway of a requester, and its word that it serves it. */
+const countersignature = z.strictObject({
+  gateway: identityHex,
+  madeMs: wallMs,
+  signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hex digits'),
+});
+const oneOrTwo = <Item>(item: z.ZodType<Item>, idOf: (item: Item) => string) =>
+  z
+    .array(item)
+    .min(1, 'expected at least one gateway')
+    .max(MAX_REQUESTER_GATEWAYS, `expected at most ${MAX_REQUESTER_GATEWAYS} gateways`)
+    .refine((items) => new Set(items.map(idOf)).size === items.length, 'expected no gateway twice');
+const announcedGateways = { gateways: oneOrTwo(countersignature, ({ gateway }) => gateway) };
+const listedGateways = { gateways: oneOrTwo(identityHex, (gateway) => gateway) };
+
 const identified = { identity: identityHex };
 /** Packets are lost there, by what most others found: clients keep their routes off it. */
 const marked = { lossy: z.literal(true).exactOptional() };
 /** What became of its own loops lately. */
-const telling = { loops: loopResults.exactOptional() };
+const withLoops = { loops: loopResults.exactOptional() };
 const nodeRecord = z.discriminatedUnion(
   'role',
   [
     z.strictObject({ ...identified, ...mixnode, ...marked }),
     z.strictObject({ ...identified, ...gateway, ...marked }),
-    z.strictObject({ ...identified, ...requester }),
+    z.strictObject({ ...identified, ...requester, ...listedGateways }),
   ],
   'expected a role: mixnode, gateway or requester',
 );
@@ -137,15 +161,37 @@ const stamped = {
 const descriptor = z.discriminatedUnion(
   'role',
   [
-    z.strictObject({ ...stamped, ...mixnode, ...telling }),
-    z.strictObject({ ...stamped, ...gateway, ...telling }),
-    z.strictObject({ ...stamped, ...requester }),
+    z.strictObject({ ...stamped, ...mixnode, ...withLoops }),
+    z.strictObject({ ...stamped, ...gateway, ...withLoops }),
+    z.strictObject({ ...stamped, ...requester, ...announcedGateways }),
   ],
   'expected a role: mixnode, gateway or requester',
 );
 
 const rate = z.number().min(0, 'expected a rate from 0 to 10000').max(10_000, 'expected a rate from 0 to 10000');
-const trafficClass = z.strictObject({ mainRate: rate, replyRate: rate, loopRate: rate, dropRate: rate });
+const trafficClass = z
+  .strictObject({
+    mainRate: rate,
+    replyRate: rate,
+    loopRate: rate,
+    dropRate: rate,
+    deliveryRate: z.number().min(0).max(MAX_DELIVERY_RATE, `expected a rate from 0 to ${MAX_DELIVERY_RATE}`),
+  })
+  .refine(
+    (rates) => rates.deliveryRate >= minDeliveryRate(rates) - ROUNDING,
+    'expected a deliveryRate of at least 1.2 times the sum of replyRate and loopRate',
+  );
+const sessionParams = z
+  .strictObject(
+    perSessionParam((_name, { least, most }) => {
+      const expected = `expected a whole number from ${least} to ${most}`;
+      return z.int(expected).min(least, expected).max(most, expected);
+    }),
+  )
+  .superRefine((params, context) => {
+    const message = sessionContradiction(params);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
 export const networkParams = z.strictObject({
   payloadBytes: z.int().refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`),
   meanDelayMs: z.number().min(0).max(600_000),
@@ -159,12 +205,13 @@ export const networkParams = z.strictObject({
     .record(label, trafficClass)
     .refine((classes) => Object.hasOwn(classes, 'standard'), 'expected a class "standard"')
     .refine((classes) => Object.keys(classes).length <= MAX_CLASSES, `expected at most ${MAX_CLASSES} classes`),
+  session: sessionParams,
 });
 
 const consensus = z.strictObject({
   version: z.literal(DOCUMENT_VERSION, `expected document version ${DOCUMENT_VERSION}`),
   network: hex32,
-  epoch: epochNumber,
+  epoch: epochField,
   validAfterMs: wallMs,
   freshUntilMs: wallMs,
   validUntilMs: wallMs,
@@ -176,9 +223,11 @@ const consensus = z.strictObject({
 export type DescriptorDraft = DistributiveOmit<Descriptor, 'version' | 'network' | 'publishedMs' | 'identity'>;
 /** The payload of a descriptor. */
 export type Descriptor = z.infer<typeof descriptor>;
+/** A requester's gateway with its signature. */
+export type Countersignature = z.infer<typeof countersignature>;
 /** One node in a consensus. */
 export type NodeRecord = z.infer<typeof nodeRecord>;
-/** What a node tells of its loops over another: the first 16 hex digits of that one's identity, sent, returned. */
+/** A node's loops over another: the first 16 hex digits of that one's identity, sent, returned. */
 export type LoopResult = z.infer<typeof loopResult>;
 /** The payload of a consensus. */
 export type Consensus = Omit<z.infer<typeof consensus>, 'params'> & { params: NetworkParams };
@@ -208,12 +257,12 @@ function contradictionIn({ epoch, params, nodes, ...times }: Consensus): string 
   const prefixes = new Set(nodes.map((node) => node.identity.slice(0, 16)));
   if (prefixes.size < nodes.length) return 'nodes: two identities share their first 8 bytes';
   const gateways = new Set(nodes.filter((node) => node.role === 'gateway').map((node) => node.identity));
-  if (ringOf(nodes).some((place) => place.filter(isLossy).length > mostLossy(place.length))) {
+  if (ringOf(nodes).some((peers) => peers.filter(isLossy).length > mostLossy(peers.length))) {
     return 'nodes: half a layer or more is marked as lossy';
   }
   for (const node of nodes) {
     if (!node.sphinxKeys.some((key) => key.epoch === epoch)) return `nodes: ${node.name} has no key for the epoch`;
-    if (node.role === 'requester' && !gateways.has(node.gateway))
+    if (node.role === 'requester' && !node.gateways.every((gateway) => gateways.has(gateway)))
       return `nodes: ${node.name} names a gateway not listed`;
   }
   return undefined;
@@ -227,7 +276,20 @@ function parse<T>(kind: string, schema: z.ZodType<T>, payload: string, maxBytes:
   } catch {
     throw new DocumentRefused('malformed', `${kind}: is not JSON`);
   }
+  const version = versionOf(value);
+  if (version !== undefined && version !== DOCUMENT_VERSION) {
+    throw new DocumentRefused(
+      'version',
+      `${kind}: has version ${version}, and this program reads version ${DOCUMENT_VERSION}; update the older one`,
+    );
+  }
   const result = schema.safeParse(value);
   if (!result.success) throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
   return result.data;
+}
+
+/** What another version of a document changes is unknown; that it has a version is not. */
+function versionOf(document: unknown): number | undefined {
+  const version = (document as { version?: unknown } | null)?.version;
+  return Number.isInteger(version) ? (version as number) : undefined;
 }

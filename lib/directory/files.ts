@@ -3,9 +3,9 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
-import { link, open, rename, rm } from 'node:fs/promises';
+import { link, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { systemCode } from '../errors.ts';
+import { systemCode } from '../core/errors.ts';
 
 /** Replaces the file at `path`: after a crash there is the old text or the new, never a part. */
 export async function writeFileAtomic(path: string, text: string, mode = 0o600): Promise<void> {
@@ -37,11 +37,23 @@ export async function createFileDurably(path: string, text: string, mode = 0o600
   return true;
 }
 
+/**
+ * The owner of `folder` when that is not root and we are: what a command under sudo writes into the folder of a service must be that
+ * service's to read.
+ */
+export async function foreignOwner(folder: string): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const { uid, gid } = await stat(folder);
+  return uid === 0 ? undefined : { uid, gid };
+}
+
 async function writeDraft(path: string, text: string, mode: number): Promise<string> {
   const draft = `${path}.${randomUUID()}.draft`;
   const file = await open(draft, 'wx', mode);
   try {
     await file.writeFile(text);
+    const owner = await foreignOwner(dirname(path));
+    if (owner !== undefined) await file.chown(owner.uid, owner.gid);
     await file.sync();
   } finally {
     await file.close();

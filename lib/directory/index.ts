@@ -2,23 +2,48 @@
  * The directory as its users see it: documents, their verification, and the client that keeps a consensus at hand.
  * @module
  */
-export { JOIN_PROOF_HEADER, joinProof, type MakeDescriptor } from './announcer.ts';
-export { ConsensusStore, type Evidence } from './consensus-store.ts';
-export { DirectoryClient, type DirectoryClientOptions } from './directory-client.ts';
+export type { MakeDescriptor } from './client/announcer.ts';
+export { ConsensusStore, type Evidence } from './client/consensus-store.ts';
+export { DirectoryClient, type DirectoryClientOptions } from './client/directory-client.ts';
+export type { SourcesStatus } from './client/directory-sources.ts';
+export type { GatewaySource } from './client/gateway-source.ts';
+export type { LaggingSource } from './client/source-watch.ts';
+export type { HttpReply, HttpRequest, Transport } from './client/transport.ts';
+export { type ConsensusText, consensusPieces } from './consensus-pieces.ts';
+export {
+  COUNTERSIGNATURE_BYTES,
+  countersign,
+  isCountersigned,
+  MAX_COUNTERSIGNATURE_AGE_MS,
+  readCountersignature,
+} from './countersignature.ts';
 export {
   type Consensus,
+  type Countersignature,
   type Descriptor,
   type DescriptorDraft,
+  DOCUMENT_VERSION,
   type LoopResult,
+  MAX_DELIVERY_RATE,
   MAX_LOOP_RESULTS,
-  MAX_LOOPS_TOLD,
+  MAX_LOOPS_REPORTED,
   MAX_NODES,
+  MAX_REQUESTER_GATEWAYS,
   type NodeRecord,
   type NodeRole,
   parseConsensus,
   parseDescriptor,
 } from './documents.ts';
-export { createFileDurably, writeFileAtomic } from './files.ts';
+export { createFileDurably, foreignOwner, writeFileAtomic } from './files.ts';
+export {
+  isJoinProof,
+  JOIN_PROOF_HEADER,
+  type JoinKeyHex,
+  joinKeyOf,
+  joinProof,
+  newJoinToken,
+  readJoinProof,
+} from './join-proof.ts';
 export {
   type Authority,
   epochMsOf,
@@ -29,8 +54,7 @@ export {
   saveNetworkFile,
 } from './network-file.ts';
 export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
-export { mostLossy, placeOf, RING_PLACES, ringOf } from './ring.ts';
+export { mostLossy, RING_SIZE, ringIndexOf, ringOf } from './ring.ts';
 export * as timing from './timing.ts';
-export { type MixLayer, type NodeEntry, PREFIX_BYTES, Topology } from './topology.ts';
-export type { HttpReply, HttpRequest, Transport } from './transport.ts';
+export { type MixLayer, type NodeEntry, nodesAhead, PREFIX_BYTES, type RingPosition, Topology } from './topology.ts';
 export { signDocument, type VerifiedConsensus, type VerifiedDescriptor, Verifier } from './verify.ts';

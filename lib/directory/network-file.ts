@@ -3,12 +3,15 @@
  * known before the first consensus: the length of an epoch and the size of a packet.
  * @module
  */
+
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { concatBytes, type IdentityHex, isIdentityHex } from '../bytes.ts';
+import { identityHex } from '../config/fields.ts';
+import { concatBytes } from '../core/bytes.ts';
+import { MixError, systemCode, systemReason } from '../core/errors.ts';
+import { PAYLOAD_SIZES } from '../core/params.ts';
+import { decodeText } from '../core/text-file.ts';
 import type { Crypto } from '../crypto/index.ts';
-import { MixError, systemCode } from '../errors.ts';
-import { PAYLOAD_SIZES } from '../params.ts';
 import { writeFileAtomic } from './files.ts';
 import { firstProblem } from './refusal.ts';
 
@@ -16,10 +19,7 @@ import { firstProblem } from './refusal.ts';
 export const MAX_AUTHORITIES = 64;
 
 const authority = z.strictObject({
-  id: z.custom<IdentityHex>(
-    (value) => typeof value === 'string' && isIdentityHex(value),
-    'expected 64 lower-case hex digits',
-  ),
+  id: identityHex,
   url: z
     .string()
     .max(256)
@@ -70,13 +70,14 @@ export function parseNetworkFile(text: string, where = 'network.json'): NetworkF
 export async function loadNetworkFile(path: string): Promise<NetworkFile> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = decodeText(await readFile(path), path, 'DOCUMENT');
   } catch (error) {
     if (systemCode(error) === 'ENOENT') {
       const remedy = "copy the network's network.json there, or say where it is (networkFile)";
       throw new MixError('CONFIG', `${path} does not exist: ${remedy}`, error);
     }
-    throw new MixError('DOCUMENT', `${path}: can not be read (${systemCode(error) ?? 'unknown'})`, error);
+    if (error instanceof MixError) throw error;
+    throw new MixError('DOCUMENT', `${path}: can not be read (${systemReason(error)})`, error);
   }
   return parseNetworkFile(text, path);
 }

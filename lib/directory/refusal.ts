@@ -3,12 +3,14 @@
  * @module
  */
 import type { z } from 'zod';
-import { MixError } from '../errors.ts';
+import { MixError, oneLine } from '../core/errors.ts';
+import type { EpochNumber } from '../core/units.ts';
 
 /** Every reason for which a descriptor or a consensus is refused. */
 export const REFUSALS = [
   'oversize',
   'malformed',
+  'version',
   'wrong-network',
   'wrong-params',
   'bad-signature',
@@ -20,31 +22,44 @@ export const REFUSALS = [
   'rollback',
   'equivocation',
   'not-a-member',
+  'token-unknown',
+  'token-used',
+  'token-expired',
+  'token-role',
+  'token-revoked',
+  'expelled',
   'stale',
   'clock-skew',
   'key-epochs',
   'prefix-collision',
   'full',
+  'rate',
 ] as const;
 
 export type Refusal = (typeof REFUSALS)[number];
 
 /** A document that is not accepted; `reason` is stable, `message` is one line. */
 export class DocumentRefused extends MixError {
+  /** `epoch`: of the consensus, where its signatures hold. */
   constructor(
     readonly reason: Refusal,
     message: string,
+    readonly epoch?: EpochNumber,
   ) {
     super('DOCUMENT', message);
   }
 }
+
+/** Whoever sends a document chooses its keys. */
+const MAX_KEY_LETTERS = 64;
 
 /** The first problem zod found, as one line that names the field. */
 export function firstProblem(error: z.ZodError): string {
   const issue = error.issues[0];
   if (issue === undefined) return 'is not valid';
   const where = issue.path.length === 0 ? '' : `${pathText(issue.path)}: `;
-  if (issue.code === 'unrecognized_keys') return `${where}unknown key "${issue.keys[0]}"`;
+  if (issue.code === 'unrecognized_keys')
+    return `${where}unknown key "${oneLine(issue.keys[0] ?? '', MAX_KEY_LETTERS)}"`;
   return `${where}${issue.message}`;
 }
 

@@ -9,35 +9,38 @@
  *     start(e+1)        consensus e+1 is in force
  * @module
  */
-import { epochAt, epochStartMs, keyGraceMs } from '../params.ts';
-import type { Rng } from '../rng.ts';
+
+import { epochAt, epochStartMs, keyGraceMs } from '../core/params.ts';
+import type { Rng } from '../core/rng.ts';
+import { type EpochNumber, laterEpoch, laterMs, type UnixMs } from '../core/units.ts';
 
 /** A descriptor made before this does not count for `epoch`. */
-export function announcedFromMs(epoch: number, epochMs: number): number {
-  return epochStartMs(epoch, epochMs) - 2 * keyGraceMs(epochMs);
+export function announcedFromMs(epoch: EpochNumber, epochMs: number): UnixMs {
+  return laterMs(epochStartMs(epoch, epochMs), -2 * keyGraceMs(epochMs));
 }
 
 /** When a node announced at `nowMs` announces next: Δ before the next turn that it has not announced for. */
-export function reannounceMs(nowMs: number, epochMs: number, rng: Rng): number {
+export function reannounceMs(nowMs: UnixMs, epochMs: number, rng: Rng): UnixMs {
   const graceMs = keyGraceMs(epochMs);
-  const epoch = epochAt(nowMs + graceMs, epochMs) + 1;
-  return epochStartMs(epoch, epochMs) - graceMs + (rng.uniform() * graceMs) / 8;
+  const epoch = laterEpoch(epochAt(laterMs(nowMs, graceMs), epochMs), 1);
+  return laterMs(epochStartMs(epoch, epochMs), (rng.uniform() * graceMs) / 8 - graceMs);
 }
 
 /** The epochs a descriptor made at `nowMs` carries keys for: this and the next, from 2Δ before a turn the one after. */
-export function descriptorEpochs(nowMs: number, epochMs: number): number[] {
+export function descriptorEpochs(nowMs: UnixMs, epochMs: number): EpochNumber[] {
   const epoch = epochAt(nowMs, epochMs);
-  return nowMs >= announcedFromMs(epoch + 1, epochMs) ? [epoch, epoch + 1, epoch + 2] : [epoch, epoch + 1];
+  const next = laterEpoch(epoch, 1);
+  return nowMs >= announcedFromMs(next, epochMs) ? [epoch, next, laterEpoch(epoch, 2)] : [epoch, next];
 }
 
 /** From when `epoch`'s consensus is signed; later, to give missing nodes their time, when the set is not `complete`. */
-export function signingMs(epoch: number, epochMs: number, complete: boolean): number {
-  return epochStartMs(epoch, epochMs) - keyGraceMs(epochMs) / (complete ? 2 : 8);
+export function signingMs(epoch: EpochNumber, epochMs: number, complete: boolean): UnixMs {
+  return laterMs(epochStartMs(epoch, epochMs), -keyGraceMs(epochMs) / (complete ? 2 : 8));
 }
 
 /** When a member fetches the consensus of `epoch` ahead of its start: spread, so that authorities see no rush. */
-export function prefetchMs(epoch: number, epochMs: number, rng: Rng): number {
-  return signingMs(epoch, epochMs, true) + (rng.uniform() * keyGraceMs(epochMs)) / 4;
+export function prefetchMs(epoch: EpochNumber, epochMs: number, rng: Rng): UnixMs {
+  return laterMs(signingMs(epoch, epochMs, true), (rng.uniform() * keyGraceMs(epochMs)) / 4);
 }
 
 /** How far the clocks of a node and an authority may differ. */

@@ -2,12 +2,17 @@
  * A consensus as the packet path wants it: nodes by layer and role, found by address, identity or prefix.
  * @module
  */
-import { type AddressKey, addressKeyOf, type IdentityHex } from '../bytes.ts';
-import type { NetworkParams } from '../params.ts';
+
+import { type AddressKey, addressKeyOf, type IdentityHex } from '../core/bytes.ts';
+import type { NetworkParams } from '../core/params.ts';
+import type { EpochNumber, UnixMs } from '../core/units.ts';
 import type { Consensus, NodeRecord, NodeRole } from './documents.ts';
 import { isLossy } from './ring.ts';
 
 export type MixLayer = 1 | 2 | 3;
+
+/** Where a node stands in the ring in which packets flow: layers 1, 2 and 3, gateways, and (for loops of nodes) layer 1 again. */
+export type RingPosition = MixLayer | 'gateway';
 
 /** One node of the network. */
 export interface NodeEntry {
@@ -23,26 +28,26 @@ export interface NodeEntry {
   readonly host: string;
   readonly port: number;
   readonly family?: string;
-  /** Of requesters only: the gateway whose client it is. */
-  readonly gateway?: IdentityHex;
+  /** Of requesters only: the gateways whose client it is, one or two. */
+  readonly gateways?: readonly IdentityHex[];
   readonly exitPolicy?: string;
   readonly accessTokenRequired?: boolean;
   /** Marked by the consensus: clients keep their routes off it. */
   readonly lossy?: true;
   /** Its Sphinx key for `epoch`, 32 bytes; undefined if it has not announced one. */
-  sphinxKey(epoch: number): Uint8Array | undefined;
+  sphinxKey(epoch: EpochNumber): Uint8Array | undefined;
 }
 
 /** Bytes of an identity that name it in a compact reply block. */
 export const PREFIX_BYTES = 8;
 
 export class Topology {
-  readonly epoch: number;
+  readonly epoch: EpochNumber;
   readonly params: NetworkParams;
   /** From this time on the consensus is in force. */
-  readonly validAfterMs: number;
+  readonly validAfterMs: UnixMs;
   /** From this time on it must not be used. */
-  readonly validUntilMs: number;
+  readonly validUntilMs: UnixMs;
   /** Mixes of layer 1, 2 and 3, at index 0, 1 and 2. */
   readonly layers: readonly (readonly NodeEntry[])[];
   readonly gateways: readonly NodeEntry[];
@@ -60,7 +65,7 @@ export class Topology {
     this.params = consensus.params;
     this.validAfterMs = consensus.validAfterMs;
     this.validUntilMs = consensus.validUntilMs;
-    this.nodes = consensus.nodes.map((record) => new Entry(record));
+    this.nodes = consensus.nodes.map((record) => entryOf(record));
     const mixes = this.nodes.filter((node) => node.role === 'mixnode');
     this.layers = [1, 2, 3].map((layer) => mixes.filter((node) => node.layer === layer));
     this.gateways = this.nodes.filter((node) => node.role === 'gateway');
@@ -85,42 +90,26 @@ export class Topology {
   }
 }
 
-class Entry implements NodeEntry {
-  readonly id: IdentityHex;
-  readonly address: Uint8Array;
-  readonly addressKey: AddressKey;
-  readonly role: NodeRole;
-  readonly layer?: MixLayer;
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly family?: string;
-  readonly gateway?: IdentityHex;
-  readonly exitPolicy?: string;
-  readonly accessTokenRequired?: boolean;
-  readonly lossy?: true;
-  readonly #keys: ReadonlyMap<number, Uint8Array>;
+function entryOf({ identity, sphinxKeys, ...fields }: NodeRecord): NodeEntry {
+  const keys = new Map(sphinxKeys.map(({ epoch, key }) => [epoch, new Uint8Array(Buffer.from(key, 'hex'))]));
+  return {
+    host: '',
+    port: 0,
+    ...fields,
+    id: identity,
+    address: new Uint8Array(Buffer.from(identity, 'hex')),
+    addressKey: addressKeyOf(identity),
+    sphinxKey: (epoch) => keys.get(epoch),
+  };
+}
 
-  constructor(record: NodeRecord) {
-    this.id = record.identity;
-    this.address = new Uint8Array(Buffer.from(record.identity, 'hex'));
-    this.addressKey = addressKeyOf(record.identity);
-    this.role = record.role;
-    this.name = record.name;
-    this.host = record.role === 'requester' ? '' : record.host;
-    this.port = record.role === 'requester' ? 0 : record.port;
-    if (record.family !== undefined) this.family = record.family;
-    if (record.role === 'mixnode') this.layer = record.layer;
-    if (isLossy(record)) this.lossy = true;
-    if (record.role === 'requester') {
-      this.gateway = record.gateway;
-      if (record.exitPolicy !== undefined) this.exitPolicy = record.exitPolicy;
-      if (record.accessTokenRequired !== undefined) this.accessTokenRequired = record.accessTokenRequired;
-    }
-    this.#keys = new Map(record.sphinxKeys.map(({ epoch, key }) => [epoch, new Uint8Array(Buffer.from(key, 'hex'))]));
-  }
-
-  sphinxKey(epoch: number): Uint8Array | undefined {
-    return this.#keys.get(epoch);
-  }
+/** The nodes `steps` further in the ring than `position`; -1 is the step back. */
+export function nodesAhead(
+  { layers, gateways }: Pick<Topology, 'layers' | 'gateways'>,
+  position: RingPosition,
+  steps: number,
+): readonly NodeEntry[] {
+  const ring = [...layers, gateways];
+  const index = position === 'gateway' ? layers.length : position - 1;
+  return ring[(index + steps + ring.length) % ring.length] ?? [];
 }

@@ -2,8 +2,9 @@
  * From bytes that came from anywhere to documents that may be used: signatures, network, time.
  * @module
  */
-import { type IdentityHex, toHex } from '../bytes.ts';
+import { type IdentityHex, toHex } from '../core/bytes.ts';
 import type { Crypto } from '../crypto/index.ts';
+import { isCountersigned } from './countersignature.ts';
 import {
   type Consensus,
   type Descriptor,
@@ -23,6 +24,8 @@ export interface VerifiedConsensus {
   readonly text: string;
   /** SHA-256 of the payload, hex: equal documents have equal digests, whoever signed them. */
   readonly digest: string;
+  /** The authorities that signed it. */
+  readonly signers: ReadonlySet<IdentityHex>;
 }
 
 /** A descriptor whose signature holds. */
@@ -49,7 +52,7 @@ export class Verifier {
   /** Envelope, signatures, network and fields; not yet whether its time has come. Throws DocumentRefused. */
   consensus(text: string): VerifiedConsensus {
     const envelope = parseEnvelope('consensus', text, MAX_CONSENSUS_BYTES);
-    this.#requireThreshold(envelope);
+    const signers = this.#requireThreshold(envelope);
     const consensus = parseConsensus(envelope.payload);
     if (consensus.network !== this.networkIdHex) {
       throw new DocumentRefused('wrong-network', `consensus: is of another network than '${this.network.name}'`);
@@ -60,7 +63,7 @@ export class Verifier {
     if (consensus.params.payloadBytes !== this.network.payloadBytes) {
       throw new DocumentRefused('wrong-params', 'consensus: params.payloadBytes: is not what network.json says');
     }
-    return { consensus, text, digest: payloadDigest(envelope.payload, this.crypto) };
+    return { consensus, text, digest: payloadDigest(envelope.payload, this.crypto), signers };
   }
 
   /** Envelope, the node's own signature, network and fields; not yet freshness. Throws DocumentRefused. */
@@ -72,15 +75,28 @@ export class Verifier {
     }
     const signers = validSigners('descriptor', envelope, new Set([descriptor.identity]), this.crypto);
     if (signers.size === 0) throw new DocumentRefused('bad-signature', 'descriptor: is not signed by its identity');
+    if (descriptor.role === 'requester') this.#requireCountersigned(descriptor);
     return { descriptor, payload: envelope.payload, text };
   }
 
-  #requireThreshold(envelope: Envelope): void {
+  /** Each gateway that a requester names has said so itself; not yet whether lately. */
+  #requireCountersigned({ identity, gateways }: Descriptor & { readonly role: 'requester' }): void {
+    const id = Buffer.from(this.networkIdHex, 'hex');
+    const requester = Buffer.from(identity, 'hex');
+    const missing = gateways.find((gateway) => !isCountersigned(gateway, id, requester, this.crypto));
+    if (missing === undefined) return;
+    throw new DocumentRefused('bad-signature', `descriptor: gateways: ${missing.gateway} has not countersigned it`);
+  }
+
+  #requireThreshold(envelope: Envelope): ReadonlySet<IdentityHex> {
     const { threshold } = this.network;
-    const valid = validSigners('consensus', envelope, this.#authorities, this.crypto).size;
-    if (valid >= threshold) return;
-    if (valid > 0) {
-      throw new DocumentRefused('below-threshold', `consensus: ${valid} valid signatures, ${threshold} are needed`);
+    const valid = validSigners('consensus', envelope, this.#authorities, this.crypto);
+    if (valid.size >= threshold) return valid;
+    if (valid.size > 0) {
+      throw new DocumentRefused(
+        'below-threshold',
+        `consensus: ${valid.size} valid signatures, ${threshold} are needed`,
+      );
     }
     const known = envelope.signatures.some(({ signer }) => this.#authorities.has(signer));
     const problem = known ? 'the signature is not valid' : 'no authority of network.json has signed it';

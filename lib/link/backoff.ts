@@ -3,7 +3,7 @@
  * failure, so that the peers of a node that comes back do not come all at once.
  * @module
  */
-import type { Rng } from '../rng.ts';
+import type { Rng } from '../core/rng.ts';
 
 /** Bound of the first delay. */
 export const BACKOFF_BASE_MS = 200;

@@ -1,10 +1,10 @@
 /**
  * The self-signed certificate over an Ed25519 seed. It carries nothing but the key: subject, dates and serial number
- * are the same for everybody, so that no certificate tells when or by whom it was made. Peers compare the key alone.
+ * are the same for everybody, so that no certificate shows when or by whom it was made. Peers compare the key alone.
  * @module
  */
 import { createPrivateKey, createPublicKey, type KeyObject, webcrypto } from 'node:crypto';
-import { concatBytes } from '../bytes.ts';
+import { concatBytes } from '../core/bytes.ts';
 
 /** PKCS#8 wrapping of a raw Ed25519 seed (RFC 8410 section 7): everything before the 32 seed bytes. */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');

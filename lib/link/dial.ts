@@ -3,26 +3,43 @@
  * @module
  */
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
-import type { Clock, Timer } from '../clock.ts';
-import { systemCode } from '../errors.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import { systemCode } from '../core/errors.ts';
+import type { MemoryBudget } from '../core/memory-budget.ts';
 import { FrameSocket, tuneSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
-import { decodeHello, encodeHello, frameBytesOf, type HelloTerms } from './hello.ts';
+import { decodeHello, encodeHello, frameBytesOf, HELLO_BYTES, type HelloTerms, versionIn } from './hello.ts';
+import { groupOf, groupsOf, type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
+import { observedAddressIn } from './observed-address.ts';
 import { PEER_OPTIONS, verifyPeer } from './tls.ts';
-import type { LinkKind, LinkTarget } from './types.ts';
+import type { ClientTerms, HelloKind, LinkTarget } from './types.ts';
 
 export interface DialOptions {
   readonly context: SecureContext;
+  /** That of `context`. */
+  readonly keyExchange: KeyExchange;
   readonly target: LinkTarget;
-  readonly kind: LinkKind;
+  /** The address of this machine to dial from; the system chooses without it. */
+  readonly localAddress?: string | undefined;
+  readonly kind: HelloKind;
   readonly terms: HelloTerms;
+  /** Of a client that dials its gateway. */
+  readonly client?: ClientTerms;
   readonly clock: Clock;
   readonly queueFrames: number;
   readonly stallTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
-  /** The other end has proven its key and said hello. */
-  readonly onUp: (link: FrameSocket) => void;
+  readonly memory?: MemoryBudget;
+  /**
+   * The other end has proven its key and said hello; `extra` is what stands behind its terms, `group` that of the key
+   * exchange.
+   */
+  readonly onUp: (link: FrameSocket, extra: Uint8Array, group: string) => void;
   readonly onFrame: (frame: Buffer) => void;
+  /** The other end speaks another version; the attempt fails. */
+  readonly onOtherVersion?: (version: number) => void;
+  /** The address under which the other end sees us, if it says so; called before `onUp`. */
+  readonly onObservedAddress?: (address: string) => void;
   /** The attempt failed or the link ended; called once. */
   readonly onDown: (reason: string) => void;
 }
@@ -30,34 +47,43 @@ export interface DialOptions {
 export class Dial {
   readonly #options: DialOptions;
   readonly #socket: TLSSocket;
-  readonly #timer: Timer;
+  #timer: Timer | undefined;
   /** Resolves when the socket is closed. */
   readonly closed: Promise<void>;
   #link: FrameSocket | undefined;
   #up = false;
   #ended = false;
 
-  constructor(options: DialOptions) {
+  private constructor(options: DialOptions, socket: TLSSocket) {
     this.#options = options;
-    const { host, port } = options.target;
-    // No server name: all handshakes look alike, and names of hosts are nobody's business.
-    this.#socket = connect({ host, port, servername: '', secureContext: options.context, ...PEER_OPTIONS });
-    tuneSocket(this.#socket);
-    this.closed = new Promise((resolve) => this.#socket.once('close', () => resolve()));
-    this.#timer = options.clock.after(options.handshakeTimeoutMs, () => this.#fail('handshake-timeout'));
-    this.#socket.on('error', this.#onEarlyError);
-    this.#socket.on('close', this.#onEarlyClose);
-    this.#socket.once('secureConnect', () => this.#onSecure());
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
-  /** Gives the attempt or the link up; `onDown` is told `reason`. */
+  /** Begins to connect. */
+  static start(options: DialOptions): Dial {
+    const { context, localAddress, target } = options;
+    const { host, port } = target;
+    const from = localAddress === undefined ? {} : { localAddress };
+    // No server name: all handshakes look alike, and names of hosts are nobody's business.
+    const socket = connect({ host, port, ...from, servername: '', secureContext: context, ...PEER_OPTIONS });
+    tuneSocket(socket);
+    const dial = new Dial(options, socket);
+    dial.#timer = options.clock.after(options.handshakeTimeoutMs, () => dial.#fail('handshake-timeout'));
+    socket.on('error', dial.#onEarlyError);
+    socket.on('close', dial.#onEarlyClose);
+    socket.once('secureConnect', () => dial.#onSecure());
+    return dial;
+  }
+
+  /** Gives the attempt or the link up; `onDown` gets `reason`. */
   close(reason: string): void {
     if (this.#up) this.#link?.close(reason);
     else this.#fail(reason);
   }
 
   #onSecure(): void {
-    const { target, terms, kind, clock, queueFrames, stallTimeoutMs } = this.#options;
+    const { target, terms, kind, client, clock, queueFrames, stallTimeoutMs, memory } = this.#options;
     const verdict = verifyPeer(this.#socket, target.id);
     if ('fault' in verdict) {
       this.#fail(verdict.fault);
@@ -69,18 +95,20 @@ export class Dial {
       clock,
       queueFrames,
       stallTimeoutMs,
+      ...(memory === undefined ? {} : { memory }),
       onFrame: (frame) => (this.#up ? this.#options.onFrame(frame) : this.#onHello(frame)),
       onClose: (reason) => this.#fail(reason === 'peer-closed' && !this.#up ? 'refused' : reason),
     });
     this.#socket.off('error', this.#onEarlyError);
     this.#socket.off('close', this.#onEarlyClose);
-    this.#link.send(encodeHello(kind, terms));
+    this.#link.send(encodeHello(kind, terms, kind === 'node' ? undefined : client));
   }
 
   #onHello(frame: Buffer): void {
-    const { terms, kind } = this.#options;
+    const { terms, kind, onOtherVersion } = this.#options;
     const hello = decodeHello(frame, terms);
     if ('fault' in hello) {
+      if (hello.fault === 'wrong-version') onOtherVersion?.(versionIn(frame));
       this.#fail(hello.fault);
       return;
     }
@@ -88,18 +116,25 @@ export class Dial {
       this.#fail('wrong-kind');
       return;
     }
-    this.#timer.cancel();
+    this.#timer?.cancel();
     this.#up = true;
-    if (this.#link !== undefined) this.#options.onUp(this.#link);
+    const observed = observedAddressIn(frame);
+    if (observed !== undefined) this.#options.onObservedAddress?.(observed);
+    if (this.#link !== undefined) this.#options.onUp(this.#link, frame.subarray(HELLO_BYTES), groupOf(this.#socket));
   }
 
-  readonly #onEarlyError = (error: Error): void => this.#fail(systemCode(error) ?? 'error');
+  readonly #onEarlyError = (error: Error): void => {
+    const code = systemCode(error) ?? 'error';
+    // Suite and signature scheme are the same at all ends, so that this alert (RFC 8446 section 6.2) is about the group.
+    const oneGroup = groupsOf(this.#options.keyExchange).length === 1;
+    this.#fail(oneGroup && code.endsWith('ALERT_HANDSHAKE_FAILURE') ? NO_COMMON_GROUP : code);
+  };
   readonly #onEarlyClose = (): void => this.#fail('refused');
 
   #fail(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#timer.cancel();
+    this.#timer?.cancel();
     if (!this.#up) this.#socket.destroy();
     this.#options.onDown(reason);
   }

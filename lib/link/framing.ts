@@ -3,12 +3,24 @@
  * fit one TLS record (16 KiB) are padded with zeros until they divide into equal fragments, one record each.
  * @module
  */
-import { asBuffer } from '../bytes.ts';
+import { asBuffer } from '../core/bytes.ts';
+import { ADDRESS_BYTES } from '../core/params.ts';
 
 /** Most plaintext bytes of a TLS record (RFC 8446 section 5.1). */
 const MAX_RECORD_BYTES = 16_384;
 /** Fewest that `setMaxSendFragment` takes. */
 const MIN_RECORD_BYTES = 512;
+
+/** What a frame from a gateway to its client carries: the first byte behind the packet. */
+export const DOWNLINK_KIND = { packet: 0, padding: 1, consensus: 2 } as const;
+
+/** A whole frame for clients with what stands in place of a packet, `packetBytes` at most. Many links may send it: it must not change. */
+export function downlinkFrame(kind: keyof typeof DOWNLINK_KIND, packetBytes: number, content?: Uint8Array): Buffer {
+  const frame = Buffer.alloc(frameShape(packetBytes + ADDRESS_BYTES).wireBytes);
+  if (content !== undefined) frame.set(content.subarray(0, packetBytes));
+  frame[packetBytes] = DOWNLINK_KIND[kind];
+  return frame;
+}
 
 export interface FrameShape {
   /** Bytes that mean something. */

@@ -1,20 +1,25 @@
 /**
- * The first frame in each direction. It has the size of all frames of its link, so that it cannot be told from them.
+ * The first frame in each direction. It has the size of all frames of its link, so that it cannot be distinguished from them.
  *
- *     magic "MXSK" | version 1 | kind: 0 node, 1 client | reserved 2 | frame bytes, 4, big-endian | network id 32 | zeros
+ *     magic "MXSK" | version 2 | kind: 0 node, 1 client, 2 countersign | reserved 2 | frame bytes, 4, big-endian | network id 32
+ *     | delivery: 0 as packets come, 1 by the clock of the class | bytes of the class' name | class, 64 | zeros
  *
- * Receivers ignore the reserved bytes and the padding: a later version may use them.
+ * Delivery and class are a client's; nodes, and gateways in their answer, send zeros. Receivers ignore the reserved bytes and
+ * the padding: a later version may use them.
  * @module
  */
-import { asBuffer, constantTimeEqual } from '../bytes.ts';
-import { ADDRESS_BYTES } from '../params.ts';
-import type { LinkKind } from './types.ts';
+import { asBuffer, constantTimeEqual } from '../core/bytes.ts';
+import { ADDRESS_BYTES } from '../core/params.ts';
+import type { ClientTerms, HelloKind, LinkKind } from './types.ts';
 
-export const HELLO_BYTES = 44;
+export const HELLO_BYTES = 110;
 export const NETWORK_ID_BYTES = 32;
+export const LINK_VERSION = 2;
 const MAGIC = 0x4d58534b; // "MXSK"
-const LINK_VERSION = 1;
-const KINDS: readonly LinkKind[] = ['node', 'client'];
+const KINDS: readonly HelloKind[] = ['node', 'client', 'countersign'];
+const DELIVERY_AT = 44;
+const CLASS_AT = 46;
+const CLASS_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** What both ends of a link must agree on. */
 export interface HelloTerms {
@@ -24,24 +29,36 @@ export interface HelloTerms {
 
 export type HelloFault = 'bad-hello' | 'wrong-version' | 'wrong-kind' | 'wrong-network' | 'wrong-frame-size';
 
-/** Bytes of a frame on a link of this kind. */
-export function frameBytesOf(kind: LinkKind, packetBytes: number): number {
-  return kind === 'client' ? packetBytes + ADDRESS_BYTES : packetBytes;
+export interface Hello {
+  readonly kind: HelloKind;
+  /** Of the client that dials; absent when there is no class, or none that could be one. */
+  readonly client?: ClientTerms;
 }
 
-/** The beginning of a hello frame, without its padding. */
-export function encodeHello(kind: LinkKind, terms: HelloTerms): Buffer {
+/** The hello of a link. */
+export type LinkHello = Hello & { readonly kind: LinkKind };
+
+/** Bytes of a frame on a link of this kind. */
+export function frameBytesOf(kind: HelloKind, packetBytes: number): number {
+  return kind === 'node' ? packetBytes : packetBytes + ADDRESS_BYTES;
+}
+
+/** The beginning of a hello frame, without its padding. `client`: of a client that dials its gateway. */
+export function encodeHello(kind: HelloKind, terms: HelloTerms, client?: ClientTerms): Buffer {
   const hello = Buffer.alloc(HELLO_BYTES);
   hello.writeUInt32BE(MAGIC, 0);
   hello[4] = LINK_VERSION;
   hello[5] = KINDS.indexOf(kind);
   hello.writeUInt32BE(frameBytesOf(kind, terms.packetBytes), 8);
   hello.set(terms.networkId, 12);
+  if (client === undefined) return hello;
+  hello[DELIVERY_AT] = client.clocked ? 1 : 0;
+  hello[DELIVERY_AT + 1] = hello.write(client.trafficClass, CLASS_AT, 'latin1');
   return hello;
 }
 
-/** Reads the first HELLO_BYTES of a hello frame: the kind it announces, or what is wrong with it. */
-export function decodeHello(bytes: Uint8Array, terms: HelloTerms): { kind: LinkKind } | { fault: HelloFault } {
+/** Reads the first HELLO_BYTES of a hello frame: what it announces, or what is wrong with it. */
+export function decodeHello(bytes: Uint8Array, terms: HelloTerms): Hello | { fault: HelloFault } {
   const hello = asBuffer(bytes);
   if (hello.byteLength < HELLO_BYTES || hello.readUInt32BE(0) !== MAGIC) return { fault: 'bad-hello' };
   if (hello[4] !== LINK_VERSION) return { fault: 'wrong-version' };
@@ -49,5 +66,19 @@ export function decodeHello(bytes: Uint8Array, terms: HelloTerms): { kind: LinkK
   if (kind === undefined) return { fault: 'wrong-kind' };
   if (!constantTimeEqual(hello.subarray(12, 12 + NETWORK_ID_BYTES), terms.networkId)) return { fault: 'wrong-network' };
   if (hello.readUInt32BE(8) !== frameBytesOf(kind, terms.packetBytes)) return { fault: 'wrong-frame-size' };
-  return { kind };
+  const client = kind === 'node' ? undefined : clientTermsIn(hello);
+  return client === undefined ? { kind } : { kind, client };
+}
+
+/** The version of a hello that is refused for it. */
+export function versionIn(hello: Uint8Array): number {
+  return hello[4] ?? 0;
+}
+
+function clientTermsIn(hello: Buffer): ClientTerms | undefined {
+  const [delivery = 0, nameBytes = 0] = hello.subarray(DELIVERY_AT, CLASS_AT);
+  const trafficClass = hello.toString('latin1', CLASS_AT, CLASS_AT + nameBytes);
+  return delivery <= 1 && nameBytes <= HELLO_BYTES - CLASS_AT && CLASS_NAME.test(trafficClass)
+    ? { trafficClass, clocked: delivery === 1 }
+    : undefined;
 }

@@ -3,12 +3,15 @@
  * the self-signed certificate over it, one file, so that there is never one without the other.
  * @module
  */
+
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
-import { link, mkdir, open, rm, stat } from 'node:fs/promises';
+import { link, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { constantTimeEqual, type IdentityHex, toHex } from '../bytes.ts';
-import { MixError, systemCode } from '../errors.ts';
-import type { Rng } from '../rng.ts';
+import { constantTimeEqual, type IdentityHex, identityHexOf } from '../core/bytes.ts';
+import { MixError, systemCode, systemReason } from '../core/errors.ts';
+import { makeFolder } from '../core/folders.ts';
+import type { Rng } from '../core/rng.ts';
+import { decodeText } from '../core/text-file.ts';
 import { privateKeyOfSeed, rawPublicKey, seedOfPrivateKey, selfSignedCertificate } from './certificate.ts';
 
 export interface NodeIdentity {
@@ -32,7 +35,7 @@ export async function createIdentity(rng: Rng): Promise<NodeIdentity> {
   const publicKey = rawPublicKey(createPublicKey(privateKey));
   if (publicKey === undefined) throw new MixError('INTERNAL', 'an Ed25519 seed gave another kind of key');
   return {
-    id: toHex(publicKey) as IdentityHex,
+    id: identityHexOf(publicKey),
     publicKey,
     seed,
     certificatePem: await selfSignedCertificate(seed),
@@ -48,7 +51,7 @@ export async function saveIdentity(dir: string, identity: NodeIdentity): Promise
   const path = join(dir, IDENTITY_FILE);
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir);
     await rm(temporary, { force: true });
     const file = await open(temporary, 'wx', 0o600);
     try {
@@ -59,7 +62,7 @@ export async function saveIdentity(dir: string, identity: NodeIdentity): Promise
     }
     await link(temporary, path); // unlike rename, fails when there is an identity already
   } catch (error) {
-    const why = systemCode(error) === 'EEXIST' ? 'there is an identity already' : reasonOf(error);
+    const why = systemCode(error) === 'EEXIST' ? 'there is an identity already' : systemReason(error);
     throw new MixError('IDENTITY', `cannot write ${path}: ${why}`, error);
   } finally {
     await rm(temporary, { force: true });
@@ -73,7 +76,7 @@ export async function loadIdentity(dir: string): Promise<NodeIdentity> {
   try {
     return parseIdentity(text);
   } catch (error) {
-    throw new MixError('IDENTITY', `${path} is damaged: ${reasonOf(error)}`, error);
+    throw new MixError('IDENTITY', `${path} is damaged: ${systemReason(error)}`, error);
   }
 }
 
@@ -82,7 +85,7 @@ async function readPrivate(path: string): Promise<string> {
   try {
     file = await open(path, 'r');
   } catch (error) {
-    const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : reasonOf(error);
+    const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : systemReason(error);
     throw new MixError('IDENTITY', `cannot read ${path}: ${why}`, error);
   }
   try {
@@ -94,7 +97,7 @@ async function readPrivate(path: string): Promise<string> {
       const mode = (facts.mode & 0o777).toString(8);
       throw new MixError('IDENTITY', `${path} can be read by others (mode ${mode}); run: chmod 600 ${path}`);
     }
-    return await file.readFile('utf8');
+    return decodeText(await file.readFile(), path, 'IDENTITY');
   } finally {
     await file.close();
   }
@@ -114,11 +117,7 @@ function parseIdentity(text: string): NodeIdentity {
   if (publicKey === undefined || certified === undefined || !constantTimeEqual(publicKey, certified)) {
     throw new Error('its certificate is of another key');
   }
-  return { id: toHex(publicKey) as IdentityHex, publicKey, seed, certificatePem, privateKeyPem };
-}
-
-function reasonOf(error: unknown): string {
-  return systemCode(error) ?? (error instanceof Error ? error.message : String(error));
+  return { id: identityHexOf(publicKey), publicKey, seed, certificatePem, privateKeyPem };
 }
 
 /** Whether `dir` holds an identity file, good or bad. */

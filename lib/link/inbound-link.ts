@@ -1,13 +1,14 @@
 /**
  * The two faces of an accepted link. Frames of a node are packets; frames of a client are next hop and packet on the
- * way up, packet and zeros on the way down.
+ * way up, packet, its kind and zeros on the way down.
  * @module
  */
-import type { IdentityHex } from '../bytes.ts';
-import { ADDRESS_BYTES } from '../params.ts';
+import type { IdentityHex } from '../core/bytes.ts';
+import { ADDRESS_BYTES } from '../core/params.ts';
 import type { FrameSocket } from './frame-socket.ts';
+import { downlinkFrame } from './framing.ts';
 import type { LinkMetrics } from './metrics.ts';
-import type { ClientInboundLink, LinkKind, NodeInboundLink } from './types.ts';
+import type { ClientInboundLink, ClientTerms, LinkKind, NodeInboundLink, SendResult } from './types.ts';
 
 type CloseHandler = (reason: string) => void;
 
@@ -23,11 +24,13 @@ abstract class AcceptedLinkBase {
     readonly metrics: LinkMetrics | undefined,
   ) {}
 
-  send(packet: Uint8Array): boolean {
-    const sent = packet.byteLength === this.packetBytes && this.socket.send(packet);
-    if (sent) this.metrics?.framesOut.inc({ kind: this.kind });
-    else this.metrics?.dropped.inc({ reason: this.socket.closed ? 'down' : 'queue-full' });
-    return sent;
+  send(packet: Uint8Array): SendResult {
+    return this.count(this.socket.send(packet));
+  }
+
+  protected count(result: SendResult): SendResult {
+    this.metrics?.sent(this.kind, result);
+    return result;
   }
 
   queued(): number {
@@ -71,6 +74,26 @@ export class AcceptedNodeLink extends AcceptedLinkBase implements NodeInboundLin
 export class AcceptedClientLink extends AcceptedLinkBase implements ClientInboundLink {
   readonly kind = 'client';
   #handler: (nextHop: Uint8Array, packet: Uint8Array) => void = () => this.noHandler();
+  readonly #padding: Buffer;
+
+  constructor(
+    peer: IdentityHex,
+    socket: FrameSocket,
+    packetBytes: number,
+    metrics: LinkMetrics | undefined,
+    readonly client: ClientTerms,
+  ) {
+    super(peer, socket, packetBytes, metrics);
+    this.#padding = paddingFrame(packetBytes);
+  }
+
+  sendPadding(): SendResult {
+    return this.count(this.socket.send(this.#padding));
+  }
+
+  sendConsensus(frame: Uint8Array): SendResult {
+    return this.count(this.socket.send(frame));
+  }
 
   onFrame(handler: (nextHop: Uint8Array, packet: Uint8Array) => void): void {
     this.#handler = handler;
@@ -80,6 +103,18 @@ export class AcceptedClientLink extends AcceptedLinkBase implements ClientInboun
     this.metrics?.framesIn.inc({ kind: 'client' });
     this.#handler(frame.subarray(0, ADDRESS_BYTES), frame.subarray(ADDRESS_BYTES, ADDRESS_BYTES + this.packetBytes));
   }
+}
+
+/** One for all links of a size: frames that carry nothing are the most frequent of all, and nobody changes them. */
+const paddingFrames = new Map<number, Buffer>();
+
+function paddingFrame(packetBytes: number): Buffer {
+  let frame = paddingFrames.get(packetBytes);
+  if (frame === undefined) {
+    frame = downlinkFrame('padding', packetBytes);
+    paddingFrames.set(packetBytes, frame);
+  }
+  return frame;
 }
 
 export type AcceptedLink = AcceptedNodeLink | AcceptedClientLink;

@@ -2,7 +2,10 @@
  * Links: TLS 1.3 between pinned identities, one frame per record.
  * @module
  */
-export { ClientLink, type ClientLinkOptions } from './client-link.ts';
+export { answers, askCountersignature } from './client/answers.ts';
+export { ClientLink, type ClientLinkOptions } from './client/client-link.ts';
+export { linkKeyExchange } from './config.ts';
+export { downlinkFrame } from './framing.ts';
 export {
   createIdentity,
   hasIdentity,
@@ -11,13 +14,18 @@ export {
   type NodeIdentity,
   saveIdentity,
 } from './identity.ts';
+export { HYBRID_GROUP, type KeyExchange, NO_COMMON_GROUP, sayKeyExchange } from './key-exchange.ts';
 export { DEFAULT_LINK_LIMITS } from './limits.ts';
 export { type LinkListener, type ListenOptions, listenLinks } from './listen.ts';
-export { LinkMetrics } from './metrics.ts';
-export { PeerLinks, type PeerLinksOptions } from './peer-links.ts';
+export { DialMetrics, LinkMetrics } from './metrics.ts';
+export { type PeerLink, PeerLinks, type PeerLinksOptions } from './peer-links.ts';
+export { MOVED } from './persistent-link.ts';
+export { LinkRefusalLog } from './refusal-log.ts';
 export type {
   ClientInboundLink,
   ClientLinkStats,
+  ClientTerms,
+  HelloKind,
   InboundLink,
   Lane,
   LaneOptions,
@@ -30,5 +38,5 @@ export type {
   NodeInboundLink,
   PeerStatus,
   PeerTarget,
-  SendOutcome,
+  SendResult,
 } from './types.ts';

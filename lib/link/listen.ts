@@ -1,23 +1,29 @@
 /**
- * The accepting side of links: who knocks is authenticated, says hello, is asked for by `admit`, and only then becomes
+ * The accepting side of links: a peer is authenticated, sends its hello, is admitted by `admit`, and only then becomes
  * a link. Whatever is wrong is counted under a reason and closed without an answer.
  * @module
  */
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import type { IdentityHex } from '../bytes.ts';
-import type { Clock } from '../clock.ts';
-import { MixError, systemCode } from '../errors.ts';
-import type { Log } from '../log.ts';
+import type { IdentityHex } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { MixError, systemCode } from '../core/errors.ts';
+import type { MemoryBudget } from '../core/memory-budget.ts';
+import { joinHostPort } from '../net/address.ts';
+import { ConnectionBounds } from '../net/connection-bounds.ts';
+import type { Log } from '../telemetry/log.ts';
 import { type FrameSocket, tuneSocket } from './frame-socket.ts';
-import { Greeting } from './greeting.ts';
+import type { Hello } from './hello.ts';
 import type { NodeIdentity } from './identity.ts';
+import { InboundHandshake } from './inbound-handshake.ts';
 import { AcceptedClientLink, type AcceptedLink, AcceptedNodeLink } from './inbound-link.ts';
+import { groupsOf, type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
 import { DEFAULT_LINK_LIMITS } from './limits.ts';
 import type { LinkMetrics } from './metrics.ts';
+import { LinkRefusalLog } from './refusal-log.ts';
 import { PEER_OPTIONS, secureOptionsOf, verifyPeer } from './tls.ts';
-import type { InboundLink, LinkKind, LinkLimits } from './types.ts';
+import type { ClientTerms, HelloKind, InboundLink, LinkLimits } from './types.ts';
 
 export interface ListenOptions {
   readonly identity: NodeIdentity;
@@ -25,13 +31,19 @@ export interface ListenOptions {
   readonly port: number;
   readonly networkId: Uint8Array;
   readonly packetBytes: number;
+  readonly keyExchange: KeyExchange;
   readonly log: Log;
   readonly clock: Clock;
   readonly metrics?: LinkMetrics;
+  readonly memory?: MemoryBudget;
   readonly limits?: Partial<LinkLimits>;
-  /** Whether this peer may connect in this role; asked after its key is proven. */
-  readonly admit: (peer: IdentityHex, kind: LinkKind) => boolean;
+  /** Whether this peer may connect in this role, and as a client on these terms; asked after its key is proven. */
+  readonly admit: (peer: IdentityHex, kind: HelloKind, client?: ClientTerms) => boolean;
+  /** What a peer that is admitted for it gets behind our hello. */
+  readonly countersign?: (peer: IdentityHex) => Uint8Array;
   readonly onLink: (link: InboundLink) => void;
+  /** Whether a source (`sourceOf`) is that of a node which may dial us: seats are kept for those. */
+  readonly isNeighbour?: (source: string) => boolean;
 }
 
 export interface LinkListener {
@@ -50,29 +62,50 @@ export async function listenLinks(options: ListenOptions): Promise<LinkListener>
   return acceptor;
 }
 
+const REFUSALS = {
+  'source-full': 'too-many-of-source',
+  'pending-full': 'too-many-handshakes',
+  evicted: 'too-many-handshakes',
+  full: 'too-many-connections',
+} as const;
+
+const TLS_REFUSALS: Readonly<Record<string, string>> = {
+  ERR_TLS_HANDSHAKE_TIMEOUT: 'handshake-timeout',
+  ERR_SSL_NO_SUITABLE_KEY_SHARE: NO_COMMON_GROUP,
+};
+
 class Acceptor implements LinkListener {
   readonly #options: ListenOptions;
   readonly #limits: LinkLimits;
   readonly #server: Server;
+  readonly #refusals: LinkRefusalLog;
   #port = 0;
-  /** Every TCP connection, from accept to close. */
-  readonly #connections = new Set<Socket>();
+  readonly #bounds: ConnectionBounds;
+  /** Every TCP connection that has a seat, by its other end. */
+  readonly #connections = new Map<string, Socket>();
+  /** Those whose TLS handshake is done. */
+  readonly #secured = new WeakSet<Socket>();
+  /** Those that lost their seat, which is what they are counted under. */
+  readonly #evicted = new WeakSet<Socket>();
+  /** Of these, the ones that TLS will yet report as reset, without saying which they are. */
+  #resetsToCome = 0;
   /** Links by kind and peer: one per pair, the newest. */
   readonly #links = new Map<string, AcceptedLink>();
 
   constructor(options: ListenOptions) {
     this.#options = options;
+    this.#refusals = new LinkRefusalLog(options.clock, options.log, options.keyExchange);
     this.#limits = { ...DEFAULT_LINK_LIMITS, ...options.limits };
-    const { handshakeTimeoutMs, maxConnections } = this.#limits;
+    const { handshakeTimeoutMs } = this.#limits;
     const tlsOptions = {
-      ...secureOptionsOf(options.identity),
+      ...secureOptionsOf(options.identity, options.keyExchange),
       ...PEER_OPTIONS,
       ALPNProtocols: [...PEER_OPTIONS.ALPNProtocols],
     };
     this.#server = createServer({ ...tlsOptions, handshakeTimeout: handshakeTimeoutMs });
-    this.#server.maxConnections = maxConnections;
-    this.#server.on('connection', (socket: Socket) => this.#onConnection(socket));
-    this.#server.on('drop', () => this.#refuse('too-many-connections'));
+    this.#server.prependListener('connection', (socket: Socket) => this.#onConnection(socket));
+    this.#bounds = this.#newBounds();
+    this.#bounds.guard(this.#server);
     this.#server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
     this.#server.on('secureConnection', (socket) => this.#onSecure(socket));
   }
@@ -91,7 +124,11 @@ class Acceptor implements LinkListener {
     try {
       await once(this.#server, 'listening');
     } catch (error) {
-      throw new MixError('LISTEN', `cannot listen on ${host}:${port}: ${systemCode(error) ?? 'error'}`, error);
+      throw new MixError(
+        'LISTEN',
+        `cannot listen on ${joinHostPort(host, port)}: ${systemCode(error) ?? 'error'}`,
+        error,
+      );
     }
     this.#port = (this.#server.address() as AddressInfo).port;
     this.#server.on('error', (error) => this.#options.log.error({ code: systemCode(error) }, 'link listener failed'));
@@ -99,7 +136,8 @@ class Acceptor implements LinkListener {
 
   recheck(): void {
     for (const link of this.#links.values()) {
-      if (!this.#options.admit(link.peer, link.kind)) link.socket.close('not-admitted');
+      const client = link.kind === 'client' ? link.client : undefined;
+      if (!this.#options.admit(link.peer, link.kind, client)) link.socket.close('not-admitted');
     }
   }
 
@@ -107,27 +145,56 @@ class Acceptor implements LinkListener {
     const closed = once(this.#server, 'close');
     this.#server.close();
     for (const link of this.#links.values()) link.close();
-    for (const socket of this.#connections) socket.destroy();
+    for (const socket of this.#connections.values()) socket.destroy();
+    this.#bounds.close();
     await closed;
   }
 
+  #newBounds(): ConnectionBounds {
+    const { clock, isNeighbour } = this.#options;
+    const { maxConnections, maxPendingHandshakes, maxConnectionsPerSource, reservedConnections } = this.#limits;
+    return new ConnectionBounds({
+      limits: {
+        total: maxConnections,
+        pending: maxPendingHandshakes,
+        perSource: maxConnectionsPerSource,
+        reserved: reservedConnections,
+      },
+      clock,
+      ...(isNeighbour === undefined ? {} : { isNeighbour }),
+      onRefused: (reason, socket) => this.#onUnseated(reason, socket),
+    });
+  }
+
+  #onUnseated(reason: keyof typeof REFUSALS, socket: Socket): void {
+    this.#refuse(REFUSALS[reason]);
+    if (reason !== 'evicted') return;
+    this.#evicted.add(socket);
+    if (!this.#secured.has(socket)) this.#resetsToCome += 1;
+  }
+
   #onConnection(socket: Socket): void {
-    if (this.#connections.size - this.#links.size >= this.#limits.maxPendingHandshakes) {
-      this.#refuse('too-many-handshakes');
-      socket.destroy();
-      return;
-    }
-    this.#connections.add(socket);
-    socket.on('close', () => this.#connections.delete(socket));
+    const end = otherEnd(socket);
+    this.#connections.set(end, socket);
+    socket.on('close', () => this.#connections.delete(end));
     socket.on('error', () => socket.destroy()); // counted where the TLS socket reports it
   }
 
   #onTlsError(error: Error, socket: TLSSocket): void {
-    this.#refuse(systemCode(error) === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'handshake-timeout' : 'tls-error');
+    if (systemCode(error) === 'ECONNRESET' && this.#resetsToCome > 0) {
+      this.#resetsToCome -= 1;
+      return;
+    }
+    const reason = TLS_REFUSALS[systemCode(error) ?? ''] ?? 'tls-error';
+    this.#refuse(reason);
+    // An end that takes several groups has one in common with every other end: whoever comes here is none.
+    if (reason === NO_COMMON_GROUP && groupsOf(this.#options.keyExchange).length === 1) this.#refusals.noCommonGroup();
     socket.destroy();
   }
 
   #onSecure(socket: TLSSocket): void {
+    const connection = this.#connections.get(otherEnd(socket));
+    if (connection !== undefined) this.#secured.add(connection);
     const verdict = verifyPeer(socket);
     if ('fault' in verdict) {
       this.#refuse(verdict.fault);
@@ -136,30 +203,40 @@ class Acceptor implements LinkListener {
       return;
     }
     tuneSocket(socket);
-    this.#greet(socket, verdict.peer);
+    this.#awaitHello(socket, verdict.peer, connection);
   }
 
-  #greet(socket: TLSSocket, peer: IdentityHex): void {
-    const { clock, networkId, packetBytes, admit } = this.#options;
+  #awaitHello(socket: TLSSocket, peer: IdentityHex, connection: Socket | undefined): void {
+    const { clock, networkId, packetBytes, admit, countersign, memory } = this.#options;
     let link: AcceptedLink | undefined;
-    new Greeting({
+    const onDown = (reason: string) => {
+      if (link !== undefined) this.#ended(link, reason);
+      else if (connection === undefined || !this.#evicted.has(connection)) this.#refuse(reason);
+    };
+    InboundHandshake.start({
       socket,
       terms: { networkId, packetBytes },
       clock,
       limits: this.#limits,
-      admit: (kind) => admit(peer, kind),
-      onUp: (frames, kind) => {
-        link = this.#open(frames, kind, peer);
+      ...(memory === undefined ? {} : { memory }),
+      admit: ({ kind, client }) => admit(peer, kind, client),
+      countersign: () => countersign?.(peer) ?? new Uint8Array(0),
+      onOtherVersion: (version) => this.#refusals.otherVersion(version),
+      onUp: (frames, hello) => {
+        if (connection !== undefined) this.#bounds.settle(connection);
+        link = this.#open(frames, hello, peer);
       },
       onFrame: (frame) => link?.receive(frame),
-      onDown: (reason) => (link === undefined ? this.#refuse(reason) : this.#ended(link, reason)),
+      onDown,
     });
   }
 
-  #open(frames: FrameSocket, kind: LinkKind, peer: IdentityHex): AcceptedLink {
+  #open(frames: FrameSocket, { client }: Hello, peer: IdentityHex): AcceptedLink {
     const { packetBytes, metrics, onLink } = this.#options;
-    const Link = kind === 'node' ? AcceptedNodeLink : AcceptedClientLink;
-    const link = new Link(peer, frames, packetBytes, metrics);
+    const link =
+      client === undefined
+        ? new AcceptedNodeLink(peer, frames, packetBytes, metrics)
+        : new AcceptedClientLink(peer, frames, packetBytes, metrics, client);
     // A peer that dials again has lost the old link, even if we have not noticed.
     this.#links.get(keyOf(link))?.socket.close('replaced');
     this.#links.set(keyOf(link), link);
@@ -176,6 +253,11 @@ class Acceptor implements LinkListener {
     this.#options.metrics?.refused.inc({ reason });
     this.#options.log.debug({ reason }, 'connection refused');
   }
+}
+
+/** A TLS socket and the TCP socket below it have the same other end. */
+function otherEnd({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function keyOf(link: AcceptedLink): string {

@@ -2,76 +2,83 @@
  * Outgoing links to nodes: one per peer, kept, dialled again after a loss.
  * @module
  */
+
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { AddressKey } from '../bytes.ts';
-import type { Clock, Timer } from '../clock.ts';
-import type { Log } from '../log.ts';
-import type { Rng } from '../rng.ts';
-import { Backoff } from './backoff.ts';
-import { Dial } from './dial.ts';
+import type { AddressKey, IdentityHex } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import type { MemoryAccount, MemoryBudget } from '../core/memory-budget.ts';
+import type { Rng } from '../core/rng.ts';
+import type { MonotonicMs } from '../core/units.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { FrameSocket } from './frame-socket.ts';
 import type { NodeIdentity } from './identity.ts';
+import { type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
 import { DEFAULT_LINK_LIMITS } from './limits.ts';
 import type { LinkMetrics } from './metrics.ts';
+import { PersistentLink } from './persistent-link.ts';
+import { LinkRefusalLog } from './refusal-log.ts';
 import { secureOptionsOf } from './tls.ts';
-import type { PeerStatus, PeerTarget, SendOutcome } from './types.ts';
+import type { PeerStatus, PeerTarget, SendResult } from './types.ts';
 
 /** A packet waits this long for a link that is down; then it is stale, and a burst of such would show the outage. */
-export const HOLD_MS = 1_000;
+export const PEER_HOLD_MS = 1_000;
+
+/** Memory of a packet that is held, beside its bytes. */
+const HELD_OVERHEAD_BYTES = 256;
 
 export interface PeerLinksOptions {
   readonly identity: NodeIdentity;
   readonly networkId: Uint8Array;
   readonly packetBytes: number;
+  readonly keyExchange: KeyExchange;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
+  readonly memory?: MemoryBudget;
   readonly metrics?: LinkMetrics;
+  /** What became of `packets` packets. Each packet is reported once, at `send` or, if it was held, later. */
+  readonly onResult?: (result: SendResult, packets: number) => void;
+  /** The address of this machine to dial from. */
+  readonly localAddress?: string | undefined;
   /** Frames queued per peer. */
   readonly queueFrames?: number;
   readonly handshakeTimeoutMs?: number;
   readonly stallTimeoutMs?: number;
 }
 
-type Settings = Required<Omit<PeerLinksOptions, 'identity' | 'metrics'>> & {
-  readonly context: SecureContext;
-  readonly metrics: LinkMetrics | undefined;
-};
-
 export class PeerLinks {
-  readonly #settings: Settings;
+  readonly #options: PeerLinksOptions;
+  readonly #context: SecureContext;
   readonly #peers = new Map<AddressKey, PeerLink>();
   #stopped = false;
 
   constructor(options: PeerLinksOptions) {
-    const { identity, ...rest } = options;
-    const { queueFrames, handshakeTimeoutMs, stallTimeoutMs } = DEFAULT_LINK_LIMITS;
-    const defaults = { queueFrames, handshakeTimeoutMs, stallTimeoutMs, metrics: undefined };
-    this.#settings = { ...defaults, ...rest, context: createSecureContext(secureOptionsOf(identity)) };
+    this.#options = options;
+    this.#context = createSecureContext(secureOptionsOf(options.identity, options.keyExchange));
   }
 
   /** Dials peers that are new or moved, keeps those that stay, closes those that left. */
   setPeers(peers: readonly PeerTarget[]): void {
     if (this.#stopped) return;
-    const wanted = new Map(peers.map((peer) => [peer.addressKey, peer]));
+    const wanted = new Set(peers.map(({ addressKey }) => addressKey));
     for (const [key, link] of this.#peers) {
-      const target = wanted.get(key);
-      if (target?.host === link.target.host && target.port === link.target.port) continue;
+      if (wanted.has(key)) continue;
       void link.stop();
       this.#peers.delete(key);
     }
-    for (const [key, target] of wanted) {
-      if (!this.#peers.has(key)) this.#peers.set(key, new PeerLink(target, this.#settings));
+    for (const target of peers) {
+      let link = this.#peers.get(target.addressKey);
+      if (link === undefined) {
+        link = new PeerLink(target.id, this.#options);
+        this.#peers.set(target.addressKey, link);
+      }
+      link.connect(target, this.#context);
     }
   }
 
-  /** Queues one packet for a peer; takes ownership of it. Anything but 'sent' is counted as a drop. */
-  send(peer: AddressKey, packet: Uint8Array): SendOutcome {
-    const outcome = this.#peers.get(peer)?.send(packet) ?? 'unknown-peer';
-    const { metrics } = this.#settings;
-    if (outcome === 'sent') metrics?.framesOut.inc({ kind: 'node' });
-    else metrics?.dropped.inc({ reason: outcome });
-    return outcome;
+  /** The link to a peer, up or not; undefined when it is none. */
+  find(peer: AddressKey): PeerLink | undefined {
+    return this.#peers.get(peer);
   }
 
   status(): PeerStatus[] {
@@ -89,108 +96,124 @@ export class PeerLinks {
 
 interface Held {
   readonly packet: Uint8Array;
-  readonly atMs: number;
+  readonly atMs: MonotonicMs;
 }
 
-class PeerLink {
-  readonly #backoff: Backoff;
-  #dial: Dial | undefined;
-  #retry: Timer | undefined;
-  #frames: FrameSocket | undefined;
-  #upAtMs = 0;
+/** The link to one peer. Packets for it wait a moment while it is down. */
+export class PeerLink {
+  readonly #link: PersistentLink;
+  #target: PeerTarget | undefined;
   /** Packets for a link that is not up, oldest first. */
   #held: Held[] = [];
+  readonly #heldMemory: MemoryAccount | undefined;
+  readonly #queueFrames: number;
   #lastReason = '';
-  #stopped = false;
+  readonly #refusals: LinkRefusalLog;
+  /** Of the key exchange; empty while the link is down. */
+  #group = '';
 
   constructor(
-    readonly target: PeerTarget,
-    readonly settings: Settings,
+    readonly id: IdentityHex,
+    readonly options: PeerLinksOptions,
   ) {
-    this.#backoff = new Backoff(settings.rng);
-    this.#connect();
-  }
-
-  send(packet: Uint8Array): SendOutcome {
-    const frames = this.#frames;
-    if (frames === undefined) return this.#hold(packet) ? 'sent' : 'down';
-    if (frames.send(packet)) return 'sent';
-    return frames.closed ? 'down' : 'queue-full';
-  }
-
-  status(): PeerStatus {
-    const state = this.#frames !== undefined ? 'up' : this.#dial !== undefined ? 'connecting' : 'waiting';
-    const queued = this.#frames?.queued ?? this.#held.length;
-    return { id: this.target.id, state, queued, attempts: this.#backoff.failures, lastReason: this.#lastReason };
-  }
-
-  async stop(): Promise<void> {
-    const dial = this.#dial;
-    this.#stopped = true;
-    this.#retry?.cancel();
-    dial?.close('closed');
-    this.#drop(this.#held.length);
-    await dial?.closed;
-  }
-
-  #connect(): void {
-    const { context, networkId, packetBytes, clock, metrics } = this.settings;
-    const { queueFrames, stallTimeoutMs, handshakeTimeoutMs } = this.settings;
-    this.#dial = new Dial({
-      context,
-      target: this.target,
+    const { networkId, packetBytes, keyExchange, localAddress, clock, rng, metrics, log, memory } = options;
+    this.#refusals = new LinkRefusalLog(clock, log, keyExchange);
+    const { queueFrames, handshakeTimeoutMs, stallTimeoutMs } = { ...DEFAULT_LINK_LIMITS, ...options };
+    this.#queueFrames = queueFrames;
+    this.#heldMemory = memory?.account('links', () => this.#dropHeld(this.#held.length));
+    this.#link = new PersistentLink({
       kind: 'node',
       terms: { networkId, packetBytes },
+      keyExchange,
+      localAddress,
       clock,
-      queueFrames,
-      stallTimeoutMs,
-      handshakeTimeoutMs,
-      onUp: (frames) => this.#onUp(frames),
+      rng,
+      limits: { queueFrames, handshakeTimeoutMs, stallTimeoutMs },
+      ...(memory === undefined ? {} : { memory }),
       onFrame: () => metrics?.dropped.inc({ reason: 'unexpected' }), // links between nodes carry packets one way
-      onDown: (reason) => this.#onDown(reason),
+      onOtherVersion: (version) => this.#refusals.otherVersion(version),
+      onUp: (frames, group) => this.#onUp(frames, group),
+      onDown: (reason, wasUp) => this.#onDown(reason, wasUp),
     });
   }
 
-  #onUp(frames: FrameSocket): void {
-    this.#frames = frames;
-    this.#upAtMs = this.settings.clock.nowMs();
+  /** Keeps a link to the peer at this address; nothing to do if it is there already. */
+  connect(target: PeerTarget, context: SecureContext): void {
+    if (target.host === this.#target?.host && target.port === this.#target.port) return;
+    this.#target = target;
+    this.#link.connect(target, context, 'closed');
+  }
+
+  /** Queues one packet, or holds it while the link is down; takes ownership of it. */
+  send(packet: Uint8Array): void {
+    const { frames } = this.#link;
+    if (frames !== undefined) this.#report(frames.send(packet));
+    else this.#hold(packet);
+  }
+
+  status(): PeerStatus {
+    const { state, attempts, frames } = this.#link;
+    return {
+      id: this.id,
+      state,
+      queued: frames?.queued ?? this.#held.length,
+      attempts,
+      lastReason: this.#lastReason,
+      group: this.#group,
+    };
+  }
+
+  async stop(): Promise<void> {
+    const closed = this.#link.close('closed');
+    this.#dropHeld(this.#held.length);
+    await closed;
+  }
+
+  #onUp(frames: FrameSocket, group: string): void {
     this.#lastReason = '';
-    this.#forgetStale();
-    const held = this.#held;
-    this.#held = [];
-    for (const { packet } of held) frames.send(packet);
-    this.settings.log.info({ peer: this.target.id }, 'link up');
+    this.#group = group;
+    this.options.metrics?.dialled.up(group);
+    this.#dropStale();
+    for (const { packet } of this.#held.splice(0)) this.#report(frames.send(packet));
+    this.#heldMemory?.set(0);
+    this.options.log.info({ peer: this.id, group }, 'link up');
   }
 
-  #onDown(reason: string): void {
-    const { clock, log, metrics } = this.settings;
-    if (this.#frames !== undefined) this.#backoff.ended(clock.nowMs() - this.#upAtMs);
-    else metrics?.refused.inc({ reason });
-    if (reason !== this.#lastReason) log.info({ peer: this.target.id, reason }, 'link down');
-    this.#frames = undefined;
-    this.#dial = undefined;
+  #onDown(reason: string, wasUp: boolean): void {
+    if (wasUp) this.options.metrics?.dialled.down(this.#group);
+    else this.options.metrics?.refused.inc({ reason });
+    this.#group = '';
+    if (reason === NO_COMMON_GROUP) this.#refusals.noCommonGroup({ peer: this.id });
+    if (reason !== this.#lastReason) this.options.log.info({ peer: this.id, reason }, 'link down');
     this.#lastReason = reason;
-    if (this.#stopped) return;
-    this.#retry = clock.after(this.#backoff.nextMs(), () => this.#connect());
   }
 
-  #hold(packet: Uint8Array): boolean {
-    this.#forgetStale();
-    if (this.#held.length >= this.settings.queueFrames) return false;
-    this.#held.push({ packet, atMs: this.settings.clock.nowMs() });
-    return true;
+  #hold(packet: Uint8Array): void {
+    this.#dropStale();
+    if (this.#held.length >= this.#queueFrames) this.#report('link-down');
+    else this.#held.push({ packet, atMs: this.options.clock.nowMs() });
+    this.#countHeld();
   }
 
-  #forgetStale(): void {
-    const sinceMs = this.settings.clock.nowMs() - HOLD_MS;
-    let stale = 0;
-    while ((this.#held[stale]?.atMs ?? Number.POSITIVE_INFINITY) < sinceMs) stale += 1;
-    this.#drop(stale);
+  #dropStale(): void {
+    const sinceMs = this.options.clock.nowMs() - PEER_HOLD_MS;
+    const fresh = this.#held.findIndex(({ atMs }) => atMs >= sinceMs);
+    this.#dropHeld(fresh === -1 ? this.#held.length : fresh);
   }
 
-  #drop(count: number): void {
+  #dropHeld(count: number): void {
     if (count === 0) return;
     this.#held.splice(0, count);
-    this.settings.metrics?.dropped.inc({ reason: 'down' }, count);
+    this.#countHeld();
+    this.#report('link-down', count);
+  }
+
+  #countHeld(): void {
+    this.#heldMemory?.set(this.#held.length * (this.options.packetBytes + HELD_OVERHEAD_BYTES));
+  }
+
+  #report(result: SendResult, packets = 1): void {
+    this.options.metrics?.sent('node', result, packets);
+    this.options.onResult?.(result, packets);
   }
 }

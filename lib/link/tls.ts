@@ -12,17 +12,21 @@
  */
 import { constants } from 'node:crypto';
 import type { ConnectionOptions, SecureContextOptions, TLSSocket } from 'node:tls';
-import { type IdentityHex, toHex } from '../bytes.ts';
+import { type IdentityHex, identityHexOf } from '../core/bytes.ts';
 import { rawPublicKey } from './certificate.ts';
 import type { NodeIdentity } from './identity.ts';
+import { curveList, groupsOf, type KeyExchange } from './key-exchange.ts';
 
 export const ALPN = 'mixsocks/1';
 
 /** What TLS needs of an identity. */
 export type KeyPair = Pick<NodeIdentity, 'certificatePem' | 'privateKeyPem'>;
 
-/** Key and protocol of our end. One suite, one group, one signature scheme: every handshake looks the same. */
-export function secureOptionsOf(identity: KeyPair): SecureContextOptions {
+/**
+ * Key and protocol of our end. One suite and one signature scheme; the groups depend on option and runtime, and nothing else does.
+ * Throws MixError CONFIG where the runtime lacks the group.
+ */
+export function secureOptionsOf(identity: KeyPair, keyExchange: KeyExchange): SecureContextOptions {
   return {
     key: identity.privateKeyPem,
     cert: identity.certificatePem,
@@ -30,7 +34,7 @@ export function secureOptionsOf(identity: KeyPair): SecureContextOptions {
     maxVersion: 'TLSv1.3',
     // Unlike AES-GCM it has no limit of records per key (RFC 8446 section 5.5), so that long links never rekey.
     ciphers: 'TLS_CHACHA20_POLY1305_SHA256',
-    ecdhCurve: 'X25519',
+    ecdhCurve: curveList(groupsOf(keyExchange)),
     sigalgs: 'ed25519',
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
@@ -63,7 +67,7 @@ export function verifyPeer(socket: TLSSocket, pin?: IdentityHex): { peer: Identi
   if (certificate === undefined) return { fault: 'no-certificate' };
   const key = rawPublicKey(certificate.publicKey);
   if (key === undefined) return { fault: 'not-ed25519' };
-  const peer = toHex(key) as IdentityHex;
+  const peer = identityHexOf(key);
   if (pin !== undefined && pin !== peer) return { fault: 'foreign-key' };
   return { peer };
 }

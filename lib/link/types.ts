@@ -2,10 +2,21 @@
  * What the rest of the system sees of links.
  * @module
  */
-import type { AddressKey, IdentityHex } from '../bytes.ts';
+import type { AddressKey, IdentityHex } from '../core/bytes.ts';
 
 /** Who dialled: a node (frames are packets) or a client of a gateway (frames are next hop and packet). */
 export type LinkKind = 'node' | 'client';
+
+/** What a dialler wants: a link, or the acceptor's countersignature, which comes with its hello. */
+export type HelloKind = LinkKind | 'countersign';
+
+/** What a client tells its gateway of itself. */
+export interface ClientTerms {
+  /** Its traffic class. */
+  readonly trafficClass: string;
+  /** Whether the gateway delivers by the class' clock, with padding, or packets as they come. */
+  readonly clocked: boolean;
+}
 
 /** Where a node listens and who must answer there. */
 export interface LinkTarget {
@@ -14,18 +25,18 @@ export interface LinkTarget {
   readonly port: number;
 }
 
-/** A peer to keep a link to; `addressKey` is what `send` is called with. */
+/** A peer to keep a link to, found by its `addressKey`. */
 export interface PeerTarget extends LinkTarget {
   readonly addressKey: AddressKey;
 }
 
 interface InboundLinkBase {
   readonly peer: IdentityHex;
-  /** Queues one packet; false (and counted) when the link is closed or its queue is full. Takes ownership of `packet`. */
-  send(packet: Uint8Array): boolean;
+  /** Queues one packet and takes ownership of it; says, and counts, what became of it. */
+  send(packet: Uint8Array): SendResult;
   /** Packets queued and not yet taken by the kernel. */
   queued(): number;
-  /** The handler is told why the link ended; at once if it has ended already. */
+  /** The handler gets the reason why the link ended; at once if it has ended already. */
   onClose(handler: (reason: string) => void): void;
   close(): void;
 }
@@ -40,6 +51,11 @@ export interface NodeInboundLink extends InboundLinkBase {
 /** A link that a client dialled to us. */
 export interface ClientInboundLink extends InboundLinkBase {
   readonly kind: 'client';
+  readonly client: ClientTerms;
+  /** Queues a frame that carries nothing; says, and counts, what became of it. */
+  sendPadding(): SendResult;
+  /** Queues a frame of `downlinkFrame` with a piece of a consensus; says, and counts, what became of it. */
+  sendConsensus(frame: Uint8Array): SendResult;
   /** The handler owns both views. Set it before `onLink` returns: frames without a handler are dropped. */
   onFrame(handler: (nextHop: Uint8Array, packet: Uint8Array) => void): void;
 }
@@ -52,6 +68,10 @@ export interface LinkLimits {
   readonly maxConnections: number;
   /** Connections that have not finished TLS and hello. */
   readonly maxPendingHandshakes: number;
+  /** Connections of one source (an IPv4 address, an IPv6 /64); 0: no bound. */
+  readonly maxConnectionsPerSource: number;
+  /** Of both, kept for neighbours. */
+  readonly reservedConnections: number;
   /** Time from the TCP connection to the end of the hello. */
   readonly handshakeTimeoutMs: number;
   /** Frames queued per link towards the peer. */
@@ -60,16 +80,19 @@ export interface LinkLimits {
   readonly stallTimeoutMs: number;
 }
 
-export type SendOutcome = 'sent' | 'unknown-peer' | 'queue-full' | 'down';
+/** What became of a packet for a link: handed to TLS, or dropped because the link is down or its queue full. */
+export type SendResult = 'sent' | 'link-down' | 'link-queue-full';
 
 export interface PeerStatus {
   readonly id: IdentityHex;
   readonly state: 'up' | 'connecting' | 'waiting';
   readonly queued: number;
-  /** Attempts since the link was last up. */
+  /** Failed attempts since the link was last up for a while. */
   readonly attempts: number;
   /** Why the last attempt or link ended; empty when none did. */
   readonly lastReason: string;
+  /** Of the key exchange; empty while the link is down. */
+  readonly group: string;
 }
 
 export type LinkState = 'up' | 'down';
@@ -128,7 +151,16 @@ export interface LatenessSnapshot {
 
 export interface ClientLinkStats {
   readonly state: LinkState;
+  /** Of the key exchange; empty while the link is down. */
+  readonly group: string;
+  /** Whether the gateway was last found to take none of our groups. */
+  readonly noCommonGroup: boolean;
+  /** Packets; padding is not among them. */
   readonly received: number;
+  /** Frames that carried no packet: nothing, or a piece of a consensus. */
+  readonly padding: number;
+  /** Frames of no known kind. */
+  readonly unknownFrames: number;
   /** Inbound packets dropped because the main thread did not fetch them in time. */
   readonly inboundDropped: number;
   readonly reconnects: number;

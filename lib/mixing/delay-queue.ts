@@ -3,6 +3,7 @@
  * neither knows what a packet carries nor prefers one over another.
  * @module
  */
+import type { MonotonicMs } from '../core/units.ts';
 
 /** Default bound of the pool in packets: at 2413 bytes about 79 MB, and three times what 10,000 packets/s need at a mean delay of 1 s. */
 export const POOL_PACKETS = 32_768;
@@ -33,7 +34,7 @@ export class DelayQueue<T> {
   }
 
   /** Takes `item` in until `dueMs`; false, and nothing kept, when the pool is full. */
-  push(item: T, dueMs: number): boolean {
+  push(item: T, dueMs: MonotonicMs): boolean {
     if (this.#size >= this.capacity) return false;
     if (this.#size === this.#dueMs.length) this.#grow();
     this.#siftUp(this.#size++, dueMs, this.#nextOrder++, item);
@@ -41,7 +42,7 @@ export class DelayQueue<T> {
   }
 
   /** Removes and returns the item that has been due longest; undefined when none is due at `nowMs`. Ties leave in order of arrival. */
-  popDue(nowMs: number): T | undefined {
+  popDue(nowMs: MonotonicMs): T | undefined {
     if (this.#size === 0 || this.nextDueMs > nowMs) return undefined;
     const item = this.#items[0];
     const last = --this.#size;
@@ -67,17 +68,17 @@ export class DelayQueue<T> {
     return slotDueMs < dueMs || (slotDueMs === dueMs && (this.#order[slot] as number) < order);
   }
 
-  #place(slot: number, dueMs: number, order: number, item: T | undefined): void {
+  #set(slot: number, dueMs: number, order: number, item: T | undefined): void {
     this.#dueMs[slot] = dueMs;
     this.#order[slot] = order;
     this.#items[slot] = item;
   }
 
   #copy(from: number, to: number): void {
-    this.#place(to, this.#dueMs[from] as number, this.#order[from] as number, this.#items[from]);
+    this.#set(to, this.#dueMs[from] as number, this.#order[from] as number, this.#items[from]);
   }
 
-  #siftUp(from: number, dueMs: number, order: number, item: T): void {
+  #siftUp(from: number, dueMs: MonotonicMs, order: number, item: T): void {
     let slot = from;
     while (slot > 0) {
       const parent = (slot - 1) >> 1;
@@ -85,7 +86,7 @@ export class DelayQueue<T> {
       this.#copy(parent, slot);
       slot = parent;
     }
-    this.#place(slot, dueMs, order, item);
+    this.#set(slot, dueMs, order, item);
   }
 
   #siftDown(dueMs: number, order: number, item: T | undefined): void {
@@ -101,6 +102,6 @@ export class DelayQueue<T> {
       this.#copy(child, slot);
       slot = child;
     }
-    this.#place(slot, dueMs, order, item);
+    this.#set(slot, dueMs, order, item);
   }
 }

@@ -10,8 +10,10 @@ export type PipelineDrop = SphinxDropReason | Exclude<ReplayOutcome, 'fresh'> | 
 
 export type NodeDrop =
   | PipelineDrop
+  /** More has come over the link than its share of what the node accepts. */
+  | 'over-share'
   /** The pool is full. */
-  | 'queue-full'
+  | 'pool-full'
   /** The header names a next hop that this node may not send to. */
   | 'next-hop'
   /** A packet that ends at a node where none may end. */
@@ -23,10 +25,15 @@ export type NodeDrop =
   /** A gateway's next hop is no client that is or was lately connected. */
   | 'unknown-client'
   | 'rate-limit'
+  /** More waits for a client than its clock delivers in half a second. */
+  | 'delivery-full'
   | 'mailbox-full'
-  | 'mailbox-expired';
+  | 'mailbox-expired'
+  /** What waited for a client had to go for others: the memory of the process is in use. */
+  | 'memory';
 
 export const NODE_DROPS: readonly NodeDrop[] = [
+  'over-share',
   'length',
   'point',
   'mac',
@@ -36,7 +43,7 @@ export const NODE_DROPS: readonly NodeDrop[] = [
   'replay-full',
   'journal',
   'no-key',
-  'queue-full',
+  'pool-full',
   'next-hop',
   'not-an-endpoint',
   'loop-altered',
@@ -44,6 +51,8 @@ export const NODE_DROPS: readonly NodeDrop[] = [
   'link-queue-full',
   'unknown-client',
   'rate-limit',
+  'delivery-full',
   'mailbox-full',
   'mailbox-expired',
+  'memory',
 ];

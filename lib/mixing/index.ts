@@ -3,25 +3,29 @@
  * injected time and randomness; only the key files and the replay journal touch the disk.
  * @module
  */
+export { acceptedRate, FILTER_BYTES_PER_TAG } from './accepted-rate.ts';
 export { bootId } from './boot-id.ts';
 export { DelayQueue, POOL_PACKETS } from './delay-queue.ts';
+export { DepartureTicks, TICK_MS } from './departure-ticks.ts';
 export { NODE_DROPS, type NodeDrop, type PipelineDrop } from './drop-reason.ts';
-export { type ActiveKey, type KeyRingOptions, MAX_UNWRAPS_PER_SECOND, SphinxKeyRing } from './key-ring.ts';
+export { FairPolicer, type PolicedLink } from './fair-policer.ts';
+export { type ActiveKey, type KeyRingOptions, SphinxKeyRing } from './key-ring.ts';
 export { FALSE_ALARM, HONEST_SHARE, LoopAlarm, SETTLE_MS, SILENT_START_MS } from './loop-alarm.ts';
+export { excessMs, type LoopInFlight, LoopsInFlight } from './loops-in-flight.ts';
 export {
   drawRoute,
+  type FinishedLoop,
   LOOP_GRACE_MS,
   LOOP_LATE_MS,
   LOOPS_IN_FLIGHT,
-  type LoopOrigin,
-  type LoopResult,
   type MadeLoop,
   NodeLoops,
   type NodeLoopsOptions,
 } from './node-loops.ts';
 export { cappedDelayMs, type KeySource, PacketPipeline, type PipelineOptions } from './pipeline.ts';
-export { MAX_BEHIND_MS, PoissonClock } from './poisson.ts';
+export { openPolicedKeys, type PolicedKeys } from './policed-keys.ts';
 export { FILTER_KEY_BYTES, RECORD_BYTES, ReplayFilter, type ReplayVerdict } from './replay-filter.ts';
 export { ReplayGuard, type ReplayOutcome } from './replay-guard.ts';
+export { drawnDelayMs, type RouteHop, toSphinxHops, withDelays } from './route-hops.ts';
 export { PENDING_TAGS, TagJournal } from './tag-journal.ts';
 export { TokenBucket } from './token-bucket.ts';

@@ -3,15 +3,18 @@
  * returns.
  * @module
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
-import { MixError, systemCode } from '../errors.ts';
+import { MixError, systemCode, systemReason } from '../core/errors.ts';
+import { readTextFile } from '../core/text-file.ts';
+import { epochNumber } from '../core/units.ts';
 
 const KEY_FILE = 'sphinx-keys.json';
 
 const StoredKey = z.strictObject({
-  epoch: z.number().int().nonnegative(),
+  epoch: z.number().int().nonnegative().transform(epochNumber),
   /** X25519 secret. */
   secret: z.string().regex(/^[0-9a-f]{64}$/),
   /** Whether packets may have been accepted under it: then it is worth nothing without its journal. */
@@ -35,10 +38,11 @@ export function readKeys(dir: string): StoredKeys | undefined {
   const path = join(dir, KEY_FILE);
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readTextFile(path, 'IDENTITY');
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
-    throw new MixError('IDENTITY', `cannot read ${path}`, error);
+    if (error instanceof MixError) throw error;
+    throw new MixError('IDENTITY', `cannot read ${path}: ${systemReason(error)}`, error);
   }
   const parsed = StoredKeys.safeParse(parseJson(text));
   if (!parsed.success) throw new MixError('IDENTITY', `${path} is damaged; delete it to get new Sphinx keys`);
@@ -59,7 +63,7 @@ export function writeKeys(dir: string, keys: StoredKeys): void {
     renameSync(fresh, path);
     syncDirectory(dirname(path));
   } catch (error) {
-    throw new MixError('IDENTITY', `cannot write ${path}`, error);
+    throw new MixError('IDENTITY', `cannot write ${path}: ${systemReason(error)}`, error);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * The alarm against active attacks (Loopix, USENIX Security 2017, section 4.2.1). Who wants to follow one packet through a mix
- * holds back all others and fills up with its own (n-1 attack). It cannot tell the loops of the mix from the rest, so
+ * holds back all others and fills up with its own (n-1 attack). It cannot distinguish the loops of the mix from the rest, so
  * they fail to return, or return late: the one sign of the attack, and no other traffic can show it.
  *
  * Each loop is good or bad when its time is up. Two cumulative sum tests (Page, Biometrika 1954) compare the hypothesis
@@ -22,6 +22,7 @@
  * Loops that are all lost count as all bad: there is no share of returned ones that could be undefined.
  * @module
  */
+import type { MonotonicMs } from '../core/units.ts';
 
 /** Share of an honest network's loops that may be lost or late. */
 export const HONEST_SHARE = 0.05;
@@ -73,7 +74,7 @@ export class LoopAlarm {
   }
 
   /** A loop came back in time, or its time is up. Says when that raises the alarm, or ends it. */
-  decided(inTime: boolean, nowMs: number): 'raised' | 'ended' | undefined {
+  decided(inTime: boolean, nowMs: MonotonicMs): 'raised' | 'ended' | undefined {
     if (!this.#armed(inTime, nowMs)) return undefined;
     for (const test of this.#tests) {
       const sum = test.sum + (inTime ? test.good : test.bad);
@@ -86,7 +87,7 @@ export class LoopAlarm {
     return this.#raised ? 'raised' : 'ended';
   }
 
-  #armed(inTime: boolean, nowMs: number): boolean {
+  #armed(inTime: boolean, nowMs: MonotonicMs): boolean {
     if (this.#firstMs === undefined) {
       this.#firstMs = nowMs;
       this.#armedFromMs = nowMs + SILENT_START_MS;

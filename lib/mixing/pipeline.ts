@@ -4,6 +4,7 @@
  * Every role whose members have Sphinx keys in the consensus uses it.
  * @module
  */
+import type { UnixMs } from '../core/units.ts';
 import type { Final, Forward, OpenedHeader, Sphinx } from '../sphinx/index.ts';
 import type { PipelineDrop } from './drop-reason.ts';
 import type { ActiveKey, SphinxKeyRing } from './key-ring.ts';
@@ -27,7 +28,7 @@ export class PacketPipeline {
    * Unwraps `packet` in place. A string is the reason to drop it. What is accepted must not leave the node before the
    * key ring's `flush`.
    */
-  process(packet: Uint8Array, wallMs: number): Forward | Final | PipelineDrop {
+  process(packet: Uint8Array, wallMs: UnixMs): Forward | Final | PipelineDrop {
     if (packet.byteLength !== this.options.packetBytes) return 'length';
     let reason: PipelineDrop = 'no-key';
     for (const key of this.options.keys.candidates(wallMs)) {

@@ -10,7 +10,7 @@
  * the full size would have every page touched within minutes.
  * @module
  */
-import { asBuffer } from '../bytes.ts';
+import { asBuffer } from '../core/bytes.ts';
 import type { Crypto } from '../crypto/index.ts';
 
 export type ReplayVerdict = 'fresh' | 'replay' | 'full';
@@ -27,27 +27,33 @@ const MAX_LOAD = 0.75;
 interface Segment {
   readonly slots: Uint32Array;
   readonly mask: number;
-  readonly room: number;
+  /** Fingerprints that it takes. */
+  readonly capacity: number;
   used: number;
 }
 
 function segmentOf(slotCount: number): Segment {
-  return { slots: new Uint32Array(slotCount), mask: slotCount - 1, room: Math.floor(slotCount * MAX_LOAD), used: 0 };
+  return {
+    slots: new Uint32Array(slotCount),
+    mask: slotCount - 1,
+    capacity: Math.floor(slotCount * MAX_LOAD),
+    used: 0,
+  };
 }
 
-/** Whether the fingerprint is in the run of slots that starts at its place. */
-function segmentHas(segment: Segment, fingerprint: number, place: number): boolean {
+/** Whether the fingerprint is in the run of slots that starts at its home slot. */
+function segmentHas(segment: Segment, fingerprint: number, home: number): boolean {
   const { slots, mask } = segment;
-  for (let slot = place & mask; ; slot = (slot + 1) & mask) {
+  for (let slot = home & mask; ; slot = (slot + 1) & mask) {
     const found = slots[slot];
     if (found === 0) return false;
     if (found === fingerprint) return true;
   }
 }
 
-function segmentAdd(segment: Segment, fingerprint: number, place: number): void {
+function segmentAdd(segment: Segment, fingerprint: number, home: number): void {
   const { slots, mask } = segment;
-  let slot = place & mask;
+  let slot = home & mask;
   while (slots[slot] !== 0) slot = (slot + 1) & mask;
   slots[slot] = fingerprint;
   segment.used += 1;
@@ -57,17 +63,25 @@ export class ReplayFilter {
   readonly #segments: Segment[] = [segmentOf(FIRST_SEGMENT_SLOTS)];
   readonly #digest = Buffer.alloc(32);
   #size = 0;
+  #capacity: number;
 
-  /** `key` is 64 secret bytes of this filter alone; `capacity` in tags. */
+  /** `key` is 64 secret bytes of this filter alone; `room` in tags. */
   constructor(
     readonly crypto: Crypto,
     readonly key: Uint8Array,
-    readonly capacity: number,
-  ) {}
+    room: number,
+  ) {
+    this.#capacity = room;
+  }
 
   /** Tags held. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Takes `room` tags more from now on, and no further ones. */
+  limitTo(room: number): void {
+    this.#capacity = this.#size + room;
   }
 
   /** Memory of the table. */
@@ -99,29 +113,28 @@ export class ReplayFilter {
     return this.#insert(this.#digest.readUInt32LE(0), this.#digest.readUInt32LE(4));
   }
 
-  /** Puts the records of a journal back; true when all of them fitted. */
-  load(records: Uint8Array): boolean {
+  /** Puts the records of a journal back. */
+  load(records: Uint8Array): void {
     const bytes = asBuffer(records);
     for (let at = 0; at + RECORD_BYTES <= bytes.byteLength; at += RECORD_BYTES) {
-      if (this.#insert(bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4)) === 'full') return false;
+      this.#insert(bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4));
     }
-    return true;
   }
 
-  #insert(word: number, place: number): ReplayVerdict {
+  #insert(word: number, home: number): ReplayVerdict {
     const fingerprint = word === 0 ? 1 : word; // 0 marks an empty slot
     for (const segment of this.#segments) {
-      if (segmentHas(segment, fingerprint, place)) return 'replay';
+      if (segmentHas(segment, fingerprint, home)) return 'replay';
     }
-    if (this.#size >= this.capacity) return 'full';
-    segmentAdd(this.#roomySegment(), fingerprint, place);
+    if (this.#size >= this.#capacity) return 'full';
+    segmentAdd(this.#openSegment(), fingerprint, home);
     this.#size += 1;
     return 'fresh';
   }
 
-  #roomySegment(): Segment {
+  #openSegment(): Segment {
     const last = this.#segments[this.#segments.length - 1] as Segment;
-    if (last.used < last.room) return last;
+    if (last.used < last.capacity) return last;
     const next = segmentOf(Math.min(2 * last.slots.length, MAX_SEGMENT_SLOTS));
     this.#segments.push(next);
     return next;

@@ -5,7 +5,7 @@
 import type { ReplayFilter } from './replay-filter.ts';
 import type { TagJournal } from './tag-journal.ts';
 
-/** `replay-full`: the filter is at capacity. `journal`: the disk does not take tags. Both refuse packets rather than risk a replay. */
+/** `replay-full`: the filter is at capacity, which only a clock that was set back or stood still can bring about. `journal`: the disk does not take tags. Both refuse packets rather than risk a replay. */
 export type ReplayOutcome = 'fresh' | 'replay' | 'replay-full' | 'journal';
 
 export class ReplayGuard {

@@ -9,8 +9,8 @@
  * @module
  */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
-import { constantTimeEqual } from '../bytes.ts';
-import { MixError, systemCode } from '../errors.ts';
+import { constantTimeEqual } from '../core/bytes.ts';
+import { MixError, systemCode } from '../core/errors.ts';
 import { RECORD_BYTES } from './replay-filter.ts';
 
 const MAGIC = Buffer.from('mixsocks-tags-1\n', 'latin1');
@@ -43,10 +43,10 @@ export class TagJournal {
   }
 
   /**
-   * Opens a journal again and gives its records to `load` in pieces. Throws MixError IDENTITY when it is missing, is
-   * of another key, or holds more than `load` takes: then its key must not be used any more.
+   * Opens a journal again and gives its records to `load` in pieces. Throws MixError IDENTITY when it is missing or is
+   * of another key: then its key must not be used any more.
    */
-  static reopen(path: string, keyId: Uint8Array, load: (records: Uint8Array) => boolean): TagJournal {
+  static reopen(path: string, keyId: Uint8Array, load: (records: Uint8Array) => void): TagJournal {
     const fd = openExisting(path);
     try {
       const endBytes = readAll(fd, keyId, load);
@@ -123,7 +123,7 @@ function openExisting(path: string): number {
 }
 
 /** Reads header and records; returns the offset behind the last whole record. */
-function readAll(fd: number, keyId: Uint8Array, load: (records: Uint8Array) => boolean): number {
+function readAll(fd: number, keyId: Uint8Array, load: (records: Uint8Array) => void): number {
   const header = Buffer.alloc(HEADER_BYTES);
   const whole = readSync(fd, header, 0, HEADER_BYTES, 0) === HEADER_BYTES;
   const own = constantTimeEqual(header.subarray(0, MAGIC.byteLength), MAGIC);
@@ -137,7 +137,7 @@ function readAll(fd: number, keyId: Uint8Array, load: (records: Uint8Array) => b
     const wanted = Math.min(chunk.byteLength, endBytes - at);
     const read = readSync(fd, chunk, 0, wanted, at);
     if (read !== wanted) throw new MixError('IDENTITY', 'replay journal changed while it was read');
-    if (!load(chunk.subarray(0, read))) throw new MixError('IDENTITY', 'replay journal exceeds the filter');
+    load(chunk.subarray(0, read));
     at += read;
   }
   return endBytes;

@@ -1,27 +1,44 @@
 /**
- * A token bucket on injected time: the rate limit of a gateway's clients.
+ * A token bucket on injected time: what may happen at a mean rate, and a burst at once.
  * @module
  */
+import { latestMs, type MonotonicMs } from '../core/units.ts';
+
 export class TokenBucket {
   #tokens: number;
-  #atMs: number;
+  #atMs: MonotonicMs;
 
+  /** Starts with `tokens`; full by default. */
   constructor(
-    public ratePerSecond: number,
-    readonly burst: number,
-    nowMs: number,
+    private ratePerSecond: number,
+    private burst: number,
+    nowMs: MonotonicMs,
+    tokens = burst,
   ) {
-    this.#tokens = burst;
+    this.#tokens = Math.min(tokens, burst);
     this.#atMs = nowMs;
   }
 
+  /** Changes the limits from now on; a new burst fills the bucket. */
+  setLimits(ratePerSecond: number, burst: number, nowMs: MonotonicMs): void {
+    this.#fill(nowMs);
+    if (burst !== this.burst) this.#tokens = burst;
+    this.ratePerSecond = ratePerSecond;
+    this.burst = burst;
+  }
+
   /** Takes one token if there is one. */
-  take(nowMs: number): boolean {
-    const elapsedMs = Math.max(0, nowMs - this.#atMs);
-    this.#atMs += elapsedMs;
-    this.#tokens = Math.min(this.burst, this.#tokens + (elapsedMs * this.ratePerSecond) / 1000);
+  take(nowMs: MonotonicMs): boolean {
+    this.#fill(nowMs);
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;
     return true;
+  }
+
+  /** Time that runs backwards gives nothing. */
+  #fill(nowMs: MonotonicMs): void {
+    const untilMs = latestMs(this.#atMs, nowMs);
+    this.#tokens = Math.min(this.burst, this.#tokens + ((untilMs - this.#atMs) * this.ratePerSecond) / 1000);
+    this.#atMs = untilMs;
   }
 }

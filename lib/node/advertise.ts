@@ -3,8 +3,8 @@
  * @module
  */
 import { isIP } from 'node:net';
-import { type HostPort, parseListen } from '../address.ts';
-import { MixError } from '../errors.ts';
+import { MixError } from '../core/errors.ts';
+import { type HostPort, parseListen } from '../net/address.ts';
 import type { NodeOptions } from './config.ts';
 
 /**

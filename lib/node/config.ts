@@ -1,9 +1,12 @@
 /**
- * Options that every node with a place in the network has: spread into the strict schema of its role.
+ * Options that mixes and gateways have in common: spread into the strict schema of its role.
  * @module
  */
 import * as z from 'zod';
+import { connectionsPerSource, joinToken, memoryBudget, outboundAddress, replayMemoryMiB } from '../config/fields.ts';
+import { DEFAULT_LINK_LIMITS, linkKeyExchange } from '../link/index.ts';
 import { POOL_PACKETS } from '../mixing/index.ts';
+import { hostList } from '../net/host-header.ts';
 import { faultOption } from './fault.ts';
 
 export const nodeOptions = {
@@ -13,8 +16,12 @@ export const nodeOptions = {
   family: z.string().optional().describe('the same word on all nodes of one operator: no route takes two of them'),
   listen: z.string().default('127.0.0.1:0').describe('address for links, host:port; port 0 takes any free one'),
   advertise: z.string().optional().describe('address that others reach this node at, when it is not the one of listen'),
+  outboundAddress: outboundAddress.describe(
+    'address of this machine to dial links and the directory from, which must be of its family (default: the system chooses). Where the machine has several, the announced one: others keep seats for that',
+  ),
   metricsListen: z.string().default('127.0.0.1:0').describe('address of the metrics page'),
-  joinToken: z.string().optional().describe("the network's join token, where the authorities ask for one"),
+  metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
+  joinToken,
   poolPackets: z
     .number()
     .int()
@@ -28,7 +35,11 @@ export const nodeOptions = {
     .min(100)
     .max(1_000_000)
     .default(10_000)
-    .describe('mean packets per second over the life of a key that the replay filter is sized for'),
+    .describe('packets accepted per second at most, where the machine and replayMemoryMiB would do with more'),
+  replayMemoryMiB,
+  maxConnectionsPerSource: connectionsPerSource(DEFAULT_LINK_LIMITS.maxConnectionsPerSource),
+  linkKeyExchange,
+  memoryBudgetMiB: memoryBudget,
   linkQueuePackets: z.number().int().min(16).max(1_000_000).default(1024).describe('packets queued per link'),
   fault: faultOption,
   logLevel: z

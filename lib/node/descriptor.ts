@@ -1,19 +1,21 @@
 /**
- * What a node says of itself.
+ * The descriptor of a mix or gateway.
  * @module
  */
-import type { HostPort } from '../address.ts';
-import { toHex } from '../bytes.ts';
-import type { DescriptorDraft, LoopResult, MixLayer } from '../directory/index.ts';
+
+import { toHex } from '../core/bytes.ts';
+import type { EpochNumber } from '../core/units.ts';
+import type { DescriptorDraft, LoopResult, RingPosition } from '../directory/index.ts';
+import type { HostPort } from '../net/address.ts';
 import type { NodeOptions } from './config.ts';
 
 /** `keyOf` gives the Sphinx key of an epoch; epochs without one are left out. `loops` is what became of its own loops. */
 export function describeNode(
   options: Pick<NodeOptions, 'name' | 'family'>,
-  place: MixLayer | 'gateway',
+  position: RingPosition,
   address: HostPort,
-  epochs: readonly number[],
-  keyOf: (epoch: number) => Uint8Array | undefined,
+  epochs: readonly EpochNumber[],
+  keyOf: (epoch: EpochNumber) => Uint8Array | undefined,
   loops: LoopResult[],
 ): DescriptorDraft {
   const sphinxKeys = epochs.flatMap((epoch) => {
@@ -22,5 +24,5 @@ export function describeNode(
   });
   const family = options.family === undefined ? {} : { family: options.family };
   const common = { name: options.name, ...family, ...address, sphinxKeys, loops };
-  return place === 'gateway' ? { role: 'gateway', ...common } : { role: 'mixnode', layer: place, ...common };
+  return position === 'gateway' ? { role: 'gateway', ...common } : { role: 'mixnode', layer: position, ...common };
 }

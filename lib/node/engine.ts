@@ -1,13 +1,25 @@
 /**
  * The packet engine of mixes and gateways: packets in, unwrapped, held for their time, out. It owns the pool and one
- * timer and knows nothing of sockets; what a role does with next hops comes in as `EngineRole`. Whatever leaves the node
- * leaves through `leave`, also what has not been in the pool: there is one place for faults to strike.
+ * timer and knows nothing of sockets; where a next hop is says the node's behaviour. Whatever leaves the node leaves through
+ * `relay`, also what has not been in the pool: faults are injected there alone.
  * @module
  */
-import { type AddressKey, addressKeyAt } from '../bytes.ts';
-import type { Clock, Timer } from '../clock.ts';
-import { cappedDelayMs, type DelayQueue, type NodeDrop, type NodeLoops, type PacketPipeline } from '../mixing/index.ts';
+import { type AddressKey, addressKeyAt, type IdentityHex } from '../core/bytes.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import type { MemoryAccount, MemoryBudget } from '../core/memory-budget.ts';
+import { laterMs, type MonotonicMs, NEVER_MS } from '../core/units.ts';
+import {
+  cappedDelayMs,
+  type DelayQueue,
+  type DepartureTicks,
+  type FairPolicer,
+  type NodeDrop,
+  type NodeLoops,
+  type PacketPipeline,
+  type PolicedLink,
+} from '../mixing/index.ts';
 import type { Final, Forward } from '../sphinx/index.ts';
+import type { NextHop, NodeBehaviour } from './behaviour.ts';
 import type { FaultInjector } from './fault.ts';
 import type { NodeMetrics } from './metrics.ts';
 
@@ -16,69 +28,74 @@ export interface PooledPacket {
   readonly next: AddressKey;
   readonly packet: Uint8Array;
   /** It has been through the faults and only waits out their delay. */
-  readonly harmed: boolean;
+  readonly faulted: boolean;
 }
 
-export interface EngineRole {
-  /** Why a packet may not go to `next`; undefined when it may. */
-  refuses(next: AddressKey): NodeDrop | undefined;
-  /** Sends a packet whose time has come; the reason when it could not. Takes ownership. */
-  forward(next: AddressKey, packet: Uint8Array): NodeDrop | undefined;
-  /** A packet whose last hop is here; the reason when none may end here. */
-  ends(final: Final): NodeDrop | undefined;
-}
+/** Of a packet in the pool, with what is kept beside its bytes. */
+const memoryOf = ({ packet }: PooledPacket): number => packet.byteLength + POOLED_OVERHEAD_BYTES;
+const POOLED_OVERHEAD_BYTES = 320;
+/** Of the memory budget. */
+const POOL_SHARE = 1 / 2;
 
 export interface EngineOptions {
   readonly clock: Clock;
+  readonly policer: Pick<FairPolicer<IdentityHex>, 'admits'>;
   readonly pipeline: Pick<PacketPipeline, 'process'>;
-  /** Puts the replay tags of accepted packets on disk; no packet leaves before it said true. */
+  /** Puts the replay tags of accepted packets on disk; no packet leaves before it returned true. */
   readonly flushTags: () => boolean;
   readonly loops: Pick<NodeLoops, 'receive'>;
   readonly pool: DelayQueue<PooledPacket>;
+  readonly ticks: DepartureTicks;
   readonly maxDelayMs: () => number;
-  readonly role: EngineRole;
+  readonly behaviour: Pick<NodeBehaviour, 'nextHop' | 'endsPackets'>;
   readonly metrics: NodeMetrics;
-  /** For experiments: harms what leaves. */
+  /** What the pool draws on. */
+  readonly memory?: MemoryBudget;
+  /** For experiments: what befalls packets that leave. */
   readonly faults?: FaultInjector;
 }
 
 export class PacketEngine {
-  /**
-   * Timers fire within a grain of their time; what is due within half of it leaves too, so that departures are late as
-   * often as early and the law of delays keeps its mean.
-   */
+  /** Timers fire within a grain of their time: a tick within half of it has come. */
   readonly #earlyMs: number;
   #timer: Timer | undefined;
-  #armedForMs = Number.POSITIVE_INFINITY;
-  #drainQueued = false;
+  #armedForMs: number = NEVER_MS;
   #stopped = false;
+  readonly #memory: MemoryAccount | undefined;
 
   constructor(readonly options: EngineOptions) {
     this.#earlyMs = options.clock.grainMs / 2;
+    this.#memory = options.memory?.account('pool');
   }
 
-  /** Takes in a packet from a node's link, and its memory. */
-  receive(packet: Uint8Array): void {
+  /** Takes in a packet from a node's link, and its memory. What is beyond the link's share costs no work. */
+  receive(packet: Uint8Array, link: PolicedLink): void {
     if (this.#stopped) return;
-    const { clock, loops, metrics, pipeline } = this.options;
+    const { clock, loops, pipeline, policer } = this.options;
     const nowMs = clock.nowMs();
-    const loop = loops.receive(packet, nowMs);
-    if (loop !== undefined) {
-      if (loop === 'altered') metrics.drop('loop-altered');
+    if (!policer.admits(link, nowMs)) {
+      this.#drop('over-share');
       return;
     }
-    const result = pipeline.process(packet, clock.wallMs());
-    const reason = typeof result === 'string' ? result : this.#accept(result, nowMs);
-    if (reason !== undefined) metrics.drop(reason);
+    const loop = loops.receive(packet, nowMs);
+    if (loop === 'returned') return;
+    const result = loop === 'altered' ? 'loop-altered' : pipeline.process(packet, clock.wallMs());
+    if (typeof result === 'string') this.#drop(result);
+    else if (result.kind === 'forward') this.#hold(result, nowMs);
+    else this.#end(result);
   }
 
-  /**
-   * Sends a packet that has no time to wait here: one that a client sent, or a loop of our own. The reason when it could
-   * not; takes ownership.
-   */
-  leave(next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
-    const { faults, role } = this.options;
-    return faults === undefined ? role.forward(next, packet) : this.#harm(faults, next, packet);
+  /** Sends a loop of our own, and takes ownership: at the next tick, as what comes from others does, since an observer could else tell it. */
+  sendLoop(next: AddressKey, packet: Uint8Array): void {
+    const nowMs = this.options.clock.nowMs();
+    this.#pool({ next, packet, faulted: false }, nowMs, nowMs);
+  }
+
+  /** Sends a packet from a client, which has its time from a clock of the client's, and takes ownership. */
+  relay(next: AddressKey, packet: Uint8Array): void {
+    const { clock, faults } = this.options;
+    if (faults === undefined) this.#forward(next, packet, clock.nowMs());
+    else this.#inject(faults, next, packet);
   }
 
   /** Forgets the pool and stops the timer. */
@@ -87,27 +104,38 @@ export class PacketEngine {
     this.#timer?.cancel();
   }
 
-  #accept(result: Forward | Final, nowMs: number): NodeDrop | undefined {
-    const { role, pool, maxDelayMs } = this.options;
-    if (result.kind === 'final') return role.ends(result);
-    const next = addressKeyAt(result.nextAddress, 0);
-    const refused = role.refuses(next);
-    if (refused !== undefined) return refused;
-    const dueMs = nowMs + cappedDelayMs(result.delayNs, maxDelayMs());
-    if (!pool.push({ next, packet: result.packet, harmed: false }, dueMs)) return 'queue-full';
-    this.#schedule(nowMs);
-    return undefined;
+  #hold({ nextAddress, packet, delayNs }: Forward, nowMs: MonotonicMs): void {
+    const { behaviour, maxDelayMs } = this.options;
+    const next = addressKeyAt(nextAddress, 0);
+    const hop = behaviour.nextHop(next);
+    if (typeof hop === 'string') this.#drop(hop);
+    else if (this.#hasTooMuch) this.#drop('pool-full');
+    else this.#pool({ next, packet, faulted: false }, laterMs(nowMs, cappedDelayMs(delayNs, maxDelayMs())), nowMs);
   }
 
-  /** Arms the timer for the head of the pool; what is due already leaves at the end of this turn, with its batch. */
-  #schedule(nowMs: number): void {
+  /** Senders choose how long packets stay: they must not close the links of others by that. */
+  get #hasTooMuch(): boolean {
+    const { memory } = this.options;
+    return memory !== undefined && (memory.isFull || (this.#memory?.bytes ?? 0) > memory.limitBytes * POOL_SHARE);
+  }
+
+  #pool(packet: PooledPacket, dueMs: MonotonicMs, nowMs: MonotonicMs): void {
+    const { pool, ticks } = this.options;
+    if (pool.push(packet, ticks.at(dueMs))) {
+      this.#memory?.add(memoryOf(packet));
+      this.#schedule(nowMs);
+    } else this.#drop('pool-full');
+  }
+
+  /** Drop traffic has done its work by coming to its last hop. */
+  #end(_packet: Final): void {
+    if (this.options.behaviour.endsPackets) this.options.metrics.ended.inc();
+    else this.#drop('not-an-endpoint');
+  }
+
+  /** Arms the timer for the head of the pool. */
+  #schedule(nowMs: MonotonicMs): void {
     const dueMs = this.options.pool.nextDueMs;
-    if (dueMs <= nowMs + this.#earlyMs) {
-      if (this.#drainQueued) return;
-      this.#drainQueued = true;
-      queueMicrotask(() => this.#drain());
-      return;
-    }
     if (dueMs >= this.#armedForMs) return;
     this.#timer?.cancel();
     this.#armedForMs = dueMs;
@@ -115,40 +143,48 @@ export class PacketEngine {
   }
 
   #fired(): void {
-    this.#armedForMs = Number.POSITIVE_INFINITY;
-    this.#drain();
-  }
-
-  #drain(): void {
-    this.#drainQueued = false;
+    this.#armedForMs = NEVER_MS;
     if (this.#stopped) return;
-    const { clock, flushTags, pool } = this.options;
+    const { clock, flushTags, ticks } = this.options;
     const written = flushTags();
     const nowMs = clock.nowMs();
-    const dueMs = nowMs + this.#earlyMs;
-    for (let item = pool.popDue(dueMs); item !== undefined; item = pool.popDue(dueMs)) this.#release(item, written);
-    if (pool.size > 0) this.#schedule(nowMs);
-  }
-
-  /** A packet whose tag is not on disk must not leave: after a restart it could leave again. */
-  #release({ next, packet, harmed }: PooledPacket, written: boolean): void {
-    const reason = written ? this.#send(next, packet, harmed) : 'journal';
-    if (reason !== undefined) this.options.metrics.drop(reason);
-  }
-
-  #send(next: AddressKey, packet: Uint8Array, harmed: boolean): NodeDrop | undefined {
-    return harmed ? this.options.role.forward(next, packet) : this.leave(next, packet);
-  }
-
-  #harm(faults: FaultInjector, next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
-    const { clock, pool, role } = this.options;
-    const nowMs = clock.nowMs();
-    let reason: NodeDrop | undefined;
-    for (const copy of faults.harm(packet)) {
-      if (faults.delayMs === 0) reason = role.forward(next, copy);
-      else if (!pool.push({ next, packet: copy, harmed: true }, nowMs + faults.delayMs)) reason = 'queue-full';
+    for (const item of ticks.shuffle(this.#takeDue(laterMs(nowMs, this.#earlyMs)))) {
+      if (!written)
+        this.#drop('journal'); // without its tag on disk it could leave again after a restart
+      else if (item.faulted) this.#forward(item.next, item.packet, nowMs);
+      else this.relay(item.next, item.packet);
     }
     this.#schedule(nowMs);
-    return reason;
+  }
+
+  #takeDue(dueMs: MonotonicMs): PooledPacket[] {
+    const { pool, ticks } = this.options;
+    ticks.passed(dueMs);
+    const due: PooledPacket[] = [];
+    let bytes = 0;
+    for (let item = pool.popDue(dueMs); item !== undefined; item = pool.popDue(dueMs)) {
+      due.push(item);
+      bytes += memoryOf(item);
+    }
+    this.#memory?.add(-bytes);
+    return due;
+  }
+
+  #inject(faults: FaultInjector, next: AddressKey, packet: Uint8Array): void {
+    const nowMs = this.options.clock.nowMs();
+    for (const copy of faults.inject(packet)) {
+      if (faults.delayMs === 0) this.#forward(next, copy, nowMs);
+      else this.#pool({ next, packet: copy, faulted: true }, laterMs(nowMs, faults.delayMs), nowMs);
+    }
+  }
+
+  #forward(next: AddressKey, packet: Uint8Array, nowMs: MonotonicMs): void {
+    const hop: NextHop | NodeDrop = this.options.behaviour.nextHop(next);
+    if (typeof hop === 'string') this.#drop(hop);
+    else hop.send(packet, nowMs);
+  }
+
+  #drop(reason: NodeDrop): void {
+    this.options.metrics.drop(reason);
   }
 }

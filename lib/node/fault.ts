@@ -1,14 +1,15 @@
 /**
- * Faults on purpose, for experiments: a node that loses, delays, repeats or damages packets as it is told. It looks at
- * nothing in a packet, so that all kinds of packets fare alike.
+ * Fault injection, for experiments: a node that loses, delays, repeats or damages what it sends. It looks at nothing in a
+ * packet, so that all kinds of packets fare alike.
  * @module
  */
 import type { Counter } from 'prom-client';
 import * as z from 'zod';
-import { MixError } from '../errors.ts';
-import type { Metrics } from '../metrics.ts';
-import { nearestName } from '../nearest-name.ts';
-import type { Rng } from '../rng.ts';
+import { nearestName } from '../config/nearest-name.ts';
+import { MixError } from '../core/errors.ts';
+import type { Rng } from '../core/rng.ts';
+import type { Components } from '../runtime/components.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 
 /** What befalls a packet that leaves; probabilities are independent of each other. */
 export interface FaultPlan {
@@ -73,7 +74,9 @@ export const faultOption = z
     }
   })
   .optional()
-  .describe('EXPERIMENTS ONLY: harm packets that leave, drop=F,delay-ms=N,duplicate=F,corrupt=F (F: a probability)');
+  .describe(
+    'EXPERIMENTS ONLY: inject faults into packets that leave, drop=F,delay-ms=N,duplicate=F,corrupt=F (F: a probability)',
+  );
 
 export class FaultInjector {
   readonly #plan: FaultPlan;
@@ -83,7 +86,11 @@ export class FaultInjector {
   constructor(plan: FaultPlan, rng: Rng, metrics: Metrics) {
     this.#plan = plan;
     this.#rng = rng;
-    this.#injected = metrics.counter('faults_injected_total', 'Packets harmed on purpose, by the fault', ['kind']);
+    this.#injected = metrics.counter(
+      'faults_injected_total',
+      'Faults injected on purpose into packets that leave, by fault',
+      ['kind'],
+    );
     for (const kind of ['drop', 'delay', 'duplicate', 'corrupt']) this.#injected.inc({ kind }, 0);
   }
 
@@ -93,7 +100,7 @@ export class FaultInjector {
   }
 
   /** What leaves instead of `packet`: nothing, it or two of it, each perhaps damaged. Takes ownership of it. */
-  harm(packet: Uint8Array): readonly Uint8Array[] {
+  inject(packet: Uint8Array): readonly Uint8Array[] {
     const { drop, delayMs, duplicate, corrupt } = this.#plan;
     if (this.#happens('drop', drop)) return [];
     const copies = this.#happens('duplicate', duplicate) ? [packet, new Uint8Array(packet)] : [packet];
@@ -114,4 +121,14 @@ export class FaultInjector {
     const at = this.#rng.int(packet.byteLength);
     packet[at] = (packet[at] ?? 0) ^ (1 << this.#rng.int(8));
   }
+}
+
+/** The injector of a node's option `fault`, with a warning in the log; none without the option. */
+export function faultsOf(
+  fault: string | undefined,
+  { log, metrics, rng }: Pick<Components, 'log' | 'metrics' | 'rng'>,
+): { faults?: FaultInjector } {
+  if (fault === undefined) return {};
+  log.warn({ fault }, 'FAULTS ON PURPOSE: this node injects faults into what it sends, for experiments only');
+  return { faults: new FaultInjector(parseFault(fault), rng, metrics) };
 }

@@ -3,8 +3,8 @@
  * @module
  */
 import type { PeerLinks } from '../link/index.ts';
-import type { Metrics } from '../metrics.ts';
 import type { DelayQueue, SphinxKeyRing } from '../mixing/index.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { PooledPacket } from './engine.ts';
 
 export function showNodeGauges(

@@ -2,14 +2,17 @@
  * Sends a node's own loops on a Poisson clock, counts what comes back, and raises the alarm when too little does.
  * @module
  */
-import type { AddressKey } from '../bytes.ts';
-import type { Clock, Timer } from '../clock.ts';
-import type { Topology } from '../directory/index.ts';
-import type { Log } from '../log.ts';
-import { LoopAlarm, type LoopOrigin, NodeLoops, PoissonClock } from '../mixing/index.ts';
-import { epochAt } from '../params.ts';
-import type { Rng } from '../rng.ts';
+
+import type { AddressKey } from '../core/bytes.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import { epochAt } from '../core/params.ts';
+import { PoissonClock } from '../core/poisson-clock.ts';
+import type { Rng } from '../core/rng.ts';
+import type { MonotonicMs } from '../core/units.ts';
+import type { RingPosition, Topology } from '../directory/index.ts';
+import { LoopAlarm, NodeLoops } from '../mixing/index.ts';
 import type { Sphinx } from '../sphinx/index.ts';
+import type { Log } from '../telemetry/log.ts';
 import { LoopTally } from './loop-tally.ts';
 import type { NodeMetrics } from './metrics.ts';
 
@@ -21,18 +24,20 @@ export interface LoopDriverOptions {
   readonly rng: Rng;
   readonly sphinx: Sphinx;
   readonly address: Uint8Array;
-  readonly origin: LoopOrigin;
+  readonly position: RingPosition;
   readonly epochMs: number;
   readonly topology: () => Topology | undefined;
-  readonly send: (firstHop: AddressKey, packet: Uint8Array) => void;
   readonly metrics: NodeMetrics;
   readonly log: Log;
 }
 
+/** Takes a loop that leaves now. */
+type SendLoop = (firstHop: AddressKey, packet: Uint8Array) => void;
+
 export class LoopDriver {
   readonly loops: NodeLoops;
   readonly alarm = new LoopAlarm(0);
-  /** What the node tells the directory of its loops. */
+  /** What the node reports of its loops to the directory. */
   readonly tally: LoopTally;
   readonly #poisson: PoissonClock;
   #timer: Timer | undefined;
@@ -49,34 +54,35 @@ export class LoopDriver {
         const { returned, excessMs } = result;
         this.tally.add(result, clock.nowMs());
         (returned ? metrics.loopsReturned : metrics.loopsLost).inc();
-        if (excessMs !== undefined) metrics.loopExcessMs.observe(excessMs);
+        if (excessMs !== undefined) metrics.loopExcessSeconds.observe(excessMs / 1000);
       },
       onJudged: (inTime, nowMs) => this.#judged(inTime, nowMs),
     });
   }
 
-  start(): void {
+  /** Begins to send loops, as soon as there is a topology. */
+  start(send: SendLoop): void {
     const { clock, topology } = this.options;
     const nowMs = clock.nowMs();
     const rate = topology()?.params.nodeLoopRate ?? 0;
     this.#poisson.setRate(rate, nowMs);
     this.alarm.setRate(rate);
-    const waitMs = Math.min(this.#poisson.nextDueMs - nowMs, EXPIRY_PERIOD_MS);
-    this.#timer = clock.after(waitMs, () => this.#tick());
+    const waitMs = Math.min(this.#poisson.deadlineMs - nowMs, EXPIRY_PERIOD_MS);
+    this.#timer = clock.after(waitMs, () => this.#tick(send));
   }
 
   stop(): void {
     this.#timer?.cancel();
   }
 
-  #tick(): void {
+  #tick(send: SendLoop): void {
     const nowMs = this.options.clock.nowMs();
-    for (let due = this.#poisson.take(nowMs); due > 0; due--) this.#sendOne(nowMs);
+    while (this.#poisson.tick(nowMs)) this.#sendOne(nowMs, send);
     this.loops.expire(nowMs);
-    this.start();
+    this.start(send);
   }
 
-  #judged(inTime: boolean, nowMs: number): void {
+  #judged(inTime: boolean, nowMs: MonotonicMs): void {
     const { log, metrics } = this.options;
     const change = this.alarm.decided(inTime, nowMs);
     if (change === undefined) return;
@@ -86,12 +92,12 @@ export class LoopDriver {
     else log.warn({ sent, returned }, 'own loops are lost or late beyond chance: traffic of this node is held back');
   }
 
-  #sendOne(nowMs: number): void {
-    const { clock, origin, topology, send, metrics } = this.options;
+  #sendOne(nowMs: MonotonicMs, send: SendLoop): void {
+    const { clock, position, topology, metrics } = this.options;
     const known = topology();
     if (known === undefined) return;
     const epoch = epochAt(clock.wallMs(), known.params.epochMs);
-    const made = this.loops.make(known, origin, epoch, nowMs);
+    const made = this.loops.make(known, position, epoch, nowMs);
     if (made === undefined) return;
     metrics.loopsSent.inc();
     send(made.firstHop, made.packet);

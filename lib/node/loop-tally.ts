@@ -1,11 +1,13 @@
 /**
- * What became of a node's own loops lately, by the nodes that they crossed: what it tells the directory. Counts only, so that
- * nothing is said of when a single loop left. A pure state machine: time comes in as `nowMs`.
+ * What became of a node's own loops lately, by the nodes that they crossed: what it reports to the directory. Counts only, so that
+ * nothing shows when a single loop left. A pure state machine: time comes in as `nowMs`.
  * @module
  */
-import type { IdentityHex } from '../bytes.ts';
-import { MAX_LOOP_RESULTS, MAX_LOOPS_TOLD, type LoopResult as Told, type Topology } from '../directory/index.ts';
-import type { LoopResult } from '../mixing/index.ts';
+
+import type { IdentityHex } from '../core/bytes.ts';
+import type { MonotonicMs } from '../core/units.ts';
+import { type LoopResult, MAX_LOOP_RESULTS, MAX_LOOPS_REPORTED, type Topology } from '../directory/index.ts';
+import type { FinishedLoop } from '../mixing/index.ts';
 
 /** How far back a report reaches: half an epoch, within these bounds. */
 export const MIN_TALLY_MS = 60_000;
@@ -21,7 +23,7 @@ interface Count {
 }
 
 interface Slot {
-  readonly fromMs: number;
+  readonly fromMs: MonotonicMs;
   readonly counts: Map<IdentityHex, Count>;
 }
 
@@ -33,8 +35,8 @@ export class LoopTally {
     this.#slotMs = Math.min(MAX_TALLY_MS, Math.max(MIN_TALLY_MS, epochMs / 2)) / SLOTS;
   }
 
-  /** Counts a loop whose fate is known. */
-  add({ route, returned }: LoopResult, nowMs: number): void {
+  /** Counts a loop that came back or was given up. */
+  add({ route, returned }: FinishedLoop, nowMs: MonotonicMs): void {
     const { counts } = this.#slotAt(nowMs);
     for (const { id } of route) {
       let count = counts.get(id);
@@ -48,7 +50,7 @@ export class LoopTally {
   }
 
   /** The counts of the last time over nodes that are still listed, as a descriptor has them. */
-  report(topology: Topology | undefined, nowMs: number): Told[] {
+  report(topology: Topology | undefined, nowMs: MonotonicMs): LoopResult[] {
     this.#forget(nowMs);
     const sums = new Map<IdentityHex, Count>();
     for (const { counts } of this.#slots) {
@@ -61,11 +63,11 @@ export class LoopTally {
       .filter(([id]) => topology?.byId(id) !== undefined)
       .sort(([, a], [, b]) => b.sent - a.sent)
       .slice(0, MAX_LOOP_RESULTS)
-      .map(([id, { sent, returned }]): Told => [id.slice(0, PREFIX_DIGITS), ...told(sent, returned)])
+      .map(([id, { sent, returned }]): LoopResult => [id.slice(0, PREFIX_DIGITS), ...reported(sent, returned)])
       .sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
-  #slotAt(nowMs: number): Slot {
+  #slotAt(nowMs: MonotonicMs): Slot {
     const last = this.#slots.at(-1);
     if (last !== undefined && nowMs < last.fromMs + this.#slotMs) return last;
     const slot: Slot = { fromMs: nowMs, counts: new Map() };
@@ -74,13 +76,13 @@ export class LoopTally {
     return slot;
   }
 
-  #forget(nowMs: number): void {
+  #forget(nowMs: MonotonicMs): void {
     this.#slots = this.#slots.filter(({ fromMs }) => nowMs - fromMs < SLOTS * this.#slotMs);
   }
 }
 
 /** Larger counts than a descriptor holds keep their ratio. */
-function told(sent: number, returned: number): [number, number] {
-  if (sent <= MAX_LOOPS_TOLD) return [sent, returned];
-  return [MAX_LOOPS_TOLD, Math.floor((MAX_LOOPS_TOLD * returned) / sent)];
+function reported(sent: number, returned: number): [number, number] {
+  if (sent <= MAX_LOOPS_REPORTED) return [sent, returned];
+  return [MAX_LOOPS_REPORTED, Math.floor((MAX_LOOPS_REPORTED * returned) / sent)];
 }

@@ -3,10 +3,11 @@
  * @module
  */
 import type { Counter, Gauge, Histogram } from 'prom-client';
-import type { Metrics } from '../metrics.ts';
+import type { LinkKind } from '../link/index.ts';
 import { NODE_DROPS, type NodeDrop } from '../mixing/index.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 
-const EXCESS_BUCKETS_MS = [1, 2, 5, 10, 20, 50, 100, 250, 1000, 5000];
+const EXCESS_BUCKETS_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5];
 
 export class NodeMetrics {
   /** Packets that arrived on links, by the kind of link. */
@@ -20,7 +21,7 @@ export class NodeMetrics {
   readonly loopsReturned: Counter;
   readonly loopsLost: Counter;
   /** How much longer a loop took than the delays in its header. */
-  readonly loopExcessMs: Histogram;
+  readonly loopExcessSeconds: Histogram;
   /** 1 while own loops are lost or late beyond chance. */
   readonly loopAlarm: Gauge;
 
@@ -31,14 +32,20 @@ export class NodeMetrics {
     this.ended = registry.counter('packets_ended_total', 'Packets whose last hop was here (drop traffic)');
     this.loopsSent = registry.counter('node_loops_sent_total', 'Own loops sent');
     this.loopsReturned = registry.counter('node_loops_returned_total', 'Own loops that came back intact');
-    this.loopsLost = registry.counter('node_loops_lost_total', 'Own loops given up');
-    this.loopExcessMs = registry.histogram(
-      'node_loop_excess_ms',
+    this.loopsLost = registry.counter('node_loops_lost_total', 'Own loops that did not come back in time');
+    this.loopExcessSeconds = registry.histogram(
+      'node_loop_excess_seconds',
       'Time of an own loop beyond the delays in its header',
-      EXCESS_BUCKETS_MS,
+      EXCESS_BUCKETS_SECONDS,
     );
     this.loopAlarm = registry.gauge('node_loop_alarm', '1 while own loops are lost or late beyond chance');
     for (const reason of NODE_DROPS) this.#dropped.inc({ reason }, 0);
+  }
+
+  /** Counts what became of `packets` packets for a link to a node or client. */
+  sent(to: LinkKind, result: 'sent' | NodeDrop, packets = 1): void {
+    if (result === 'sent') this.forwarded.inc({ to }, packets);
+    else this.#dropped.inc({ reason: result }, packets);
   }
 
   drop(reason: NodeDrop): void {

@@ -1,11 +1,11 @@
 /**
- * The port that a node took when it was told to take any: after a restart the consensus still names it, so it is tried
+ * The port that a node took when its options allow any: after a restart the consensus still names it, so it is tried
  * first.
  * @module
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MixError } from '../errors.ts';
+import { MixError } from '../core/errors.ts';
 
 const PORT_FILE = 'listen-port';
 

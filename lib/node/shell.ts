@@ -1,48 +1,53 @@
 /**
  * The shell that mixes and gateways share: identity, Sphinx keys, directory, links, engine, own loops, metrics page.
- * A role adds who may connect as a client and what becomes of a packet's next hop (`NodeRole`).
+ * What they do differently comes in as `NodeBehaviour`.
  * @module
  */
 import { join } from 'node:path';
-import { type HostPort, joinHostPort, parseListen } from '../address.ts';
-import type { AddressKey, IdentityHex } from '../bytes.ts';
-import { every, type Timer } from '../clock.ts';
-import type { Components, Running } from '../components.ts';
+import { addressKeyAt, type IdentityHex } from '../core/bytes.ts';
+import { every, type Timer } from '../core/clock.ts';
+import { packetBytes } from '../core/params.ts';
+import type { EpochNumber } from '../core/units.ts';
 import {
+  countersign,
   type DescriptorDraft,
   DirectoryClient,
   epochMsOf,
   loadNetworkFile,
-  type MixLayer,
   type NetworkFile,
   networkId,
+  type RingPosition,
 } from '../directory/index.ts';
-import { type LocalHttp, serveLocalHttp } from '../http.ts';
 import {
   type ClientInboundLink,
+  type ClientTerms,
+  type HelloKind,
   type InboundLink,
-  type LinkKind,
   type LinkListener,
   LinkMetrics,
   listenLinks,
   loadIdentity,
   type NodeIdentity,
   PeerLinks,
+  sayKeyExchange,
 } from '../link/index.ts';
-import { bootId, DelayQueue, type LoopOrigin, type NodeDrop, PacketPipeline, SphinxKeyRing } from '../mixing/index.ts';
-import { DEFAULT_PARAMS, type NetworkParams, packetBytes } from '../params.ts';
+import { DelayQueue, DepartureTicks, openPolicedKeys, PacketPipeline, type PolicedKeys } from '../mixing/index.ts';
+import { type HostPort, joinHostPort, parseListen } from '../net/address.ts';
+import { warnIfUnbounded } from '../net/connection-bounds.ts';
+import { type LocalHttp, serveLocalHttp } from '../net/http.ts';
+import type { Components, Running } from '../runtime/components.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { advertisedAddress } from './advertise.ts';
+import type { ClientAccess, NodeBehaviour, NodeParts } from './behaviour.ts';
 import type { NodeOptions } from './config.ts';
 import { describeNode } from './descriptor.ts';
-import { type EngineRole, PacketEngine, type PooledPacket } from './engine.ts';
-import { FaultInjector, parseFault } from './fault.ts';
+import { PacketEngine, type PooledPacket } from './engine.ts';
+import { faultsOf } from './fault.ts';
 import { showNodeGauges } from './gauges.ts';
 import { LoopDriver } from './loop-driver.ts';
 import { NodeMetrics } from './metrics.ts';
-import type { Neighbours } from './neighbours.ts';
+import { type Neighbours, NetworkView } from './network-view.ts';
 import { listenAgain } from './remembered-port.ts';
-import { Surroundings } from './surroundings.ts';
 
 /** How often keys and absent clients are looked after. */
 const UPKEEP_PERIOD_MS = 1000;
@@ -55,39 +60,16 @@ export interface RunningNode extends Running {
   readonly metricsUrl: string;
 }
 
-/** What the shell offers a role. */
-export interface NodeServices {
-  readonly components: Components;
-  readonly metrics: NodeMetrics;
-  neighbours(): Neighbours;
-  params(): NetworkParams;
-  /** Sends a packet of a client on at once, by the role's `forward`; the reason when it could not. Takes ownership. */
-  relay(next: AddressKey, packet: Uint8Array): NodeDrop | undefined;
-  /** Puts a packet on the link to a node of the next layer; the reason when it could not. Takes ownership. */
-  sendToNode(next: AddressKey, packet: Uint8Array): NodeDrop | undefined;
-}
-
-export interface NodeRole extends EngineRole {
-  /** Whether an identity that is no mix or gateway may connect as a client; absent: nobody may. */
-  admitsClient?(peer: IdentityHex): boolean;
-  onClientLink?(link: ClientInboundLink): void;
-  /** The consensus changed who is who. */
-  onNeighbours?(): void;
-  /** About once a second. */
-  upkeep?(): void;
-}
-
 export interface NodeSpec {
   readonly options: NodeOptions;
   readonly components: Components;
-  /** Mix layer, or gateway. */
-  readonly place: MixLayer | 'gateway';
-  readonly makeRole: (services: NodeServices) => NodeRole;
+  readonly position: RingPosition;
+  readonly behaviourOf: (parts: NodeParts) => NodeBehaviour;
 }
 
 /** Starts a node; resolves when it listens. It announces itself and waits for a consensus in the background. */
 export async function startNode(spec: NodeSpec): Promise<RunningNode> {
-  const { options, components } = spec;
+  const { options, components, position } = spec;
   const identity = await loadIdentity(options.dir);
   const network = await loadNetworkFile(options.networkFile);
   const node = new NodeShell(spec, identity, network);
@@ -97,23 +79,22 @@ export async function startNode(spec: NodeSpec): Promise<RunningNode> {
     await node.stop();
     throw error;
   }
-  components.log.info({ role: node.role, listen: node.listen }, 'node is running');
+  const role = position === 'gateway' ? 'gateway' : `mixnode of layer ${position}`;
+  components.log.info({ role, listen: node.listen }, 'node is running');
   return node;
 }
 
-class NodeShell implements RunningNode, NodeServices {
+class NodeShell implements RunningNode {
   readonly identity: IdentityHex;
-  readonly components: Components;
-  readonly metrics: NodeMetrics;
+  readonly #metrics: NodeMetrics;
   readonly #linkMetrics: LinkMetrics;
   readonly #directory: DirectoryClient;
-  readonly #surroundings: Surroundings;
-  readonly #ring: SphinxKeyRing;
+  readonly #view: NetworkView;
+  readonly #policed: PolicedKeys<IdentityHex>;
   readonly #peers: PeerLinks;
-  readonly #pool: DelayQueue<PooledPacket>;
+  readonly #behaviour: NodeBehaviour;
   readonly #loops: LoopDriver;
   readonly #engine: PacketEngine;
-  readonly #nodeRole: NodeRole;
   #listener: LinkListener | undefined;
   #page: LocalHttp | undefined;
   #upkeep: Timer | undefined;
@@ -123,53 +104,55 @@ class NodeShell implements RunningNode, NodeServices {
     readonly nodeIdentity: NodeIdentity,
     readonly network: NetworkFile,
   ) {
-    const { components, options, place } = spec;
-    const { clock, crypto, rng, log } = components;
-    this.identity = nodeIdentity.id;
-    this.components = components;
-    this.metrics = new NodeMetrics(components.metrics);
-    this.#linkMetrics = new LinkMetrics(components.metrics);
-    const cacheFile = join(options.dir, 'consensus.json');
-    this.#directory = new DirectoryClient({ network, components, cacheFile });
-    this.#surroundings = new Surroundings({ origin: place, clock, onChange: (next) => this.#onNeighbours(next) });
+    const { components, options, position, behaviourOf } = spec;
+    const { clock, crypto, rng, log, memory } = components;
+    const epochMs = epochMsOf(network);
     const sphinx = new Sphinx(crypto, rng);
-    this.#ring = SphinxKeyRing.open(
-      {
-        dir: join(options.dir, 'sphinx'),
-        crypto,
-        rng,
-        log,
-        epochMs: epochMsOf(network),
-        bootId: bootId(),
-        maxUnwrapsPerSecond: options.maxPacketsPerSecond,
-      },
-      clock.wallMs(),
-    );
+    const metrics = new NodeMetrics(components.metrics);
+    const pool = new DelayQueue<PooledPacket>(options.poolPackets);
+    this.identity = nodeIdentity.id;
+    this.#metrics = metrics;
+    this.#linkMetrics = new LinkMetrics(components.metrics);
+    this.#directory = new DirectoryClient({ network, components, cacheFile: join(options.dir, 'consensus.json') });
+    this.#view = new NetworkView({ position, clock, onChange: (next) => this.#onNeighbours(next) });
+    this.#policed = openPolicedKeys(components, { ...options, ...network, epochMs, dir: join(options.dir, 'sphinx') });
+    const { policer, keys } = this.#policed;
     this.#peers = new PeerLinks({
       ...this.#linkTerms(),
+      localAddress: components.outboundAddress,
       rng,
       queueFrames: options.linkQueuePackets,
+      onResult: (result, packets) => metrics.sent('node', result, packets),
     });
-    this.#pool = new DelayQueue(options.poolPackets);
-    this.#nodeRole = spec.makeRole(this);
-    this.#loops = this.#makeLoops(sphinx);
-    const pipeline = new PacketPipeline({ sphinx, keys: this.#ring, packetBytes: packetBytes(network.payloadBytes) });
+    const bytes = packetBytes(network.payloadBytes);
+    const parts = { components, metrics, view: this.#view, peers: this.#peers, packetBytes: bytes };
+    this.#behaviour = behaviourOf(parts);
+    this.#loops = new LoopDriver({
+      clock,
+      rng,
+      log,
+      sphinx,
+      address: nodeIdentity.publicKey,
+      position,
+      epochMs,
+      topology: () => this.#directory.topology(),
+      metrics,
+    });
     this.#engine = new PacketEngine({
       clock,
-      pipeline,
-      flushTags: () => this.#ring.flush(),
+      policer,
+      pipeline: new PacketPipeline({ sphinx, keys, packetBytes: bytes }),
+      flushTags: () => keys.flush(),
       loops: this.#loops.loops,
-      pool: this.#pool,
-      maxDelayMs: () => this.params().maxDelayMs,
-      role: this.#nodeRole,
-      metrics: this.metrics,
-      ...this.#faults(),
+      pool,
+      ticks: new DepartureTicks(rng),
+      maxDelayMs: () => this.#view.params.maxDelayMs,
+      behaviour: this.#behaviour,
+      metrics,
+      ...(memory === undefined ? {} : { memory }),
+      ...faultsOf(options.fault, components),
     });
-    showNodeGauges(components.metrics, this.#pool, this.#peers, this.#ring);
-  }
-
-  get role(): string {
-    return this.spec.place === 'gateway' ? 'gateway' : `mixnode of layer ${this.spec.place}`;
+    showNodeGauges(components.metrics, pool, this.#peers, keys);
   }
 
   get listen(): string {
@@ -184,63 +167,48 @@ class NodeShell implements RunningNode, NodeServices {
     const { options, components } = this.spec;
     const { clock, log, metrics } = components;
     const { host, port } = parseListen(options.listen);
+    warnIfUnbounded(options.maxConnectionsPerSource, log);
+    sayKeyExchange(options.linkKeyExchange, log);
     this.#listener = await listenAgain(options.dir, port, (port) => this.#listenOn(host, port));
     const address = advertisedAddress(options, this.#listener.port);
     const routes = { '/metrics': async () => ({ type: metrics.registry.contentType, body: await metrics.text() }) };
-    this.#page = await serveLocalHttp({ listen: options.metricsListen, routes, log });
-    this.#directory.onTopology((topology) => this.#surroundings.update(topology));
+    this.#page = await serveLocalHttp({
+      listen: options.metricsListen,
+      hosts: { listed: options.metricsHosts, flag: '--metrics-hosts' },
+      routes,
+      log,
+    });
+    this.#directory.onTopology((topology) => this.#view.update(topology));
     this.#directory.announce((epochs) => this.#descriptor(epochs, address), this.nodeIdentity.seed, options.joinToken);
+    this.#directory.onUsable((documents) => this.#behaviour.onUsableConsensus?.(documents));
     await this.#directory.start();
     const known = this.#directory.topology();
-    if (known !== undefined) this.#surroundings.update(known);
-    this.#loops.start();
-    this.#upkeep = every(clock, UPKEEP_PERIOD_MS, () => this.#look());
+    if (known !== undefined) this.#view.update(known);
+    this.#loops.start((firstHop, packet) => this.#engine.sendLoop(firstHop, packet));
+    this.#upkeep = every(clock, UPKEEP_PERIOD_MS, () => this.#maintain());
   }
 
   async stop(): Promise<void> {
     this.#upkeep?.cancel();
     this.#loops.stop();
-    this.#surroundings.stop();
+    this.#view.stop();
+    this.#behaviour.stop?.();
     await this.#directory.stop();
     await this.#listener?.close();
     this.#engine.stop();
     await this.#peers.stop();
-    this.#ring.close();
+    this.#policed.keys.close();
     await this.#page?.close();
   }
 
-  neighbours(): Neighbours {
-    return this.#surroundings.neighbours;
-  }
-
-  params(): NetworkParams {
-    return this.#surroundings.topology?.params ?? DEFAULT_PARAMS;
-  }
-
-  relay(next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
-    return this.#engine.leave(next, packet);
-  }
-
-  sendToNode(next: AddressKey, packet: Uint8Array): NodeDrop | undefined {
-    switch (this.#peers.send(next, packet)) {
-      case 'sent':
-        this.metrics.forwarded.inc({ to: 'node' });
-        return undefined;
-      case 'unknown-peer':
-        return 'next-hop';
-      case 'queue-full':
-        return 'link-queue-full';
-      case 'down':
-        return 'link-down';
-    }
-  }
-
   #linkTerms() {
-    const { clock, crypto, log } = this.spec.components;
+    const { clock, crypto, log, memory } = this.spec.components;
     return {
+      ...(memory === undefined ? {} : { memory }),
       identity: this.nodeIdentity,
       networkId: networkId(this.network, crypto),
       packetBytes: packetBytes(this.network.payloadBytes),
+      keyExchange: this.spec.options.linkKeyExchange,
       clock,
       log,
       metrics: this.#linkMetrics,
@@ -252,73 +220,79 @@ class NodeShell implements RunningNode, NodeServices {
       ...this.#linkTerms(),
       host,
       port,
-      limits: { queueFrames: this.spec.options.linkQueuePackets },
-      admit: (peer, kind) => this.#admits(peer, kind),
+      limits: {
+        queueFrames: this.spec.options.linkQueuePackets,
+        maxConnectionsPerSource: this.spec.options.maxConnectionsPerSource,
+      },
+      isNeighbour: (source) => this.#view.neighbours.previousSources.has(source),
+      admit: (peer, kind, client) => this.#admits(peer, kind, client),
+      countersign: (peer) => this.#countersign(peer),
       onLink: (link) => this.#onLink(link),
     });
   }
 
-  #faults(): { faults?: FaultInjector } {
-    const { fault } = this.spec.options;
-    if (fault === undefined) return {};
-    const { log, metrics, rng } = this.components;
-    log.warn({ fault }, 'FAULTS ON PURPOSE: this node harms what it sends, for experiments only');
-    return { faults: new FaultInjector(parseFault(fault), rng, metrics) };
+  #admits(peer: IdentityHex, kind: HelloKind, client: ClientTerms | undefined): boolean {
+    const { previousHops, nodes } = this.#view.neighbours;
+    if (kind === 'node' || client === undefined) return kind === 'node' && previousHops.has(peer);
+    return !nodes.has(peer) && peer !== this.identity && this.#behaviour.clients?.admits(peer, client) === true;
   }
 
-  #makeLoops(sphinx: Sphinx): LoopDriver {
-    const { clock, rng, log } = this.spec.components;
-    return new LoopDriver({
-      clock,
-      rng,
-      log,
-      sphinx,
-      address: this.nodeIdentity.publicKey,
-      origin: this.spec.place as LoopOrigin,
-      epochMs: epochMsOf(this.network),
-      topology: () => this.#directory.topology(),
-      send: (firstHop, packet) => {
-        const reason = this.#engine.leave(firstHop, packet);
-        if (reason !== undefined) this.metrics.drop(reason);
-      },
-      metrics: this.metrics,
-    });
-  }
-
-  #admits(peer: IdentityHex, kind: LinkKind): boolean {
-    const { before, nodes } = this.neighbours();
-    if (kind === 'node') return before.has(peer);
-    return !nodes.has(peer) && peer !== this.identity && this.#nodeRole.admitsClient?.(peer) === true;
+  /** For a requester that wants to be reached through us: whom we would take as a client we may be named by. */
+  #countersign(peer: IdentityHex): Uint8Array {
+    const { clock, crypto } = this.spec.components;
+    const { seed } = this.nodeIdentity;
+    return countersign(networkId(this.network, crypto), Buffer.from(peer, 'hex'), clock.wallMs(), seed, crypto);
   }
 
   #onLink(link: InboundLink): void {
     if (link.kind === 'client') {
-      this.#nodeRole.onClientLink?.(link);
+      if (this.#behaviour.clients !== undefined) this.#serveClient(link, this.#behaviour.clients);
       return;
     }
+    const policed = this.#policed.policer.link(link.peer);
     link.onFrame((packet) => {
-      this.metrics.received.inc({ from: 'node' });
-      this.#engine.receive(packet);
+      this.#metrics.received.inc({ from: 'node' });
+      this.#engine.receive(packet, policed);
     });
   }
 
-  #onNeighbours({ after }: Neighbours): void {
-    this.#peers.setPeers([...after.values()]);
+  #serveClient(link: ClientInboundLink, clients: ClientAccess): void {
+    link.onClose(() => clients.disconnect(link));
+    link.onFrame((nextHop, packet) => {
+      this.#metrics.received.inc({ from: 'client' });
+      const next = addressKeyAt(nextHop, 0);
+      const refused = clients.refuses(link, next);
+      if (refused === undefined) this.#engine.relay(next, packet);
+      else this.#metrics.drop(refused);
+    });
+    clients.connect(link);
+  }
+
+  #onNeighbours({ nextHops, previousHops }: Neighbours): void {
+    this.#policed.policer.setWeights(previousHops);
+    this.#peers.setPeers([...nextHops.values()]);
     this.#listener?.recheck();
-    this.#nodeRole.onNeighbours?.();
+    this.#behaviour.onNeighbours?.();
   }
 
-  #look(): void {
-    this.#ring.advance(this.components.clock.wallMs());
-    if (this.#ring.takeRenewed()) this.#directory.announceNow();
-    this.#nodeRole.upkeep?.();
+  #maintain(): void {
+    this.#policed.keys.advance(this.spec.components.clock.wallMs());
+    if (this.#policed.keys.takeRenewed()) this.#directory.announceNow();
+    this.#behaviour.upkeep?.();
   }
 
-  #descriptor(epochs: readonly number[], address: HostPort): DescriptorDraft {
-    const { options, place, components } = this.spec;
+  #descriptor(epochs: readonly EpochNumber[], address: HostPort): DescriptorDraft {
+    const { options, position, components } = this.spec;
     const { clock } = components;
     const wallMs = clock.wallMs();
     const loops = this.#loops.tally.report(this.#directory.topology(), clock.nowMs());
-    return describeNode(options, place, address, epochs, (epoch) => this.#ring.publicKey(epoch, wallMs), loops);
+    return describeNode(
+      options,
+      position,
+      address,
+      epochs,
+      (epoch) => this.#policed.keys.publicKey(epoch, wallMs),
+      loops,
+    );
   }
 }

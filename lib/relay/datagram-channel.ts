@@ -4,12 +4,15 @@
  * 8), since of many frames one would always be lost.
  * @module
  */
-import { ByteReader, concatBytes } from '../bytes.ts';
-import type { Clock } from '../clock.ts';
+import { ByteReader, concatBytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import type { MemoryAccount } from '../core/memory-budget.ts';
 import type { SessionStream, StreamHandlers } from '../session/index.ts';
 
 export interface DatagramChannelOptions {
   readonly clock: Clock;
+  /** For the part of a record that has come; shed, the channel is closed. */
+  readonly memory?: MemoryAccount;
   /** A datagram came, with the far end's address for it: where it shall go (exit), or where it is from (proxy). */
   readonly onDatagram: (host: string, port: number, bytes: Uint8Array) => void;
   /** The far end sent something that is no record; the channel is dead then. */
@@ -28,6 +31,7 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
   #stream: SessionStream | undefined;
   #room = true;
   #unread: Uint8Array = new Uint8Array(0);
+  #readBytes = 0;
   #dead = false;
 
   constructor(options: DatagramChannelOptions) {
@@ -62,6 +66,7 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
     if (!this.#dead) {
       this.#unread = concatBytes(this.#unread, bytes);
       while (!this.#dead && this.#readRecord());
+      this.#options.memory?.set(this.#unread.byteLength === 0 ? 0 : this.#unread.buffer.byteLength, this.#readBytes);
     }
     // What is kept is bounded by one record, so the credit can go back at once; but last, as the next bytes may come
     // from inside this call.
@@ -79,6 +84,7 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
     if (this.#unread.byteLength < LENGTH_BYTES + length) return false;
     const record = this.#unread.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
     this.#unread = this.#unread.subarray(LENGTH_BYTES + length);
+    this.#readBytes += LENGTH_BYTES + length;
     const reader = new ByteReader(record);
     const host = Buffer.from(reader.take(reader.u8())).toString('utf8');
     const port = reader.u16();
@@ -87,9 +93,15 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
     return true;
   }
 
-  #die(): void {
+  /** Takes no more. */
+  close(): void {
     this.#dead = true;
     this.#unread = new Uint8Array(0);
+    this.#options.memory?.set(0);
+  }
+
+  #die(): void {
+    this.close();
     this.#options.onMalformed();
   }
 }

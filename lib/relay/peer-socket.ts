@@ -1,12 +1,12 @@
 /**
- * A UDP socket on this machine that talks to one client and to nobody else (RFC 1928 section 7): it hears the address
+ * A UDP socket on this machine that talks to one client and to nobody else (RFC 1928 section 7): it accepts datagrams from the address
  * that the client's TCP connection comes from, and of it only the port that the client has named, or else the one that its
- * first sound datagram came from. A client that names none leaves another user of the machine, who is faster than its first
+ * first valid datagram came from. A client that names none leaves another user of the machine, who is faster than its first
  * datagram, to be taken for it.
  * @module
  */
 import { createSocket, type Socket } from 'node:dgram';
-import { parseAddress } from '../address-policy.ts';
+import { parseAddress } from '../net/address-policy.ts';
 
 export interface PeerSocketOptions {
   /** Where to listen: the address that the client reached us at. */
@@ -14,7 +14,7 @@ export interface PeerSocketOptions {
   readonly clientAddress: string;
   /** The port that the client will send from, if it has said so. */
   readonly clientPort?: number;
-  /** A datagram of the client. False: it is not sound. */
+  /** A datagram of the client. False: it is not valid. */
   readonly onDatagram: (bytes: Uint8Array) => boolean;
   /** One of somebody else. */
   readonly onForeign: () => void;
@@ -53,7 +53,7 @@ export class PeerSocket {
     return this.#socket.address().port;
   }
 
-  /** Sends to the client, once it has been heard. */
+  /** Sends to the client, once a datagram of it has come. */
   send(bytes: Uint8Array): void {
     if (this.#closed || this.#clientPort === undefined) return;
     this.#socket.send(bytes, this.#clientPort, this.#clientAddress, () => {});

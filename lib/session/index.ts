@@ -5,7 +5,7 @@
  * @module
  */
 
-export { ProxySession, type ProxySessionState } from './proxy-session.ts';
-export { RequesterSession } from './requester-session.ts';
-export { SessionTable } from './session-table.ts';
-export type * from './types.ts';
+export type * from '../transport/types.ts';
+export { ProxySession } from './proxy/proxy-session.ts';
+export { RequesterSession } from './requester/requester-session.ts';
+export { SessionTable } from './requester/session-table.ts';

@@ -3,8 +3,8 @@
  * names a session.
  * @module
  */
-import type { Metrics } from '../metrics.ts';
-import type { SessionStats, SurbStockStats } from './types.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { CloseReason, SessionStats, SurbStockStats } from '../transport/types.ts';
 
 /** One end of a session, as far as it is counted. */
 export interface Metered {
@@ -38,6 +38,8 @@ export class SessionMeter {
   readonly #live = new Set<Metered>();
   readonly #ended: Totals[] = [];
   #begun = 0;
+  #hoarding = 0;
+  #flooding = 0;
 
   constructor(metrics: Metrics) {
     const sum = (group: keyof Totals) => () => {
@@ -49,7 +51,11 @@ export class SessionMeter {
     metrics.counterOf('session_bytes_total', bytes, 'event', sum('bytes'));
     metrics.counterOf('session_surbs_total', surbs, 'event', sum('surbs'));
     metrics.counterOf('session_streams_total', streams, 'event', sum('streams'));
-    metrics.counterOf('sessions_total', 'Sessions begun', 'event', () => ({ begun: this.#begun }));
+    metrics.counterOf('sessions_total', HELP.sessions, 'event', () => ({
+      begun: this.#begun,
+      hoarding: this.#hoarding,
+      flooding: this.#flooding,
+    }));
     metrics.gaugeOf('sessions', 'Sessions that run', () => this.#live.size);
     metrics.gaugeOf('session_streams', 'Streams of all sessions', () => this.#sum((stats) => stats.streamsOpen));
     metrics.gaugeOf('session_queued_bytes', 'Bytes of streams that wait to be sent', () =>
@@ -62,8 +68,10 @@ export class SessionMeter {
     this.#live.add(session);
   }
 
-  ended(session: Metered): void {
+  ended(session: Metered, reason?: CloseReason): void {
     if (!this.#live.delete(session)) return;
+    if (reason === 'hoarding') this.#hoarding += 1;
+    if (reason === 'flooding') this.#flooding += 1;
     this.#ended.push(totalsOf(session));
     if (this.#ended.length > MAX_TOTALS) this.#ended.splice(0, this.#ended.length, addGroups(this.#ended));
   }
@@ -84,6 +92,8 @@ const HELP = {
   bytes: 'Bytes of streams',
   surbs: 'Reply blocks, by the account of the requester',
   streams: 'Streams of sessions',
+  sessions:
+    'Sessions begun; hoarding: ended because the requester kept reply blocks back; flooding: because it sent more than it was asked for',
 };
 
 function addUp<Key extends string>(all: readonly Readonly<Record<Key, number>>[]): Record<Key, number> {

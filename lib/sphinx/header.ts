@@ -3,10 +3,10 @@
  * beta, and beta holds the routing blocks, each hop's inside those of the hops before it.
  * @module
  */
-import { concatBytes } from '../bytes.ts';
+import { concatBytes } from '../core/bytes.ts';
+import { MixError } from '../core/errors.ts';
+import type { Rng } from '../core/rng.ts';
 import type { Crypto } from '../crypto/index.ts';
-import { MixError } from '../errors.ts';
-import type { Rng } from '../rng.ts';
 import {
   ADDRESS_BYTES,
   BETA_BYTES,

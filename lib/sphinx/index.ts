@@ -3,6 +3,7 @@
  * @module
  */
 
+export { leastMs, type SphinxCostOptions, unwrapMs } from './cost.ts';
 export { unpad } from './payload.ts';
 export { unlessBadKey } from './route-keys.ts';
 export { gammaKeyOf, Sphinx } from './sphinx.ts';

@@ -3,8 +3,9 @@
  * check; it holds because a change anywhere scrambles the whole block.
  * @module
  */
+
+import { MixError } from '../core/errors.ts';
 import type { Crypto } from '../crypto/index.ts';
-import { MixError } from '../errors.ts';
 import { HEADER_BYTES, MIN_PAYLOAD_BYTES, PADDING_BYTES, SEED_BYTES, ZERO_PREFIX_BYTES } from './constants.ts';
 import { payloadKey } from './keys.ts';
 import { lionessEncrypt } from './lioness.ts';

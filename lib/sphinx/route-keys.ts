@@ -2,7 +2,7 @@
  * What to do about a route over a node whose public key is none.
  * @module
  */
-import { MixError } from '../errors.ts';
+import { MixError } from '../core/errors.ts';
 
 /**
  * What `make` seals, or undefined when a key on the route is a point of small order. Documents with such keys are

@@ -3,10 +3,10 @@
  * recovers what came back to it.
  * @module
  */
-import { asBuffer, constantTimeEqual } from '../bytes.ts';
+import { asBuffer, constantTimeEqual } from '../core/bytes.ts';
+import { MixError } from '../core/errors.ts';
+import type { Rng } from '../core/rng.ts';
 import type { Crypto } from '../crypto/index.ts';
-import { MixError } from '../errors.ts';
-import type { Rng } from '../rng.ts';
 import {
   ADDRESS_BYTES,
   BETA_BYTES,

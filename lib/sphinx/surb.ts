@@ -4,8 +4,8 @@
  * every hop's.
  * @module
  */
-import { concatBytes } from '../bytes.ts';
-import { MixError } from '../errors.ts';
+import { concatBytes } from '../core/bytes.ts';
+import { MixError } from '../core/errors.ts';
 import { ADDRESS_BYTES, HEADER_BYTES, MAX_HOPS, SEED_BYTES } from './constants.ts';
 
 const SEEDS_OFFSET = HEADER_BYTES + ADDRESS_BYTES;

@@ -2,7 +2,7 @@
  * What goes into and comes out of `lib/sphinx`.
  * @module
  */
-import type { Branded } from '../bytes.ts';
+import type { Branded } from '../core/bytes.ts';
 
 /** One hop of a route, in the order of travel. */
 export interface SphinxHop {

@@ -1,13 +1,15 @@
 /** Authority and members over many epochs on a virtual clock; requests go straight into the API, files are real. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Admission } from '../../directory/admission.ts';
 import { Api } from '../../directory/api.ts';
 import { Archive } from '../../directory/archive.ts';
 import { Authority } from '../../directory/authority.ts';
-import { every, type Timer } from '../../lib/clock.ts';
+import { every, type Timer } from '../../lib/core/clock.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import { DEFAULT_PARAMS, epochAt } from '../../lib/core/params.ts';
 import {
   DirectoryClient,
   type HttpReply,
@@ -17,12 +19,12 @@ import {
   type Transport,
   Verifier,
 } from '../../lib/directory/index.ts';
-import { MixError } from '../../lib/errors.ts';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import { DEFAULT_PARAMS, epochAt } from '../../lib/params.ts';
-import { crypto, draft, keys, testNetwork } from '../support/directory-network.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { admissionOf, membersOn, OPEN } from '../support/admission.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { countersigned, crypto, draft, keys, testNetwork } from '../support/signed-documents.ts';
+import { epochNumber } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const EPOCH_SECONDS = 20;
@@ -48,11 +50,11 @@ class World {
   }
 
   async startAuthority(): Promise<void> {
-    const rules = { allow: new Set<never>(), joinToken: undefined, openToAll: true };
-    const admission = new Admission(this.verifier, rules, 100, crypto);
+    const admission = admissionOf(this.verifier, OPEN, 100, () => this.clock.nowMs());
     const authority = new Authority({
       verifier: this.verifier,
       admission,
+      members: membersOn(this.dir, admission, this.clock),
       archive: new Archive(this.dir),
       params: { ...DEFAULT_PARAMS, epochMs: EPOCH_MS },
       minimums: { mixesPerLayer: 1, gateways: 1, requesters: 1 },
@@ -89,8 +91,11 @@ class World {
 
   /** Node n of the five that make a network. */
   node(n: number): Promise<DirectoryClient> {
+    const role = ROLES[n % 10] ?? 'mixnode';
     const layer = n % 10 < 3 ? { layer: (n % 10) + 1 } : {};
-    return this.join(n, (epochs) => draft(ROLES[n % 10] ?? 'mixnode', epochs, { name: `node-${n}`, ...layer }));
+    const gateways = () =>
+      role === 'requester' ? { gateways: [countersigned(this.network, n, 3, this.clock.wallMs())] } : {};
+    return this.join(n, (epochs) => draft(role, epochs, { name: `node-${n}`, ...layer, ...gateways() }));
   }
 
   async fiveNodes(): Promise<void> {
@@ -175,7 +180,7 @@ t.test('ten epochs of 20 seconds: everyone switches exactly at each turn', async
     );
     const topology = w.members[0]?.client.topology();
     t.equal(topology?.nodes.length, 5);
-    t.ok(topology?.nodes.every((node) => node.sphinxKey(epoch) && node.sphinxKey(epoch + 1)));
+    t.ok(topology?.nodes.every((node) => node.sphinxKey(epochNumber(epoch)) && node.sphinxKey(epochNumber(epoch + 1))));
   }
   for (const { seen } of w.members)
     t.same(
@@ -255,11 +260,11 @@ t.test('an authority killed at any moment of the turn serves on and signs no epo
     await w.run(2_000);
     const next = w.epoch + 1;
     await w.runTo(next, -beforeMs);
-    const before = w.authority?.consensus(next)?.text;
+    const before = w.authority?.consensus(epochNumber(next))?.text;
     await w.killAuthority();
     await w.run(300);
     await w.startAuthority();
-    if (before !== undefined) t.equal(w.authority?.consensus(next)?.text, before, 'the same bytes');
+    if (before !== undefined) t.equal(w.authority?.consensus(epochNumber(next))?.text, before, 'the same bytes');
     await w.runTo(next, 5_000);
     t.ok(
       w.members.every(({ client }) => client.topology()?.epoch === next),

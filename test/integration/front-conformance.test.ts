@@ -1,18 +1,18 @@
 import t from 'tap';
-import { MixError } from '../../lib/errors.ts';
-import type { Log } from '../../lib/log.ts';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import { systemRng } from '../../lib/rng.ts';
-import { DEFAULT_FRONT_LIMITS } from '../../proxy/config.ts';
-import { startFront } from '../../proxy/front.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import { systemRng } from '../../lib/core/rng.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { startFront } from '../../proxy/front/front.ts';
 import { runRows } from '../support/front-rows.ts';
 import { SIDE_ROWS } from '../support/front-rows-side.ts';
 import { connectRequest, GREETING, RawClient, startWorld } from '../support/front-world.ts';
 import { ScriptedOpener } from '../support/scripted-opener.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
-t.test('the table, on a front and an egress', async (t) => {
+t.test('a front and an egress keep to the table', async (t) => {
   const lines: string[] = [];
   const note = (fields: object, message: string) => lines.push(JSON.stringify(fields) + message);
   const log: Log = { ...silentLog, info: note, warn: note, error: note, child: () => log };
@@ -76,7 +76,7 @@ t.test('what the mixnet lacks is told at once, each with its code', async (t) =>
   opener.error = undefined;
   const raw = await ask(socks5, 0);
   const stream = await opener.stream(0);
-  clock.advance(DEFAULT_FRONT_LIMITS.connectMs);
+  clock.advance(DEFAULT_SESSION_PARAMS.openTimeoutMs);
   t.equal((await raw.rest())[3], 6, 'Firefox shows its time-out page for 6');
   t.equal(stream.resetCode, 'TIMEOUT');
 });

@@ -1,12 +1,13 @@
 import t from 'tap';
+import { systemRng } from '../../lib/core/rng.ts';
+import { ConsensusAssembler, type ConsensusText } from '../../lib/directory/consensus-pieces.ts';
 import { createIdentity } from '../../lib/link/index.ts';
-import { systemRng } from '../../lib/rng.ts';
 import { until } from '../support/link-fixtures.ts';
 import { MiniClient, PAYLOAD_BYTES, sphinx, startMiniNetwork } from '../support/mini-network.ts';
 
 const PATH = ['mix-1-1', 'mix-2-1', 'mix-3-1', 'gateway-1'];
 
-t.test('clients of a gateway', async (t) => {
+t.test('a gateway takes clients up to its bound, keeps their packets for a while, and drops the rest', async (t) => {
   const net = await startMiniNetwork({ gateway: { maxClients: 3, mailboxPackets: 4 } });
   t.teardown(() => net.stop());
   const first = net.entry('mix-1-1').address;
@@ -69,9 +70,32 @@ t.test('clients of a gateway', async (t) => {
     for (let i = 0; i < 400; i++) client.send(systemRng.bytes(32), new Uint8Array(PAYLOAD_BYTES + 365));
     await until(async () => (await drops('rate-limit')) + (await drops('next-hop')) === 400);
     const refused = await drops('rate-limit');
-    t.ok(refused > 20 && refused <= 400 - 256, `${refused} of 400 beyond the burst of 256`);
+    t.ok(refused > 20 && refused <= 400 - 32, `${refused} of 400 beyond the first burst of 32`);
     client.close();
   });
+});
+
+t.test('a gateway hands the consensus on to a client that sends', async (t) => {
+  const net = await startMiniNetwork();
+  t.teardown(() => net.stop());
+  const client = await MiniClient.connect(net);
+  const silent = await MiniClient.connect(net);
+  for (let i = 0; i < 20; i++) client.send(systemRng.bytes(32), new Uint8Array(PAYLOAD_BYTES + 365));
+  const assembler = new ConsensusAssembler();
+  let taken = 0;
+  const documents: ConsensusText[] = [];
+  await until(() => {
+    for (; taken < client.pieces.length; taken++) {
+      const result = assembler.take(client.pieces[taken] as Buffer, () => true);
+      if (typeof result === 'object') documents.push(result);
+    }
+    return documents.length > 0;
+  });
+  const [{ epoch, text } = { epoch: -1, text: '' }] = documents;
+  t.equal(text, net.authority.signed.get(epoch), 'as the authority has signed it');
+  t.strictSame(silent.pieces, [], 'one that sends nothing gets nothing');
+  client.close();
+  silent.close();
 });
 
 t.test('a requester of the consensus has a rate of its own', async (t) => {

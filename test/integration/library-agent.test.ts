@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import t, { type Test } from 'tap';
+import type { Target } from '../../client/client.ts';
 import { fetch, MixError, MixnetAgent, MixnetStream } from '../../index.ts';
-import { systemClock } from '../../lib/clock.ts';
-import type { Target } from '../../library/client.ts';
-import { Egress } from '../../network-requester/egress.ts';
+import { systemClock } from '../../lib/core/clock.ts';
+import { Egress } from '../../network-requester/egress/egress.ts';
 import { serve, testComponents } from '../support/front-world.ts';
 import { startHttps, type TestHttps } from '../support/https.ts';
 import { StreamPairs } from '../support/stream-pair.ts';
@@ -32,7 +32,7 @@ class NearbyClient {
       open: (handlers) => this.pairs.open({ kind: 'tcp', host, port }, handlers),
       target: `${host}:${port}`,
       connectTimeoutMs: this.connectTimeoutMs,
-    });
+    }).start();
     this.streams.push(stream);
     return stream;
   }
@@ -63,7 +63,7 @@ async function causeOf(failing: Promise<unknown>): Promise<unknown> {
   throw new Error('it did not fail');
 }
 
-t.test('http, over streams that are used again', async (t) => {
+t.test('http requests share streams', async (t) => {
   const web = await startWeb(t);
   const { client, agent } = start(t);
   for (let i = 0; i < 3; i++) {
@@ -100,7 +100,7 @@ t.test('many requests at once share a bounded number of streams', async (t) => {
   t.equal(client.streams.length, 4);
 });
 
-t.test("Node's own fetch and http.request", async (t) => {
+t.test("Node's own fetch and http.request work with the agent", async (t) => {
   const web = await startWeb(t);
   const { client, agent } = start(t);
   const init = { dispatcher: agent } as unknown as RequestInit;
@@ -121,7 +121,7 @@ t.test("Node's own fetch and http.request", async (t) => {
   t.equal(text, 'hello through the mixnet\n');
 });
 
-t.test('https: end to end', async (t) => {
+t.test('https is encrypted end to end', async (t) => {
   const secret = 'a secret that the exit must not see';
   const https: TestHttps = await startHttps(t, (request, response) => {
     request.resume();
@@ -166,7 +166,7 @@ t.test('failures are told with their reason', async (t) => {
   await wrong.close();
 });
 
-t.test('abort: before the answer, and in the middle of it', async (t) => {
+t.test('a request can be aborted before the answer and in the middle of it', async (t) => {
   const https = await startHttps(t, (request, response) => {
     if (request.url === '/never') return;
     response.write(pattern(100_000)); // and no end

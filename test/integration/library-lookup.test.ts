@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap';
-import { MixError } from '../../lib/errors.ts';
-import { lookUp } from '../../library/lookup.ts';
-import { Egress } from '../../network-requester/egress.ts';
-import type { NameResolver } from '../../network-requester/resolver.ts';
+import { lookUp } from '../../client/lookup.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import type { NameResolver } from '../../network-requester/dns/resolver.ts';
+import { Egress } from '../../network-requester/egress/egress.ts';
 import { testComponents } from '../support/front-world.ts';
 import { StreamPairs } from '../support/stream-pair.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -55,7 +55,7 @@ t.test('names, addresses, and what they are in their own right', async (t) => {
   t.same(outcomes, new Array(4).fill(['opened', 'finished']).flat());
 });
 
-t.test('failures say why', async (t) => {
+t.test('a failed look-up says why', async (t) => {
   const { ask, outcomes } = world(t);
   const table: [string, boolean, string][] = [
     ['none.example', false, 'NOT_FOUND'],
@@ -71,7 +71,7 @@ t.test('failures say why', async (t) => {
   );
 });
 
-t.test('time runs out, or whoever asked gives up', async (t) => {
+t.test('a look-up ends when its time runs out or whoever asked gives up', async (t) => {
   const { ask, clock, opener, outcomes } = world(t);
   const late = ask('silent.example');
   clock.advance(1000);

@@ -2,11 +2,12 @@ import { once } from 'node:events';
 import { addAbortSignal } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import t from 'tap';
-import { systemClock } from '../../lib/clock.ts';
-import { type ErrorCode, MixError } from '../../lib/errors.ts';
+import { systemClock } from '../../lib/core/clock.ts';
+import { type ErrorCode, MixError } from '../../lib/core/errors.ts';
+import { LINGER_MS, MixnetStream, type MixnetStreamOptions } from '../../lib/relay/mixnet-stream.ts';
 import type { AcceptedHandlers, AcceptedStream } from '../../lib/session/index.ts';
-import { LINGER_MS, MixnetStream, type MixnetStreamOptions } from '../../library/stream.ts';
 import { type PairEnd, StreamPairs } from '../support/stream-pair.ts';
+import { monotonic } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { pattern, patternSha256, sha256 } from '../support/web.ts';
 
@@ -30,7 +31,7 @@ class Far implements AcceptedHandlers {
 
   onData(bytes: Uint8Array): void {
     this.received.push(Buffer.from(bytes));
-    if (this.reading) this.stream.consume(bytes.byteLength, 0);
+    if (this.reading) this.stream.consume(bytes.byteLength, monotonic(0));
   }
 
   onFin(): void {
@@ -79,7 +80,7 @@ function open(options: Partial<MixnetStreamOptions> = {}): Opened {
       ended: (outcome) => outcomes.push(outcome),
     },
     ...options,
-  });
+  }).start();
   return { stream, near: pairs.opened[0]?.near as PairEnd, far, outcomes };
 }
 
@@ -87,7 +88,7 @@ function open(options: Partial<MixnetStreamOptions> = {}): Opened {
 async function opened(options: Partial<MixnetStreamOptions> = {}) {
   const made = open(options);
   const far = await made.far;
-  far.stream.opened(BOUND, 0);
+  far.stream.opened(BOUND, monotonic(0));
   await once(made.stream, 'connect');
   return { ...made, far };
 }
@@ -101,7 +102,7 @@ async function quiet(): Promise<void> {
   for (let i = 0; i < 500; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-t.test('bytes both ways, each half closed on its own', async (t) => {
+t.test('bytes pass both ways, and each half closes on its own', async (t) => {
   const { stream, far, outcomes } = await opened();
   t.strictSame(stream.bound, BOUND);
   t.equal(stream.connecting, false);
@@ -112,8 +113,8 @@ t.test('bytes both ways, each half closed on its own', async (t) => {
   t.equal(stream.readyState, 'readOnly');
   t.notOk(stream.destroyed, 'the other half lives');
 
-  far.stream.write(pattern(MIB, 'down'), 0);
-  far.stream.end(0);
+  far.stream.write(pattern(MIB, 'down'), monotonic(0));
+  far.stream.end(monotonic(0));
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
   t.equal(sha256(Buffer.concat(parts)), patternSha256(MIB, 'down'));
@@ -124,9 +125,9 @@ t.test('bytes both ways, each half closed on its own', async (t) => {
   t.equal(far.resetCode, undefined, 'in good order');
 });
 
-t.test('the other end finishes first', async (t) => {
+t.test('the other end may finish first', async (t) => {
   const { stream, far } = await opened();
-  far.stream.end(0);
+  far.stream.end(monotonic(0));
   stream.resume();
   await once(stream, 'end');
   t.ok(stream.writable, 'still open to write');
@@ -158,7 +159,7 @@ t.test('a far end that does not read stops the writer', async (t) => {
   t.ok(far.bytes.byteLength <= WINDOW_BYTES);
   far.reading = true;
   const drained = once(stream, 'drain');
-  far.stream.consume(far.bytes.byteLength, 0);
+  far.stream.consume(far.bytes.byteLength, monotonic(0));
   await drained;
   t.pass('and lets it go on');
   stream.destroy();
@@ -166,12 +167,12 @@ t.test('a far end that does not read stops the writer', async (t) => {
 
 t.test('a program that does not read stops the far end', async (t) => {
   const { stream, near, far } = await opened();
-  far.stream.write(pattern(MIB), 0);
+  far.stream.write(pattern(MIB), monotonic(0));
   await quiet();
   const held = near.unconsumed + stream.readableLength;
   t.ok(near.unconsumed <= WINDOW_BYTES, 'no more than the window');
   t.ok(held <= WINDOW_BYTES + stream.readableHighWaterMark + 1900, `${held} bytes are held`);
-  far.stream.end(0);
+  far.stream.end(monotonic(0));
   const parts: Buffer[] = [];
   for await (const part of stream) {
     parts.push(part as Buffer);
@@ -181,14 +182,14 @@ t.test('a program that does not read stops the far end', async (t) => {
   t.equal(near.unconsumed, 0, 'all credit was given back');
 });
 
-t.test('pipeline through an echo', async (t) => {
+t.test('a pipeline through an echo brings every byte back', async (t) => {
   const { stream, far } = await opened();
   const echo = far.onData.bind(far);
   far.onData = (bytes) => {
     echo(bytes);
-    far.stream.write(bytes, 0);
+    far.stream.write(bytes, monotonic(0));
   };
-  far.onFin = () => far.stream.end(0);
+  far.onFin = () => far.stream.end(monotonic(0));
   const parts: Buffer[] = [];
   await pipeline([pattern(3 * MIB)], stream, async (source: AsyncIterable<Buffer>) => {
     for await (const part of source) parts.push(part);
@@ -196,10 +197,10 @@ t.test('pipeline through an echo', async (t) => {
   t.equal(sha256(Buffer.concat(parts)), patternSha256(3 * MIB));
 });
 
-t.test('refused: the real reason', async (t) => {
+t.test('a refusal has the real reason', async (t) => {
   const { stream, far, outcomes } = open();
   stream.on('connect', () => t.fail('did not connect'));
-  (await far).stream.refuse('REFUSED', 0);
+  (await far).stream.refuse('REFUSED', monotonic(0));
   const [error] = (await once(stream, 'error')) as [MixError];
   t.ok(error instanceof MixError);
   t.equal(error.code, 'REFUSED');
@@ -218,7 +219,7 @@ t.test('what cannot be opened fails later, as a socket does', async (t) => {
   t.equal(error.code, 'NO_GATEWAY');
 });
 
-t.test('no answer in time', async (t) => {
+t.test('a stream that is not answered in time fails with TIMEOUT', async (t) => {
   const clock = new VirtualClock();
   const { stream, far, outcomes } = open({ clock, connectTimeoutMs: 5000 });
   const accepted = await far;
@@ -231,7 +232,7 @@ t.test('no answer in time', async (t) => {
   t.equal(clock.pending, 0);
 });
 
-t.test('broken off by the other end, while a write waits', async (t) => {
+t.test('a write that waits fails when the other end breaks off', async (t) => {
   const { stream, far, outcomes } = await opened();
   far.reading = false;
   while (stream.write(pattern(65_536)));
@@ -239,7 +240,7 @@ t.test('broken off by the other end, while a write waits', async (t) => {
   stream.write('more', (error) => {
     waiting = error;
   });
-  far.stream.reset('RESET', 0);
+  far.stream.reset('RESET', monotonic(0));
   const [error] = (await once(stream, 'error')) as [MixError];
   t.equal(error.code, 'RESET');
   t.match(error.message, /^example\.org:80 broke off/);
@@ -248,7 +249,7 @@ t.test('broken off by the other end, while a write waits', async (t) => {
   t.strictSame(outcomes, ['opened', 'stream-reset']);
 });
 
-t.test('destroyed with an error: a reset', async (t) => {
+t.test('a stream destroyed with an error resets the other end', async (t) => {
   const { stream, far, outcomes } = await opened();
   stream.on('error', () => {});
   stream.destroy(new Error('enough'));
@@ -257,7 +258,7 @@ t.test('destroyed with an error: a reset', async (t) => {
   t.strictSame(outcomes, ['opened', 'stopped']);
 });
 
-t.test('destroyed while it opens: given up', async (t) => {
+t.test('a stream destroyed while it opens is given up', async (t) => {
   const { stream, far, outcomes } = open();
   const accepted = await far;
   stream.destroy();
@@ -273,7 +274,7 @@ t.test('destroyed without an error: what was written arrives, then the end', asy
   await until(() => far.fin);
   t.equal(far.bytes.toString(), 'last words');
   t.equal(far.resetCode, undefined);
-  far.stream.end(0);
+  far.stream.end(monotonic(0));
   await quiet();
   clock.advance(LINGER_MS);
   await quiet();
@@ -285,7 +286,7 @@ t.test('destroyed without an error, and the other end goes on: it is stopped, th
   const clock = new VirtualClock();
   const { stream, near, far } = await opened({ clock });
   stream.destroy();
-  far.stream.write(pattern(MIB), 0);
+  far.stream.write(pattern(MIB), monotonic(0));
   await quiet();
   t.equal(near.unconsumed, 0, 'nothing is kept of it');
   clock.advance(LINGER_MS);
@@ -293,7 +294,7 @@ t.test('destroyed without an error, and the other end goes on: it is stopped, th
   t.equal(clock.pending, 0);
 });
 
-t.test('an AbortSignal', async (t) => {
+t.test('an AbortSignal ends the opening of a stream', async (t) => {
   const { stream, far } = await opened();
   const controller = new AbortController();
   addAbortSignal(controller.signal, stream);
@@ -304,7 +305,7 @@ t.test('an AbortSignal', async (t) => {
   t.equal(far.resetCode, 'RESET');
 });
 
-t.test('the idle time of a socket', async (t) => {
+t.test('a socket tells of its idle time', async (t) => {
   const clock = new VirtualClock();
   const { stream, far } = await opened({ clock });
   let idle = 0;
@@ -321,7 +322,7 @@ t.test('the idle time of a socket', async (t) => {
   stream.setTimeout(0);
   clock.advance(10_000);
   t.equal(idle, 1);
-  far.stream.reset('RESET', 0);
+  far.stream.reset('RESET', monotonic(0));
   await once(stream, 'error');
   t.equal(clock.pending, 0);
 });

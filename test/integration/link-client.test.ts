@@ -1,9 +1,15 @@
 import t from 'tap';
-import { frameShape } from '../../lib/link/framing.ts';
-import { type ClientLinkOptions, createIdentity, type InboundLink, type Lane } from '../../lib/link/index.ts';
-import { silentLog } from '../../lib/log.ts';
-import { clientFrameBytes, packetBytes as packetBytesOf } from '../../lib/params.ts';
-import { systemRng } from '../../lib/rng.ts';
+import { clientFrameBytes, packetBytes as packetBytesOf } from '../../lib/core/params.ts';
+import { systemRng } from '../../lib/core/rng.ts';
+import { downlinkFrame, frameShape } from '../../lib/link/framing.ts';
+import {
+  type ClientInboundLink,
+  type ClientLinkOptions,
+  createIdentity,
+  type InboundLink,
+  type Lane,
+} from '../../lib/link/index.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
 import {
   builtLinks,
   NETWORK_ID,
@@ -35,11 +41,13 @@ function collect(into: Received[]) {
 
 async function clientOf(gateway: TestListener, options: Partial<ClientLinkOptions> = {}) {
   const { ClientLink } = await builtLinks();
-  return new ClientLink({
+  return ClientLink.open({
     identity: await createIdentity(systemRng),
     gateway: gateway.target(),
     networkId: NETWORK_ID,
+    client: { trafficClass: 'standard', clocked: false },
     packetBytes: PACKET_BYTES,
+    keyExchange: 'any',
     log: silentLog,
     ...options,
   });
@@ -81,6 +89,50 @@ t.test('frames leave by the clock, content before idle, and packets come back', 
   t.match(client.stats(), { received: 300, inboundDropped: 0, state: 'up', reconnects: 0 });
 });
 
+t.test('padding and frames of unknown kinds end on the link thread: main gets the packets between them', async (t) => {
+  const gateway = await testListener();
+  const client = await clientOf(gateway, { client: { trafficClass: 'fast', clocked: true } });
+  t.teardown(() => Promise.all([client.stop(), gateway.close()]));
+  const back: Uint8Array[] = [];
+  client.onPacket((received) => back.push(received));
+  await until(() => client.state === 'up' && gateway.links.length === 1);
+  const link = gateway.links[0] as ClientInboundLink;
+  t.strictSame(link.client, { trafficClass: 'fast', clocked: true });
+  const ofKind9 = Buffer.alloc(PACKET_BYTES + 32);
+  ofKind9[PACKET_BYTES] = 9;
+  for (let i = 0; i < 50; i++) {
+    link.sendPadding();
+    link.send(packet(i));
+    link.send(ofKind9);
+  }
+  await until(() => back.length === 50 && client.stats().unknownFrames === 50);
+  t.match(client.stats(), { received: 50, padding: 50 });
+  t.strictSame(
+    back.map((received) => received[0]),
+    Array.from({ length: 50 }, (_, i) => i),
+  );
+});
+
+t.test(
+  'pieces of a consensus come to their own handler, count as padding, and fill no place of a packet',
+  async (t) => {
+    const gateway = await testListener();
+    const client = await clientOf(gateway);
+    t.teardown(() => Promise.all([client.stop(), gateway.close()]));
+    const got: string[] = [];
+    client.onPacket((received) => got.push(`packet ${received[0]}`));
+    client.onConsensus((piece) => got.push(`piece ${piece[0]} of ${piece.byteLength}`));
+    await until(() => client.state === 'up' && gateway.links.length === 1);
+    const link = gateway.links[0] as ClientInboundLink;
+    link.send(packet(1));
+    link.sendConsensus(downlinkFrame('consensus', PACKET_BYTES, packet(2)));
+    link.send(packet(3));
+    await until(() => got.length === 3);
+    t.strictSame(got, ['packet 1', `piece 2 of ${PACKET_BYTES}`, 'packet 3']);
+    t.match(client.stats(), { received: 2, padding: 1, unknownFrames: 0 });
+  },
+);
+
 for (const payloadBytes of [2048, 16384]) {
   t.test(`payloads of ${payloadBytes} bytes: every record has one size, both ways`, async (t) => {
     const packetBytes = packetBytesOf(payloadBytes);
@@ -102,13 +154,16 @@ for (const payloadBytes of [2048, 16384]) {
       steady.pushIdle(hop(2), packet(2, packetBytes));
       burst.pushContent(hop(3), packet(3, packetBytes));
     }
-    for (let i = 0; i < 30; i++) gateway.links[0]?.send(packet(i, packetBytes));
-    await until(() => got.length === 48 && back === 30);
+    const down = gateway.links[0] as ClientInboundLink;
+    for (let i = 0; i < 30; i++) down.send(packet(i, packetBytes));
+    down.sendPadding();
+    down.sendConsensus(downlinkFrame('consensus', packetBytes, packet(1, packetBytes)));
+    await until(() => got.length === 48 && back === 30 && client.stats().padding === 2);
     t.strictSame(new Set(got.map((frame) => frame.hop)), new Set([1, 2, 3]));
     t.ok(got.every((frame) => frame.hop === frame.last));
     for (const [reader, handshakeRecords, frames] of [
       [relay.up, 5, 49],
-      [relay.down, 9, 31],
+      [relay.down, 9, 33],
     ] as const) {
       const records = reader.records.slice(handshakeRecords);
       t.equal(records.length, (frames * wireBytes) / recordBytes, 'hello and frames, nothing else');
@@ -217,11 +272,11 @@ t.test('hundreds of lanes come and go', async (t) => {
   const [lane] = lanes;
   t.equal(lane?.pushContent(hop(1), packet(1)), false, 'a removed lane takes nothing');
   t.equal(lane?.contentRoom(), 0);
-  const more = Array.from({ length: 1032 }, () =>
+  const more = Array.from({ length: 1288 }, () =>
     client.addLane({ name: 'more', ratePerSecond: 0, contentSlots: 1, idleSlots: 0 }),
   );
   const full = () => client.addLane({ name: 'one too many', ratePerSecond: 0, contentSlots: 1, idleSlots: 0 });
-  t.throws(full, { code: 'LIMIT', message: 'a link carries at most 1032 lanes' });
+  t.throws(full, { code: 'LIMIT', message: 'a link carries at most 1288 lanes' });
   more[0]?.remove();
   t.equal(full().name, 'one too many');
   t.throws(() => more[1]?.pushContent(hop(1), packet(1).subarray(1)), { code: 'INTERNAL' });

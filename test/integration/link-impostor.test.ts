@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import t from 'tap';
+import { systemRng } from '../../lib/core/rng.ts';
 import { encodeHello } from '../../lib/link/hello.ts';
 import { createIdentity } from '../../lib/link/index.ts';
-import { systemRng } from '../../lib/rng.ts';
 import { NETWORK_ID, PACKET_BYTES, targetOf, testListener, testPeerLinks, until } from '../support/link-fixtures.ts';
 import { type Ending, Tls13Peer } from '../support/tls13-peer.ts';
 

@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
-import { addressKeyOf, type IdentityHex } from '../../lib/bytes.ts';
+import { addressKeyOf, type IdentityHex } from '../../lib/core/bytes.ts';
+import { packetBytes as packetBytesOf } from '../../lib/core/params.ts';
+import { systemRng } from '../../lib/core/rng.ts';
 import { frameShape } from '../../lib/link/framing.ts';
 import { encodeHello } from '../../lib/link/hello.ts';
 import { createIdentity, type InboundLink, LinkMetrics } from '../../lib/link/index.ts';
 import { ALPN, secureOptionsOf } from '../../lib/link/tls.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import { packetBytes as packetBytesOf } from '../../lib/params.ts';
-import { systemRng } from '../../lib/rng.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 import {
   NETWORK_ID,
   PACKET_BYTES,
@@ -39,13 +39,17 @@ t.test('packets cross a link in order, those sent before it is up included', asy
   peers.setPeers([listener.target()]);
   const { addressKey } = listener.target();
   const outcomes = upTo(50).map((i) => peers.send(addressKey, packet(i)));
+  t.strictSame(new Set(outcomes), new Set(['held']), 'none counts as sent before it is');
   await until(() => peers.status()[0]?.state === 'up');
-  outcomes.push(...upTo(50).map((i) => peers.send(addressKey, packet(50 + i))));
+  for (const i of upTo(50)) t.equal(peers.send(addressKey, packet(50 + i)), 'sent');
   await until(() => got.length === 100);
   t.strictSame(got, upTo(100));
-  t.strictSame(new Set(outcomes), new Set(['sent']));
+  t.strictSame(peers.results, Array(100).fill('sent'), 'each is reported once');
   t.equal(listener.links[0]?.peer, identity.id);
-  t.strictSame(peers.status(), [{ id: listener.identity.id, state: 'up', queued: 0, attempts: 0, lastReason: '' }]);
+  const [status] = peers.status();
+  t.match(status?.group, /^X25519/, 'the group that both ends agreed on');
+  const up = { id: listener.identity.id, state: 'up', queued: 0, attempts: 0, lastReason: '', group: status?.group };
+  t.strictSame(peers.status(), [up]);
 });
 
 /** What an observer may see of a link from the handshake to the close: everything in records of one size. */
@@ -114,12 +118,16 @@ t.test('packets for a link that is down wait a moment in a bounded queue, then a
   const addressKey = addressKeyOf(id);
   peers.setPeers([{ id, addressKey, host: '127.0.0.1', port: 1 }]);
   const send = () => peers.send(addressKey, packet(1));
-  t.strictSame([send(), send(), send(), send()], ['sent', 'sent', 'sent', 'down']);
+  t.strictSame([send(), send(), send(), send()], ['held', 'held', 'held', 'link-down']);
   clock.advance(1001);
-  t.equal(send(), 'sent', 'what is stale has made room');
-  t.equal(peers.status()[0]?.queued, 1);
+  peers.find(addressKey)?.send(packet(1));
+  t.equal(peers.status()[0]?.queued, 1, 'what is stale has made room');
+  t.strictSame(peers.results, Array(4).fill('link-down'), 'one did not fit, three went stale');
+  peers.setPeers([]);
+  t.equal(peers.results.length, 5, 'the last went with its peer');
   const { values } = await metrics.dropped.get();
-  t.strictSame(values, [{ labels: { reason: 'down' }, value: 4 }], 'one did not fit, three went stale');
+  t.strictSame(values, [{ labels: { reason: 'link-down' }, value: 5 }]);
+  t.strictSame((await metrics.framesOut.get()).values, [], 'nothing was sent');
 });
 
 t.test('a peer that stops reading fills the queue, and is given up when it stays so', async (t) => {
@@ -137,12 +145,12 @@ t.test('a peer that stops reading fills the queue, and is given up when it stays
     for (let i = 0; i < 16 && outcome === 'sent'; i++) outcome = peers.send(addressKey, packet(1));
     return outcome !== 'sent';
   });
-  t.equal(outcome, 'queue-full');
+  t.equal(outcome, 'link-queue-full');
   t.equal(peers.status()[0]?.queued, 16);
   clock.advance(900);
-  t.equal(peers.send(addressKey, packet(1)), 'queue-full');
+  t.equal(peers.send(addressKey, packet(1)), 'link-queue-full');
   clock.advance(200);
-  t.equal(peers.send(addressKey, packet(1)), 'down');
+  t.equal(peers.send(addressKey, packet(1)), 'link-down');
   t.equal(peers.status()[0]?.lastReason, 'stalled');
 });
 
@@ -166,7 +174,7 @@ t.test('a link that closes sends what is queued, but does not wait for ever', as
   let fullPolls = 0; // in a row: full for good, not for the moment
   await until(() => {
     for (let i = 0; i < 4; i++) stuck.send(target.addressKey, packet(1));
-    fullPolls = stuck.send(target.addressKey, packet(1)) === 'queue-full' ? fullPolls + 1 : 0;
+    fullPolls = stuck.send(target.addressKey, packet(1)) === 'link-queue-full' ? fullPolls + 1 : 0;
     return fullPolls === 20;
   });
   let stopped = false;
@@ -180,7 +188,7 @@ t.test('a link that closes sends what is queued, but does not wait for ever', as
   await stopping;
 });
 
-t.test('the set of peers changes: who stays keeps its link', async (t) => {
+t.test('when the set of peers changes, those that stay keep their links', async (t) => {
   const [a, b, c] = await Promise.all([testListener(), testListener(), testListener()]);
   const peers = await testPeerLinks();
   t.teardown(() => Promise.all([peers.stop(), a.close(), b.close(), c.close()]));
@@ -239,7 +247,7 @@ t.test('a link that ends inside a frame is an end like any other, with its reaso
   const socket = connect({
     host: '127.0.0.1',
     port: listener.port,
-    ...secureOptionsOf(identity),
+    ...secureOptionsOf(identity, 'any'),
     rejectUnauthorized: false,
     ALPNProtocols: [ALPN],
   });
@@ -257,7 +265,7 @@ t.test('a link that ends inside a frame is an end like any other, with its reaso
   t.strictSame(got, [5]);
 });
 
-t.test('an address that is taken', async (t) => {
+t.test('an address that is taken is named', async (t) => {
   const listener = await testListener();
   t.teardown(() => listener.close());
   await t.rejects(testListener({ port: listener.port }), {

@@ -3,11 +3,14 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls';
 import t from 'tap';
-import { systemClock } from '../../lib/clock.ts';
+import { systemClock } from '../../lib/core/clock.ts';
+import { systemRng } from '../../lib/core/rng.ts';
 import { encodeHello } from '../../lib/link/hello.ts';
 import { createIdentity, type NodeIdentity } from '../../lib/link/index.ts';
+import { DEFAULT_LINK_LIMITS } from '../../lib/link/limits.ts';
 import { ALPN, secureOptionsOf, verifyPeer } from '../../lib/link/tls.ts';
-import { systemRng } from '../../lib/rng.ts';
+import { PENDING_GRACE_MS } from '../../lib/net/connection-table.ts';
+import { type Log, silentLog } from '../../lib/telemetry/log.ts';
 import {
   NETWORK_ID,
   PACKET_BYTES,
@@ -17,6 +20,7 @@ import {
   testPeerLinks,
   until,
 } from '../support/link-fixtures.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const TERMS = { networkId: NETWORK_ID, packetBytes: PACKET_BYTES };
 const keysOf = (identity: NodeIdentity) => ({ key: identity.privateKeyPem, cert: identity.certificatePem });
@@ -110,7 +114,7 @@ t.test('what a careless server lets through is refused all the same', async (t) 
   t.strictSame(verdicts.pop(), { fault: 'not-ed25519' });
 });
 
-t.test('hellos that do not fit', async (t) => {
+t.test('a hello of another network, kind, version or packet size is refused, and so is none', async (t) => {
   const identity = await createIdentity(systemRng);
   const corrupted = (offset: number, value: number) => {
     const hello = encodeHello('node', TERMS);
@@ -121,8 +125,7 @@ t.test('hellos that do not fit', async (t) => {
   const network = encodeHello('node', { ...TERMS, networkId: new Uint8Array(32) });
   const attempts: [name: string, bytes: Buffer, reason: string][] = [
     ['a foreign network', padded(network), 'wrong-network'],
-    ['an unknown kind', padded(corrupted(5, 2)), 'wrong-kind'],
-    ['another version', padded(corrupted(4, 9)), 'wrong-version'],
+    ['an unknown kind', padded(corrupted(5, 3)), 'wrong-kind'],
     ['another packet size', padded(encodeHello('node', { ...TERMS, packetBytes: 8557 })), 'wrong-frame-size'],
     ['a megabyte of garbage', randomBytes(2 ** 20), 'bad-hello'],
     ['a frame that stops short', padded(encodeHello('node', TERMS)).subarray(0, 2000), 'truncated-frame'],
@@ -137,7 +140,35 @@ t.test('hellos that do not fit', async (t) => {
   }
 });
 
-t.test('a peer that is not admitted in its role', async (t) => {
+t.test('a hello of another version is answered with one of ours, and both ends name both versions', async (t) => {
+  const identity = await createIdentity(systemRng);
+  for (const version of [1, 3]) {
+    const lines: string[] = [];
+    const log = { ...silentLog, warn: (_fields: object, line: string) => lines.push(line) } as unknown as Log;
+    const listener = await testListener({ log });
+    const hello = Buffer.alloc(PACKET_BYTES);
+    encodeHello('node', TERMS).copy(hello);
+    hello[4] = version;
+    const answer = await attempt(listener.port, keysOf(identity), (socket) => socket.end(hello));
+    t.equal(answer, PACKET_BYTES, 'one frame');
+    t.strictSame(await listener.refused(1), { 'wrong-version': 1 });
+    const versions = `this end speaks version 2 of the link protocol, the other end version ${version}`;
+    t.strictSame(lines, [`link refused: ${versions}; update the older one`]);
+    await listener.close();
+  }
+});
+
+t.test('a client that names no class is refused', async (t) => {
+  const identity = await createIdentity(systemRng);
+  const listener = await testListener();
+  const hello = Buffer.alloc(PACKET_BYTES + 32);
+  encodeHello('client', TERMS).copy(hello);
+  t.equal(await attempt(listener.port, keysOf(identity), (socket) => socket.end(hello)), 0);
+  t.strictSame(await listener.refused(1), { 'no-class': 1 });
+  await listener.close();
+});
+
+t.test('a peer that is not admitted in its role is refused', async (t) => {
   const asked: string[] = [];
   const listener = await testListener({
     admit(peer, kind) {
@@ -154,9 +185,8 @@ t.test('a peer that is not admitted in its role', async (t) => {
   await until(() => peers.status()[0]?.lastReason === 'refused');
 });
 
-t.test('what is slow or not TLS at all', async (t) => {
+t.test('connections that are slow, or no TLS, are closed with their reason', async (t) => {
   const identity = await createIdentity(systemRng);
-  const limits = { handshakeTimeoutMs: 100 };
   const attempts: [name: string, act: (port: number) => Promise<unknown>, reason: string][] = [
     ['silence', (port) => closed(connectTcp(port, '127.0.0.1').resume()), 'handshake-timeout'],
     ['TLS, then silence', (port) => attempt(port, keysOf(identity)), 'hello-timeout'],
@@ -169,8 +199,17 @@ t.test('what is slow or not TLS at all', async (t) => {
     ],
   ];
   for (const [name, act, reason] of attempts) {
-    const listener = await testListener({ limits });
-    await act(listener.port);
+    const clock = new VirtualClock();
+    // Node measures the time of the TLS handshake itself, by its own clock
+    const limits = reason === 'handshake-timeout' ? { handshakeTimeoutMs: 100 } : {};
+    const listener = await testListener({ limits, clock });
+    const timersBefore = clock.pending;
+    const acted = act(listener.port);
+    if (reason === 'hello-timeout') {
+      await until(() => clock.pending > timersBefore);
+      clock.advance(DEFAULT_LINK_LIMITS.handshakeTimeoutMs);
+    }
+    await acted;
     t.strictSame(await listener.refused(1), { [reason]: 1 }, `${name}: ${reason}`);
     await listener.close();
   }
@@ -204,7 +243,7 @@ t.test('a node that accepts and then says nothing, or the wrong thing, is given 
   ];
   for (const [answer, reason] of answers) {
     const server = createServer({
-      ...secureOptionsOf(identity),
+      ...secureOptionsOf(identity, 'any'),
       requestCert: true,
       rejectUnauthorized: false,
       ALPNProtocols: [ALPN],
@@ -216,7 +255,7 @@ t.test('a node that accepts and then says nothing, or the wrong thing, is given 
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const peers = await testPeerLinks({ handshakeTimeoutMs: 100 });
+    const peers = await testPeerLinks(answer === undefined ? { handshakeTimeoutMs: 100 } : {});
     peers.setPeers([targetOf(identity.id, (server.address() as AddressInfo).port)]);
     await until(() => peers.status()[0]?.lastReason === reason);
     t.pass(reason);
@@ -246,6 +285,33 @@ t.test('connections are limited in number', async (t) => {
   await until(async () => ((await listener.refusals())['too-many-connections'] ?? 0) > 0);
   await until(() => links.filter((peers) => peers.status()[0]?.state === 'up').length === 3);
   t.pass('three links are open, the fourth waits');
+});
+
+t.test('a handshake that gives its place to a newcomer is counted once, before its hello as in TLS', async (t) => {
+  const clock = new VirtualClock();
+  let arrived = 0;
+  const isNeighbour = () => {
+    arrived += 1;
+    return false;
+  };
+  const listener = await testListener({ clock, isNeighbour, limits: { maxPendingHandshakes: 1 } });
+  t.teardown(() => listener.close());
+  const inTls = connectTcp(listener.port, '127.0.0.1').on('error', () => {});
+  inTls.resume();
+  await until(() => arrived === 1);
+  clock.advance(PENDING_GRACE_MS);
+  let isSecure = () => {};
+  const secure = new Promise<void>((resolve) => {
+    isSecure = resolve;
+  });
+  const owesHello = attempt(listener.port, keysOf(await createIdentity(systemRng)), isSecure);
+  await Promise.all([closed(inTls), secure]);
+  // What the client has sent is read in one of the next turns.
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  t.strictSame(await listener.refused(1), { 'too-many-handshakes': 1 });
+  clock.advance(PENDING_GRACE_MS);
+  await Promise.all([sendPlain(listener.port, randomBytes(2 ** 18)), owesHello]);
+  t.strictSame(await listener.refused(3), { 'too-many-handshakes': 2, 'tls-error': 1 });
 });
 
 /** Unlike `once`, takes an error as an end like any other. */

@@ -1,12 +1,12 @@
 import t from 'tap';
-import { systemRng } from '../../lib/rng.ts';
+import { systemRng } from '../../lib/core/rng.ts';
 import { gammaKeyOf } from '../../lib/sphinx/index.ts';
 import { until } from '../support/link-fixtures.ts';
 import { MiniClient, type MiniNode, PAYLOAD_BYTES, sphinx, startMiniNetwork } from '../support/mini-network.ts';
 
 const PATH = ['mix-1-1', 'mix-2-1', 'mix-3-1', 'gateway-1'];
 
-t.test('packets through three layers and a gateway over TLS', async (t) => {
+t.test('packets pass three layers and a gateway over TLS', async (t) => {
   const net = await startMiniNetwork();
   t.teardown(() => net.stop());
   const client = await MiniClient.connect(net);

@@ -5,24 +5,25 @@
 import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { request } from 'undici';
-import { systemClock } from '../../lib/clock.ts';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import type { Status } from '../../proxy/status.ts';
-import { BROWSER_TEST_TIMEOUT_MS, Browser, findChromium, type Page } from '../support/browser.ts';
+import type { Status } from '../../lib/access/status/status.ts';
+import { REASONS } from '../../lib/access/troubles/reasons.ts';
+import { systemClock } from '../../lib/core/clock.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { Browser, type Page } from '../support/browser.ts';
+import { findChromium } from '../support/installed-browsers.ts';
 import { STATUS } from '../support/status-fixture.ts';
 
-t.setTimeout(BROWSER_TEST_TIMEOUT_MS);
-
-type StatusModule = typeof import('../../proxy/status.ts');
-const compiled = new URL('../../dist/proxy/', import.meta.url);
-const { startStatusServer } = (await import(new URL('status.js', compiled).href)) as StatusModule;
+type StatusModule = typeof import('../../proxy/status/server.ts');
+const compiled = new URL('../../dist/proxy/status/', import.meta.url);
+const { startStatusServer } = (await import(new URL('server.js', compiled).href)) as StatusModule;
 
 /** A status server whose status the test changes. */
 async function serve(t: Test, first: Status = STATUS) {
   const served = { status: first };
   const server = await startStatusServer({
     listen: '127.0.0.1:0',
+    hosts: [],
     status: () => served.status,
     metrics: new Metrics(),
     clock: systemClock,
@@ -76,7 +77,7 @@ t.test('every module that a module of the page imports is served', async (t) => 
 const chromium = findChromium();
 const options = chromium === undefined ? { skip: 'NO CHROMIUM' } : {};
 
-t.test('in a browser', options, async (t) => {
+t.test('the status page works in a browser', options, async (t) => {
   const browser = Browser.launch(t, chromium ?? '');
   const visible = 'document.body.innerText';
 
@@ -103,6 +104,25 @@ t.test('in a browser', options, async (t) => {
     t.equal(await page.evaluate('getSelection().toString()'), '127.0.0.1:1080', 'a selection stays');
     t.equal(await page.evaluate("window.code === document.querySelector('.lead code')"), true, 'nothing was rebuilt');
 
+    const trouble = { reason: 'exit-refused', ...REASONS['exit-refused'], count: 3 } as const;
+    const what = ['2 connections refused', '1 look-up refused'];
+    const show = (verdict: string, ...secondsAgo: number[]) => {
+      const reasons = secondsAgo.map((seconds) => ({ ...trouble, what, secondsAgo: seconds }));
+      served.status = { ...served.status, troubles: { minutes: 10, verdict, reasons } };
+    };
+    show('All because of the exit.', 7);
+    const section = "document.getElementById('troubles').parentElement.innerText";
+    await page.until(`/All because of the exit/.test(${section})`);
+    const text = String(await page.evaluate(section));
+    for (const part of [trouble.where, trouble.words, trouble.remedy, what.join(', '), '7 s ago'])
+      t.ok(text.includes(part), part);
+    await page.evaluate("window.row = document.querySelector('.troubles li')");
+    show('All because of the exit.', 9);
+    await page.until(`/9 s ago/.test(${section})`);
+    t.equal(await page.evaluate("window.row === document.querySelector('.troubles li')"), true, 'the row is the same');
+    show('Nothing was refused.');
+    await page.until("document.querySelector('.troubles') === null");
+
     served.status = { ...served.status, ready: false, gateway: null, nodes: [], sessions: [], mixing: null };
     await page.until(`/No gateway could be used yet/.test(${visible})`);
     t.equal(await page.evaluate('document.title'), 'not ready · mixsocks');
@@ -128,6 +148,7 @@ t.test('in a browser', options, async (t) => {
     t.equal(await page.evaluate('document.title'), 'no answer · mixsocks');
     const again = await startStatusServer({
       listen: served.url.replace('http://', ''),
+      hosts: [],
       status: () => STATUS,
       metrics: new Metrics(),
       clock: systemClock,
@@ -142,7 +163,10 @@ t.test('in a browser', options, async (t) => {
     const page = await browser.newPage();
     await page.send('Emulation.setScriptExecutionDisabled', { value: true });
     await page.goto(`${url}/`);
-    t.match(await page.evaluate(visible), /Ready[\s\S]*49\.8 per second[\s\S]*mix-2-1[\s\S]*packets in a mix/);
+    t.match(
+      await page.evaluate(visible),
+      /Ready[\s\S]*Is it me\?[\s\S]*49\.8 per second[\s\S]*mix-2-1[\s\S]*packets in a mix/,
+    );
     t.match(await page.evaluate("document.querySelector('meta[http-equiv=refresh]').content"), /^\d+$/);
   });
 

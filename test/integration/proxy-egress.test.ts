@@ -56,7 +56,7 @@ function curl(...args: string[]): Promise<CurlResult> {
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
-t.test('curl', async (t) => {
+t.test('curl works through the proxy in each of its ways', async (t) => {
   const { port, front } = await world(t);
   const big = Buffer.alloc(5_000_000, 'mixsocks');
   const site = await web(t, (request, response) => {
@@ -68,7 +68,7 @@ t.test('curl', async (t) => {
   });
   const proxy = ['-x', `socks5h://127.0.0.1:${port}`];
 
-  await t.test('by name, by address, with credentials', async (t) => {
+  await t.test('sites are reached by name, by address and with credentials', async (t) => {
     for (const host of ['localhost', '127.0.0.1', 'LOCALHOST.']) {
       t.match((await curl(...proxy, `http://${host}:${site}/`)).body.toString(), /^hello /, host);
     }
@@ -76,7 +76,7 @@ t.test('curl', async (t) => {
     t.match((await curl(...login, `http://localhost:${site}/`)).body.toString(), /^hello /, 'empty password');
   });
 
-  await t.test('download and upload at once', async (t) => {
+  await t.test('a download and an upload pass at once', async (t) => {
     const [down, up] = await Promise.all([
       curl(...proxy, `http://localhost:${site}/big`),
       curl(...proxy, '-H', 'Expect:', '--data-binary', '@package-lock.json', `http://localhost:${site}/post`),
@@ -86,12 +86,12 @@ t.test('curl', async (t) => {
     t.equal(up.body.toString(), sha256(readFileSync('package-lock.json')));
   });
 
-  await t.test('ten at a time', async (t) => {
+  await t.test('ten connections at a time do not disturb each other', async (t) => {
     const results = await Promise.all(Array.from({ length: 10 }, () => curl(...proxy, `http://localhost:${site}/`)));
     t.same(new Set(results.map(({ body }) => body.toString())), new Set([`hello localhost:${site}`]));
   });
 
-  await t.test('failures with their codes', async (t) => {
+  await t.test('failures have their codes', async (t) => {
     const closed = await serve(() => {});
     const closedPort = closed.port;
     await closed.close();
@@ -110,12 +110,12 @@ t.test('curl', async (t) => {
   t.match(front.streams(), { refused: { REFUSED: 1, NOT_FOUND: 1, POLICY: 2 } });
 });
 
-t.test('other clients', async (t) => {
+t.test('npm socks and undici work through the proxy', async (t) => {
   const { port } = await world(t);
   const site = await web(t, (_request, response) => void response.end('hello'));
   const site6 = await web(t, (_request, response) => void response.end('hello six'), '::1');
 
-  await t.test('npm socks', async (t) => {
+  await t.test('npm socks opens a connection', async (t) => {
     const proxy = { host: '127.0.0.1', port, type: 5 as const };
     for (const [host, sitePort] of [
       ['localhost', site],
@@ -145,7 +145,7 @@ t.test('other clients', async (t) => {
     await t.rejects(failed, /CommandNotSupported/);
   });
 
-  await t.test('undici', async (t) => {
+  await t.test('undici sends requests', async (t) => {
     const dispatcher = new Socks5ProxyAgent(`socks5://127.0.0.1:${port}`);
     const { body } = await request(`http://localhost:${site}/`, { dispatcher });
     t.equal(await body.text(), 'hello');
@@ -279,7 +279,7 @@ t.test('a reader that stops stops the sender', async (t) => {
   t.ok(sent < total / 2, `the site was stopped after ${sent} bytes`);
   const near = pairs.opened[0]?.near;
   t.ok((near?.maxUnconsumed ?? 0) <= windowBytes, 'and the window held');
-  let received = raw.received.byteLength;
+  let received = raw.receivedBytes;
   raw.socket.removeAllListeners('data');
   raw.socket.on('data', (bytes) => {
     received += bytes.byteLength;

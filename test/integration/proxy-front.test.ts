@@ -1,55 +1,15 @@
-import t, { type Test } from 'tap';
-import { type ErrorCode, MixError } from '../../lib/errors.ts';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import { systemRng } from '../../lib/rng.ts';
-import { DEFAULT_FRONT_LIMITS, type FrontLimits } from '../../proxy/config.ts';
-import { startFront } from '../../proxy/front.ts';
+import t from 'tap';
+import { type ErrorCode, MixError } from '../../lib/core/errors.ts';
+import { systemRng } from '../../lib/core/rng.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { DEFAULT_FRONT_LIMITS } from '../../proxy/config.ts';
+import { startFront } from '../../proxy/front/front.ts';
 import { connectRequest, eventually, GREETING, RawClient } from '../support/front-world.ts';
+import { BOUND, failure, SUCCESS, world } from '../support/scripted-front.ts';
 import { ScriptedOpener } from '../support/scripted-opener.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
-
-const BOUND = { host: '0.0.0.0', port: 0 };
-const SUCCESS = Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-const failure = (reply: number) => Buffer.from([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]);
-
-/** A front over a scripted opener on a virtual clock. */
-async function world(t: Test, options: { limits?: Partial<FrontLimits>; allowPrivate?: boolean } = {}) {
-  const clock = new VirtualClock();
-  const opener = new ScriptedOpener();
-  const metrics = new Metrics();
-  const front = await startFront({
-    listen: '127.0.0.1:0',
-    opener,
-    components: { clock, log: silentLog, metrics, rng: systemRng },
-    allowPrivate: options.allowPrivate ?? false,
-    limits: options.limits ?? {},
-  });
-  t.teardown(() => front.stop());
-  const port = Number(front.listen.split(':')[1]);
-  const client = async () => {
-    const raw = await RawClient.connect(port);
-    t.teardown(() => raw.socket.destroy());
-    return raw;
-  };
-  /** A client whose request is under way. */
-  const asking = async () => {
-    const index = opener.streams.length;
-    const raw = await client();
-    raw.socket.write(Buffer.concat([GREETING, connectRequest('example.org', 443)]));
-    const stream = await opener.stream(index);
-    t.same(await raw.bytes(2), Buffer.from([5, 0]));
-    return { raw, stream };
-  };
-  /** A client whose stream is open. */
-  const open = async () => {
-    const { raw, stream } = await asking();
-    stream.handlers.onOpened(BOUND);
-    t.same(await raw.bytes(10), SUCCESS);
-    return { raw, stream };
-  };
-  return { clock, opener, metrics, front, client, asking, open };
-}
 
 t.test('success is told when the stream is open, and not before', async (t) => {
   const { asking, front } = await world(t);
@@ -57,7 +17,7 @@ t.test('success is told when the stream is open, and not before', async (t) => {
   t.match(stream.target, { kind: 'tcp', host: 'example.org', port: 443 });
   raw.socket.write('more');
   await stream.until(() => stream.written.byteLength === 4);
-  t.equal(raw.received.byteLength, 0, 'no reply yet');
+  t.equal(raw.receivedBytes, 0, 'no reply yet');
   stream.handlers.onOpened({ host: '2001:db8::7', port: 1 });
   t.equal((await raw.bytes(22)).toString('hex'), '0500000420010db80000000000000000000000070001');
   t.match(front.streams(), { connections: 1, open: 1, opened: 1 });
@@ -80,7 +40,7 @@ t.test('data that overtakes the opened message follows the success reply', async
   t.same(await raw.rest(), Buffer.concat([SUCCESS, Buffer.from('body')]));
 });
 
-t.test('byte by byte', async (t) => {
+t.test('a request that comes byte by byte is understood', async (t) => {
   const { client, opener } = await world(t);
   const raw = await client();
   for (const byte of Buffer.concat([GREETING, connectRequest([93, 184, 216, 34], 80), Buffer.from('x')])) {
@@ -92,7 +52,7 @@ t.test('byte by byte', async (t) => {
   await stream.until(() => stream.written.toString() === 'x');
 });
 
-t.test('refusals: every code with its reply, then the end', async (t) => {
+t.test('every refusal has its reply and ends the connection', async (t) => {
   const table: [ErrorCode, number][] = [
     ['POLICY', 2],
     ['NET_UNREACHABLE', 3],
@@ -161,7 +121,7 @@ t.test('what must not leave the machine does not reach the opener', async (t) =>
   t.same(opener.streams, []);
 });
 
-t.test('private destinations when allowed; link-local never', async (t) => {
+t.test('private destinations are asked for when allowed, link-local ones never', async (t) => {
   const { client, opener } = await world(t, { allowPrivate: true });
   const raw = await client();
   raw.socket.write(Buffer.concat([GREETING, connectRequest([...new Array<number>(15).fill(0), 1], 80)]));
@@ -193,7 +153,7 @@ t.test('SOCKS4, SOCKS4a and HTTP CONNECT on the same port: success, early data, 
     t.equal(stream.written.toString(), 'early', `${name}: early data in the same turn`);
     t.equal(stream.target.port, 80);
     stream.handlers.onOpened(BOUND);
-    await raw.until(() => raw.received.byteLength >= 8);
+    await raw.until(() => raw.receivedBytes >= 8);
     t.match(text(raw.received), success, name);
     stream.handlers.onReset('RESET');
 
@@ -217,11 +177,12 @@ t.test('an HTTP failure names its code; a browser gets a page; TLS gets nothing'
   const failed = await ask('CONNECT example.org:443 HTTP/1.1\r\n\r\n');
   t.match(failed, /^HTTP\/1\.1 503 .*\r\nMixsocks-Error: NO_CONSENSUS\r\n.*\r\n\r\nNO_CONSENSUS: /s);
   t.match(await ask('CONNECT localhost:443 HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 403 .*Mixsocks-Error: POLICY/s);
-  t.match(await ask('GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n'), /^HTTP\/1\.1 501 .*socks5h:/s);
+  const plain = await ask('GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n');
+  t.match(plain, /^HTTP\/1\.1 503 .*\r\nMixsocks-Error: NO_CONSENSUS\r\n.*\r\n\r\nNO_CONSENSUS: /s);
   t.equal(await ask('\x16\x03\x01'), '');
 });
 
-t.test('time-outs', async (t) => {
+t.test('a client that is too slow, or a stream that does not open, is ended in time', async (t) => {
   const { clock, client, asking, metrics } = await world(t);
   const silent = await client();
   const slow = await client();
@@ -234,7 +195,7 @@ t.test('time-outs', async (t) => {
   t.match(await metrics.text(), /handshakes_failed_total\{reason="TIMEOUT"\} 2/);
 
   const { raw, stream } = await asking();
-  clock.advance(DEFAULT_FRONT_LIMITS.connectMs);
+  clock.advance(DEFAULT_SESSION_PARAMS.openTimeoutMs);
   t.same(await raw.rest(), failure(6));
   t.equal(stream.resetCode, 'TIMEOUT', 'the requester need not go on');
   stream.handlers.onOpened(BOUND);
@@ -244,7 +205,7 @@ t.test('time-outs', async (t) => {
   await raw.closed;
 });
 
-t.test('half-close towards the stream', async (t) => {
+t.test('a half-close of the application closes half of the stream', async (t) => {
   const { open } = await world(t);
   const { raw, stream } = await open();
   raw.socket.end('request');
@@ -258,7 +219,7 @@ t.test('half-close towards the stream', async (t) => {
   t.equal(stream.consumed, 6);
 });
 
-t.test('half-close towards the application', async (t) => {
+t.test('a half-close of the stream closes half of the connection', async (t) => {
   const { open, front } = await world(t);
   const { raw, stream } = await open();
   stream.handlers.onFin();
@@ -299,7 +260,7 @@ t.test('an application that closes while it is being sent to', async (t) => {
   await stream.until(() => stream.consumed === 10_000_000);
 });
 
-t.test('an application that gives up while the stream opens', async (t) => {
+t.test('an application that gives up while the stream opens ends it', async (t) => {
   const { asking, front } = await world(t);
   const { raw, stream } = await asking();
   raw.socket.resetAndDestroy();
@@ -307,77 +268,6 @@ t.test('an application that gives up while the stream opens', async (t) => {
   t.match(front.streams(), { abandoned: 1, open: 0, opened: 0 });
   stream.handlers.onOpened(BOUND);
   t.match(front.streams(), { opened: 0 }, 'too late');
-});
-
-t.test('backpressure: the socket is not read while the stream has no room', async (t) => {
-  const { open } = await world(t);
-  const { raw, stream } = await open();
-  stream.room = false;
-  const chunk = Buffer.alloc(65_536, 7);
-  let writes = 0;
-  while (raw.socket.write(chunk)) writes++;
-  await stream.until(() => stream.written.byteLength > 0);
-  const taken = stream.written.byteLength;
-  t.ok(taken <= 65_536, `one read of ${taken} bytes`);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  t.equal(stream.written.byteLength, taken, 'and no more');
-  stream.room = true;
-  stream.handlers.onDrain();
-  const total = (writes + 1) * chunk.byteLength;
-  await stream.until(() => stream.written.byteLength === total);
-});
-
-t.test('backpressure: credit goes back when the socket has taken the bytes', async (t) => {
-  const { open } = await world(t);
-  const { raw, stream } = await open();
-  raw.socket.pause();
-  const chunk = Buffer.alloc(1_000_000, 1);
-  for (let i = 0; i < 20; i++) stream.handlers.onData(chunk);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  t.ok(stream.consumed < 12_000_000, `only what the kernel holds: ${stream.consumed}`);
-  raw.socket.resume();
-  await stream.until(() => stream.consumed === 20_000_000);
-  await raw.until(() => raw.received.byteLength === 20_000_000);
-});
-
-t.test('idle streams are ended, busy ones are not', async (t) => {
-  const { clock, open } = await world(t, { limits: { idleMs: 1000, halfClosedIdleMs: 300 } });
-  const idle = await open();
-  const busy = await open();
-  clock.advance(900);
-  busy.raw.socket.write('x');
-  await busy.stream.until(() => busy.stream.written.byteLength === 1);
-  clock.advance(200);
-  await idle.raw.gone();
-  t.equal(idle.stream.resetCode, 'TIMEOUT');
-  t.equal(busy.stream.resetCode, undefined);
-  busy.stream.handlers.onFin();
-  await busy.raw.rest();
-  clock.advance(300);
-  t.equal(busy.stream.resetCode, 'TIMEOUT', 'half-closed ones sooner');
-});
-
-t.test('the cap on connections', async (t) => {
-  const { client, metrics, front } = await world(t, { limits: { connections: 2 } });
-  const clients = [await client(), await client()];
-  const third = await client();
-  await third.gone();
-  t.match(await metrics.text(), /handshakes_failed_total\{reason="LIMIT"\} 1/);
-  clients[0]?.socket.destroy();
-  await eventually(() => front.streams().connections === 1);
-  const next = await client();
-  next.socket.write(GREETING);
-  t.same(await next.bytes(2), Buffer.from([5, 0]), 'room again');
-});
-
-t.test('stop breaks everything off', async (t) => {
-  const { open, asking, client, front, clock } = await world(t);
-  const [opened, opening, silent] = [await open(), await asking(), await client()];
-  await front.stop();
-  await Promise.all([opened.raw.gone(), opening.raw.gone(), silent.gone()]);
-  t.equal(opened.stream.resetCode, 'RESET');
-  t.equal(opening.stream.resetCode, 'RESET');
-  t.equal(clock.pending, 0, 'no timer is left');
 });
 
 t.test('nothing about a destination is logged at info or above, nor counted', async (t) => {
@@ -399,7 +289,7 @@ t.test('nothing about a destination is logged at info or above, nor counted', as
   await front.stop();
 });
 
-t.test('an address that cannot be had', async (t) => {
+t.test('an address that cannot be had is named', async (t) => {
   const { front } = await world(t);
   const start = (listen: string) => {
     const components = { clock: new VirtualClock(), log: silentLog, metrics: new Metrics(), rng: systemRng };

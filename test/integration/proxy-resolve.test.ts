@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap';
-import { MixError } from '../../lib/errors.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
 import type { StreamHandlers } from '../../lib/session/index.ts';
-import type { NameResolver } from '../../network-requester/resolver.ts';
-import { startFront } from '../../proxy/front.ts';
+import type { NameResolver } from '../../network-requester/dns/resolver.ts';
+import { startFront } from '../../proxy/front/front.ts';
 import {
   connectRequest,
   eventually,
@@ -13,6 +14,7 @@ import {
   type WorldOptions,
 } from '../support/front-world.ts';
 import { ScriptedOpener } from '../support/scripted-opener.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const RESOLVE = 0xf0;
 const RESOLVE_PTR = 0xf1;
@@ -66,7 +68,7 @@ const NAME = (name: string) =>
   `05000003${Buffer.from([name.length]).toString('hex')}${Buffer.from(name).toString('hex')}0000`;
 const failure = (code: number) => `050${code}0001000000000000`;
 
-t.test('names', async (t) => {
+t.test('a name is resolved at the exit, and what may not be told is left out', async (t) => {
   const { ask, zone, front, egress } = await world(t, false);
   t.equal(await ask('both.example'), IPV4('1.1.1.1'), 'IPv4 when there is a choice');
   t.equal(await ask('SIX.example.'), ONE_IPV6);
@@ -89,7 +91,7 @@ t.test('names that stay here, and addresses, which need no question', async (t) 
   t.same(zone.asked, []);
 });
 
-t.test('addresses', async (t) => {
+t.test('an address is resolved to a name at the exit', async (t) => {
   const { ask, zone } = await world(t, false);
   t.equal(await ask([1, 1, 1, 1], RESOLVE_PTR), NAME('one.example'));
   t.equal(await ask('1.1.1.1', RESOLVE_PTR), NAME('one.example'));
@@ -101,7 +103,7 @@ t.test('addresses', async (t) => {
   t.same(zone.asked, ['1.1.1.1', '1.1.1.1', '2606:4700::1111', '9.9.9.9', '8.8.4.4']);
 });
 
-t.test('private answers where they are allowed', async (t) => {
+t.test('private answers pass where they are allowed', async (t) => {
   const { ask } = await world(t, true);
   t.equal(await ask('inside.example'), IPV4('10.0.0.1'));
   t.equal(await ask('mixed.example'), IPV4('192.168.1.1'), 'but never what is never reachable');
@@ -116,7 +118,7 @@ t.test('the proxy does not take private answers from a requester', async (t) => 
   t.equal(await ask([8, 8, 4, 4], RESOLVE_PTR), failure(4));
 });
 
-t.test('SOCKS4a', async (t) => {
+t.test('SOCKS4a clients can resolve names too', async (t) => {
   const { port } = await world(t, false);
   const ask = async (name: string) => {
     const raw = await RawClient.connect(port);
@@ -130,22 +132,22 @@ t.test('SOCKS4a', async (t) => {
 
 /** A front whose other side is played by the test. */
 async function scripted(t: Test) {
+  const clock = new VirtualClock();
   const opener = new ScriptedOpener();
   const front = await startFront({
     listen: '127.0.0.1:0',
     opener,
-    components: testComponents(),
+    components: { ...testComponents(), clock },
     allowPrivate: false,
-    limits: { connectMs: 200 },
   });
   t.teardown(() => front.stop());
   const raw = await RawClient.connect(Number(front.listen.split(':').at(-1)));
   t.teardown(() => raw.socket.destroy());
   raw.socket.write(Buffer.concat([GREETING, connectRequest('a.example', 7, RESOLVE)]));
-  return { front, raw, stream: await opener.stream(0) };
+  return { front, raw, clock, stream: await opener.stream(0) };
 }
 
-t.test('what travels', async (t) => {
+t.test('a look-up travels as a stream of its own kind', async (t) => {
   const { raw, stream } = await scripted(t);
   t.match(stream.target, { kind: 'resolve', host: 'a.example', port: 0 });
   t.equal(stream.ended, false, 'until it is open it may change its session');
@@ -158,7 +160,7 @@ t.test('what travels', async (t) => {
   t.equal((await raw.rest()).subarray(2).toString('hex'), IPV4('8.8.8.8'));
 });
 
-t.test('nonsense, floods, silence', async (t) => {
+t.test('an exit that answers nonsense, too much or nothing fails the look-up', async (t) => {
   const cases: readonly (readonly [string, number, (handlers: StreamHandlers) => unknown])[] = [
     ['nonsense', 1, (handlers) => [handlers.onData(Buffer.from([1, 3, 1])), handlers.onFin()]],
     ['a flood', 1, (handlers) => handlers.onData(Buffer.alloc(5000))],
@@ -167,9 +169,10 @@ t.test('nonsense, floods, silence', async (t) => {
     ['silence', 6, () => {}],
   ];
   for (const [name, code, act] of cases) {
-    const { raw, stream, front } = await scripted(t);
+    const { raw, stream, front, clock } = await scripted(t);
     stream.handlers.onOpened({ host: '0.0.0.0', port: 0 });
     act(stream.handlers);
+    if (name === 'silence') clock.advance(DEFAULT_SESSION_PARAMS.openTimeoutMs);
     t.equal((await raw.rest()).subarray(2).toString('hex'), failure(code), name);
     if (name === 'a flood') t.equal(stream.resetCode, 'INTERNAL');
     if (name === 'silence') t.equal(stream.resetCode, 'TIMEOUT');
@@ -177,7 +180,7 @@ t.test('nonsense, floods, silence', async (t) => {
   }
 });
 
-t.test('a client that goes away', async (t) => {
+t.test('a client that goes away ends its look-up', async (t) => {
   const { raw, stream, front } = await scripted(t);
   raw.socket.resetAndDestroy();
   await stream.until(() => stream.resetCode !== undefined);
@@ -186,7 +189,7 @@ t.test('a client that goes away', async (t) => {
   t.match(front.streams(), { open: 0, opened: 0 });
 });
 
-t.test('the exit stops while it resolves', async (t) => {
+t.test('a look-up fails when the exit stops', async (t) => {
   const silence = () => new Promise<string[]>(() => {});
   const { ask, egress } = await world(t, false, { egress: { resolver: { resolve: silence, reverse: silence } } });
   const reply = ask('slow.example');

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { Egress } from '../../network-requester/egress.ts';
-import { startFront } from '../../proxy/front.ts';
+import { Egress } from '../../network-requester/egress/egress.ts';
+import { startFront } from '../../proxy/front/front.ts';
 import { connectRequest, eventually, GREETING, RawClient, serve, testComponents } from '../support/front-world.ts';
-import { SessionWorld } from '../support/session-world.ts';
+import { SessionOpener } from '../support/sim/session-opener.ts';
 
 /** Front and egress over a real session with loss and reordering. */
 async function world(t: Test) {
   const components = testComponents();
   const egress = new Egress({ components, allowPrivate: true });
-  const sessions = new SessionWorld(egress.accept);
+  const sessions = new SessionOpener(egress.accept);
   const front = await startFront({ listen: '127.0.0.1:0', opener: sessions, components, allowPrivate: true });
   t.teardown(async () => {
     await front.stop();

@@ -1,8 +1,8 @@
 /** An association goes to requesters that let the ports of its datagrams through. */
 import t, { type Test } from 'tap';
-import { MixError } from '../../lib/errors.ts';
+import { MixError } from '../../lib/core/errors.ts';
 import type { StreamHandlers } from '../../lib/session/index.ts';
-import { MAX_EXITS, MAX_WAITING } from '../../proxy/udp-exits.ts';
+import { MAX_EXITS, MAX_WAITING } from '../../proxy/udp/udp-exits.ts';
 import { eventually, startWorld } from '../support/front-world.ts';
 import type { PairEnd } from '../support/stream-pair.ts';
 import { Associated, UdpPeer } from '../support/udp.ts';

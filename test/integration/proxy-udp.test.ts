@@ -1,10 +1,10 @@
 import { SocksClient } from 'socks';
 import t, { type Test } from 'tap';
-import type { AcceptedStream, AcceptHandler, StreamHandlers } from '../../lib/session/index.ts';
-import { Egress } from '../../network-requester/egress.ts';
-import { ExitPolicy } from '../../network-requester/exit-policy.ts';
-import { parseRules } from '../../network-requester/exit-rules.ts';
-import { startFront } from '../../proxy/front.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
+import { Egress } from '../../network-requester/egress/egress.ts';
+import { ExitPolicy } from '../../network-requester/policy/exit-policy.ts';
+import { parseRules } from '../../network-requester/policy/exit-rules.ts';
+import { startFront } from '../../proxy/front/front.ts';
 import {
   connectRequest,
   eventually,
@@ -15,8 +15,18 @@ import {
   type WorldOptions,
 } from '../support/front-world.ts';
 import { ScriptedOpener } from '../support/scripted-opener.ts';
-import { SessionWorld } from '../support/session-world.ts';
-import { Associated, associate, dnsAddress, dnsAnswer, dnsQuery, UdpPeer, udpRequest } from '../support/udp.ts';
+import { SessionOpener } from '../support/sim/session-opener.ts';
+import {
+  type Announced,
+  Associated,
+  associate,
+  dnsAddress,
+  dnsAnswer,
+  dnsQuery,
+  UdpPeer,
+  udpRequest,
+} from '../support/udp.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 async function world(t: Test, options: WorldOptions = {}) {
   const started = await startWorld(options);
@@ -38,7 +48,7 @@ async function soon(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-t.test('there and back, by address and by name, of every size', async (t) => {
+t.test('datagrams of every size go there and back, by address and by name', async (t) => {
   const { associate, front, egress } = await world(t);
   const echo = await UdpPeer.echo(t);
   const client = await associate();
@@ -58,7 +68,7 @@ t.test('there and back, by address and by name, of every size', async (t) => {
   t.equal(egress.counts().active, 1);
 });
 
-t.test('several sites through one association, each answer from where it is', async (t) => {
+t.test('several sites share one association, and each answer names its site', async (t) => {
   const { associate } = await world(t);
   const sites = await Promise.all([UdpPeer.echo(t), UdpPeer.echo(t), UdpPeer.echo(t)]);
   const client = await associate();
@@ -70,7 +80,7 @@ t.test('several sites through one association, each answer from where it is', as
   t.equal(from.size, 1, 'the exit uses one port for all of them');
 });
 
-t.test('IPv6, as target and as the way to the proxy', async (t) => {
+t.test('IPv6 works as target and as the way to the proxy', async (t) => {
   const { associate } = await world(t, { front: { listen: '[::1]:0' } });
   const echo = await UdpPeer.echo(t, '::1');
   const client = await associate('::1');
@@ -81,7 +91,7 @@ t.test('IPv6, as target and as the way to the proxy', async (t) => {
   t.equal(bytes.subarray(22).toString(), 'six');
 });
 
-t.test('npm socks', async (t) => {
+t.test('npm socks associates and gets its answer', async (t) => {
   const { port } = await world(t);
   const echo = await UdpPeer.echo(t);
   const udp = await UdpPeer.open(t);
@@ -93,7 +103,7 @@ t.test('npm socks', async (t) => {
   t.match(SocksClient.parseUDPFrame(bytes), { frameNumber: 0, remoteHost, data: Buffer.from('framed') });
 });
 
-t.test('a DNS query', async (t) => {
+t.test('a DNS query is answered', async (t) => {
   const { associate } = await world(t);
   const server = await UdpPeer.open(t, '127.0.0.1', (peer, bytes, from) =>
     peer.send(dnsAnswer(bytes, '192.0.2.7'), from.port, from.address),
@@ -105,10 +115,10 @@ t.test('a DNS query', async (t) => {
   t.equal(dnsAddress(answer), '192.0.2.7');
 });
 
-t.test('over a real session that loses and reorders packets', async (t) => {
+t.test('an association works over a session that loses and reorders packets', async (t) => {
   const components = testComponents();
   const egress = new Egress({ components, allowPrivate: true });
-  const session = new SessionWorld(egress.accept);
+  const session = new SessionOpener(egress.accept);
   const front = await startFront({ listen: '127.0.0.1:0', opener: session, components, allowPrivate: true });
   t.teardown(async () => {
     await front.stop();
@@ -119,7 +129,8 @@ t.test('over a real session that loses and reorders packets', async (t) => {
   const client = await Associated.open(t, Number(front.listen.split(':').at(-1)));
   for (let i = 0; i < 100; i++) {
     client.send('localhost', echo.port, Buffer.alloc(i === 50 ? 20_000 : 1200, i));
-    if (i % 5 === 4) await new Promise((resolve) => setTimeout(resolve, 10)); // as much as the session carries
+    const restMs = session.sim.nowMs + 10;
+    if (i % 5 === 4) await eventually(() => session.sim.nowMs > restMs); // as much as the session carries
   }
   await eventually(() => client.peer.received.length >= 75);
   await eventually(() => client.peer.received.some(({ bytes }) => bytes.byteLength > 20_000));
@@ -133,7 +144,7 @@ t.test('over a real session that loses and reorders packets', async (t) => {
   await eventually(() => egress.counts().active === 0 && session.streamsOpen() === 0);
 });
 
-t.test('what is dropped on the way out, and counted', async (t) => {
+t.test('datagrams that are dropped on the way out are counted', async (t) => {
   const { associate, atProxy } = await world(t, { front: { allowPrivate: false } });
   const client = await associate();
   const data = Buffer.from('x');
@@ -172,6 +183,50 @@ t.test('nobody but the client is heard', async (t) => {
   client.send('127.0.0.1', echo.port, Buffer.from('good'));
   t.equal((await client.peer.datagram(1)).bytes.subarray(10).toString(), 'good');
   t.same([echo.received.length, stranger.received.length, neighbour.received.length], [2, 0, 0]);
+});
+
+t.test('the port of the request counts beside the own address of the client only', async (t) => {
+  const { port } = await world(t, { front: { listen: '127.0.0.1:0' } });
+  const { port: port6 } = await world(t, { front: { listen: '[::1]:0' } });
+  const [site, site6] = [await UdpPeer.echo(t), await UdpPeer.echo(t, '::1')];
+  const mapped = (...ipv4: number[]) => [...new Array<number>(10).fill(0), 255, 255, ...ipv4];
+  const loopback6 = [...new Array<number>(15).fill(0), 1];
+  const foreign: readonly (readonly [string, Announced['host']])[] = [
+    ['zeros', [0, 0, 0, 0]],
+    ['zeros of IPv6', new Array<number>(16).fill(0)],
+    ['an IPv4 address of a site', [192, 0, 2, 7]],
+    ['another loopback address', [127, 0, 0, 2]],
+    ['an IPv4-mapped address of a site', mapped(192, 0, 2, 7)],
+    ['an IPv6 address of a site', [0x20, 1, 0x0d, 0xb8, ...new Array<number>(11).fill(0), 1]],
+    ['a name', 'stun.example.org'],
+    ['a name of this machine, which is not looked up', 'localhost'],
+    ['an empty name', ''],
+  ];
+  for (const [what, host] of foreign) {
+    for (const [proxyPort, own, echo] of [
+      [port, '127.0.0.1', site],
+      [port6, '::1', site6],
+    ] as const) {
+      const client = await Associated.open(t, proxyPort, own, { host, port: 3478 });
+      client.send(own === '::1' ? 'localhost' : own, own === '::1' ? site.port : echo.port, Buffer.from('hi'));
+      t.equal((await client.peer.datagram(0)).bytes.subarray(-2).toString(), 'hi', `${what}, from ${own}`);
+      client.control.socket.destroy();
+    }
+  }
+  const ownAddress: readonly (readonly [string, Announced['host'], number, string])[] = [
+    ['IPv4', [127, 0, 0, 1], port, '127.0.0.1'],
+    ['IPv4-mapped', mapped(127, 0, 0, 1), port, '127.0.0.1'],
+    ['IPv4 as text', '127.0.0.1', port, '127.0.0.1'],
+    ['IPv6', loopback6, port6, '::1'],
+  ];
+  for (const [what, host, proxyPort, own] of ownAddress) {
+    const sender = await UdpPeer.open(t, own);
+    const client = await Associated.open(t, proxyPort, own, { host, port: sender.port });
+    client.send('localhost', site.port, Buffer.from('from elsewhere'));
+    sender.send(udpRequest('localhost', site.port, Buffer.from('own')), client.relay.port, own);
+    t.equal((await sender.datagram(0)).bytes.subarray(-3).toString(), 'own', what);
+    t.equal(client.peer.received.length, 0, `${what}: another port than the one announced is not the client`);
+  }
 });
 
 t.test('noise does not take the association over', async (t) => {
@@ -267,14 +322,14 @@ t.test('an exit without UDP refuses', async (t) => {
 /** A front whose other side is played by the test. */
 async function scripted(t: Test, options: object = {}) {
   const opener = new ScriptedOpener();
-  const components = testComponents();
-  const terms = { listen: '127.0.0.1:0', opener, components, allowPrivate: false, limits: { connectMs: 200 } };
-  const front = await startFront({ ...terms, ...options });
+  const clock = new VirtualClock();
+  const components = { ...testComponents(), clock };
+  const front = await startFront({ listen: '127.0.0.1:0', opener, components, allowPrivate: false, ...options });
   t.teardown(() => front.stop());
   const raw = await RawClient.connect(Number(front.listen.split(':').at(-1)));
   t.teardown(() => raw.socket.destroy());
   raw.socket.write(Buffer.concat([GREETING, connectRequest([0, 0, 0, 0], 0, 3)]));
-  return { opener, front, raw, components };
+  return { opener, front, raw, components, clock };
 }
 
 t.test('success is told when the requester has agreed', async (t) => {
@@ -282,7 +337,7 @@ t.test('success is told when the requester has agreed', async (t) => {
   const stream = await opener.stream(0);
   t.match(stream.target, { kind: 'udp', host: '0.0.0.0', port: 0 });
   await new Promise((resolve) => setTimeout(resolve, 20));
-  t.equal(raw.received.byteLength, 2, 'the method, and nothing else yet');
+  t.equal(raw.receivedBytes, 2, 'the method, and nothing else yet');
   stream.handlers.onOpened({ host: '0.0.0.0', port: 0 });
   const reply = (await raw.bytes(12)).subarray(2);
   t.equal(reply.toString('hex', 0, 8), '050000017f000001');
@@ -290,7 +345,7 @@ t.test('success is told when the requester has agreed', async (t) => {
   await raw.gone();
 });
 
-t.test('nonsense from the requester ends it, silence times out', async (t) => {
+t.test('nonsense from the requester ends an association, and silence times out', async (t) => {
   const first = await scripted(t);
   const stream = await first.opener.stream(0);
   stream.handlers.onOpened({ host: '0.0.0.0', port: 0 });
@@ -302,6 +357,7 @@ t.test('nonsense from the requester ends it, silence times out', async (t) => {
   t.equal(stream.resetCode, 'MALFORMED');
   const second = await scripted(t);
   const silent = await second.opener.stream(0);
+  second.clock.advance(DEFAULT_SESSION_PARAMS.openTimeoutMs);
   t.equal((await second.raw.rest()).subarray(2).toString('hex', 0, 2), '0506');
   t.equal(silent.resetCode, 'TIMEOUT');
 });
@@ -312,13 +368,10 @@ t.test('safe-socks lets only names and name servers through', async (t) => {
   stream.handlers.onOpened({ host: '0.0.0.0', port: 0 });
   const port = (await raw.bytes(12)).readUInt16BE(10);
   const client = await UdpPeer.open(t);
-  for (const [host, to] of [
-    ['8.8.8.8', 443],
-    ['example.org', 443],
-    ['9.9.9.9', 53],
-  ] as const) {
-    client.send(udpRequest(host, to, Buffer.from('x')), port);
-  }
+  const send = (host: string, to: number) => client.send(udpRequest(host, to, Buffer.from('x')), port);
+  send('8.8.8.8', 443);
+  send('example.org', 443);
+  send('9.9.9.9', 53);
   await stream.until(() => stream.datagrams.length === 2);
   t.same(
     stream.datagrams.map(({ host }) => host),
@@ -326,7 +379,7 @@ t.test('safe-socks lets only names and name servers through', async (t) => {
   );
 });
 
-t.test('large datagrams wait for room, and are lost meanwhile', async (t) => {
+t.test('large datagrams wait for room, and others are lost meanwhile', async (t) => {
   const { opener, raw, components } = await scripted(t);
   const stream = await opener.stream(0);
   stream.handlers.onOpened({ host: '0.0.0.0', port: 0 });
@@ -344,63 +397,4 @@ t.test('large datagrams wait for room, and are lost meanwhile', async (t) => {
   stream.handlers.onDrain();
   client.send(large, port);
   await stream.until(() => stream.written.byteLength === 2 * (4 + 1 + 11 + 2 + 5000));
-});
-
-/** An exit without a front: datagrams in, datagrams out. */
-function exit(t: Test, options: Partial<ConstructorParameters<typeof Egress>[0]> = {}) {
-  const components = testComponents();
-  const egress = new Egress({ components, allowPrivate: true, ...options });
-  t.teardown(() => egress.stop());
-  const out: string[] = [];
-  const stream: Partial<AcceptedStream> = {
-    id: 1,
-    opened: () => {},
-    refuse: () => {},
-    reset: (code) => out.push(`reset ${code}`),
-    sendDatagram: (_host, port, bytes) => out.push(`${port} ${Buffer.from(bytes)}`) > 0,
-  };
-  const handlers = (egress.accept as AcceptHandler)(
-    stream as AcceptedStream,
-    'udp',
-    '0.0.0.0',
-    0,
-    'one',
-  ) as StreamHandlers;
-  const send = (port: number, text: string) => handlers.onDatagram?.('127.0.0.1', port, Buffer.from(text));
-  return { egress, out, send, components };
-}
-
-t.test('idle sockets are given back, the association stays', async (t) => {
-  const { egress, out, send } = exit(t, { limits: { udpIdleMs: 40 } });
-  const site = await UdpPeer.open(t);
-  send(site.port, 'one');
-  const first = (await site.datagram(0)).from.port;
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  site.send(Buffer.from('too late'), first);
-  send(site.port, 'two');
-  const second = (await site.datagram(1)).from.port;
-  t.not(first, second, 'another port');
-  site.send(Buffer.from('in time'), second);
-  await eventually(() => out.length > 0);
-  t.same(out, [`${site.port} in time`]);
-  t.equal(egress.counts().active, 1);
-});
-
-t.test('new peers count like new connections', async (t) => {
-  const { send, components } = exit(t, { limits: { streamsPerSecond: 1, streamsPerSecondPerSession: 1 } });
-  const sites = await Promise.all(Array.from({ length: 6 }, () => UdpPeer.open(t)));
-  for (let round = 0; round < 3; round++) for (const site of sites) send(site.port, `${round}`);
-  await soon(async () => /fate="up"\} 12/.test(await components.metrics.text())); // one token went to the association
-  t.match(await components.metrics.text(), /fate="limit"\} 6/);
-  await sites[0]?.datagram(2);
-  t.same(
-    sites.slice(4).map(({ received }) => received.length),
-    [0, 0],
-  );
-});
-
-t.test('an association has a longest time', async (t) => {
-  const { egress, out } = exit(t, { limits: { openMs: 20 } });
-  await eventually(() => egress.counts().active === 0);
-  t.same(out, ['reset TIMEOUT']);
 });

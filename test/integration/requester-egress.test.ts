@@ -1,19 +1,21 @@
 import { Socket } from 'node:net';
 import t, { type Test } from 'tap';
-import { parseAddress } from '../../lib/address-policy.ts';
-import { systemClock } from '../../lib/clock.ts';
-import type { ErrorCode } from '../../lib/errors.ts';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
+import { systemClock } from '../../lib/core/clock.ts';
+import type { ErrorCode } from '../../lib/core/errors.ts';
+import { MemoryBudget } from '../../lib/core/memory-budget.ts';
+import { parseAddress } from '../../lib/net/address-policy.ts';
 import type { AcceptedStream, BoundAddress } from '../../lib/session/index.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { Admission } from '../../network-requester/admission.ts';
 import { DEFAULT_EGRESS_LIMITS } from '../../network-requester/config.ts';
-import { connectToAny } from '../../network-requester/connect.ts';
-import { Egress, type EgressOptions } from '../../network-requester/egress.ts';
-import { ExitPolicy } from '../../network-requester/exit-policy.ts';
-import { parseRules } from '../../network-requester/exit-rules.ts';
-import type { NameResolver } from '../../network-requester/resolver.ts';
+import type { NameResolver } from '../../network-requester/dns/resolver.ts';
+import { connectToAny } from '../../network-requester/egress/connect.ts';
+import { Egress, type EgressOptions } from '../../network-requester/egress/egress.ts';
+import { ExitPolicy } from '../../network-requester/policy/exit-policy.ts';
+import { parseRules } from '../../network-requester/policy/exit-rules.ts';
 import { serve } from '../support/front-world.ts';
+import { monotonic } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** The session's side of a stream at the exit: notes the outcome. */
@@ -35,6 +37,7 @@ class Accepted implements AcceptedStream {
   reset = (code: ErrorCode) => {
     this.resetCode = code;
   };
+  endWithReset = (code: ErrorCode) => this.reset(code);
   write(bytes: Uint8Array): boolean {
     this.written = Buffer.concat([this.written, bytes]);
     return true;
@@ -87,7 +90,22 @@ t.test('the address that was checked is the one that is connected to', async (t)
   t.equal(resolver.calls, 1);
 });
 
-t.test('a public name with a private address', async (t) => {
+t.test('a stream whose memory is wanted while it waits for its connection is refused at once', async (t) => {
+  const clock = new VirtualClock();
+  const memory = new MemoryBudget(100_000, clock);
+  const resolver = { resolve: () => new Promise<never>(() => {}), reverse: () => new Promise<never>(() => {}) };
+  const components = { clock, log: silentLog, metrics: new Metrics(), memory };
+  const { egress, ask } = world(t, { components, resolver });
+  const { handlers, outcome } = ask('slow.example', 80);
+  handlers.onData(new Uint8Array(40_000));
+  memory.account('pool').set(90_000);
+  t.equal(await outcome, 'LIMIT');
+  t.equal(egress.counts().active, 0);
+  t.strictSame(egress.counts().refused, { LIMIT: 1 });
+  t.equal(memory.usedBytes, 90_000);
+});
+
+t.test('a public name with a private address is refused', async (t) => {
   const { port, connected } = await site(t);
   for (const addresses of [['127.0.0.1'], ['::ffff:127.0.0.1'], ['10.0.0.1', '::1', '64:ff9b::7f00:1'], []]) {
     const { ask } = world(t, { resolver: new ScriptedResolver([addresses]), allowPrivate: false });
@@ -130,12 +148,12 @@ t.test('addresses are tried in turn, and the failure that got furthest is told',
   t.equal(await few.ask('several.example', port).outcome, 'REFUSED', 'and only so many');
 });
 
-t.test('IPv6', async (t) => {
+t.test('a site is reached over IPv6', async (t) => {
   const { port } = await site(t, '::1');
   t.same(await world(t).ask('::1', port).outcome, { host: '::', port: 0 });
 });
 
-t.test('kernel errors by name', async (t) => {
+t.test('each error of the kernel becomes the refusal that names it', async (t) => {
   const fail = (code: string) => () => {
     const socket = new Socket();
     socket.connect = () => {
@@ -228,7 +246,7 @@ t.test('the time to connect is bounded as a whole', async (t) => {
   t.match(egress.counts(), { active: 0, refused: { TIMEOUT: 1 } });
 });
 
-t.test('a stream that is reset while it connects', async (t) => {
+t.test('a stream that is reset while it connects makes no connection', async (t) => {
   const { port, connected } = await site(t);
   let answer: (addresses: string[]) => void = () => {};
   const resolve = () => new Promise<string[]>((resolve) => (answer = resolve));
@@ -243,7 +261,7 @@ t.test('a stream that is reset while it connects', async (t) => {
   t.same(connected, [], 'no connection for nobody');
 });
 
-t.test('limits in total and per session, and what they give back', async (t) => {
+t.test('streams are bounded in total and per session, and the end of one makes room', async (t) => {
   const { port } = await site(t);
   const { ask, egress } = world(t, { limits: { streams: 3, streamsPerSession: 2 } });
   const first = ask('127.0.0.1', port, 'one');
@@ -257,7 +275,7 @@ t.test('limits in total and per session, and what they give back', async (t) => 
   t.match(egress.counts(), { active: 3, opened: 4, refused: { LIMIT: 2 } });
 });
 
-t.test('UDP where it is not allowed', async (t) => {
+t.test('UDP is refused where it is not allowed', async (t) => {
   const { egress } = world(t, { allowUdp: false });
   const stream = new Accepted();
   egress.accept(stream, 'udp', '0.0.0.0', 0, 'one');
@@ -276,7 +294,7 @@ t.test('stop refuses what connects and resets what is open', async (t) => {
   t.equal(egress.counts().active, 0);
 });
 
-t.test("the machine's own public addresses", async (t) => {
+t.test("the machine's own public addresses are refused", async (t) => {
   const clock = new VirtualClock();
   let own = ['8.8.4.4', '2606:4700:0:0::53'];
   const policy = new ExitPolicy({ clock, allowPrivate: false, ownAddresses: () => own });
@@ -290,7 +308,7 @@ t.test("the machine's own public addresses", async (t) => {
   t.equal(open.permitted(['8.8.4.4'], 80).length, 1, 'unless private is allowed');
 });
 
-t.test("the operator's rules", async (t) => {
+t.test("the operator's rules decide", async (t) => {
   const { port, connected } = await site(t);
   const other = await site(t);
   const rules = parseRules(`reject 127.0.0.1:${port}\naccept *:*`);
@@ -305,7 +323,7 @@ t.test("the operator's rules", async (t) => {
   t.equal(connected.length, 1);
 });
 
-t.test('new streams per second, in total and per session', async (t) => {
+t.test('new streams per second are bounded, in total and per session', async (t) => {
   const clock = new VirtualClock();
   const limits = { ...DEFAULT_EGRESS_LIMITS, streamsPerSecond: 2, streamsPerSecondPerSession: 1 };
   const admission = new Admission(limits, clock.nowMs());
@@ -328,17 +346,17 @@ t.test('new streams per second, in total and per session', async (t) => {
 
 t.test('sessions come and go, and their number is bounded', async (t) => {
   const limits = { streams: 10, streamsPerSession: 1, streamsPerSecond: 1e6, streamsPerSecondPerSession: 0.2 };
-  const admission = new Admission(limits, 0);
-  t.ok(admission.admit('stays', 0));
+  const admission = new Admission(limits, monotonic(0));
+  t.ok(admission.admit('stays', monotonic(0)));
   let admitted = 0;
   for (let i = 0; i < 10_000; i++) {
-    if (admission.admit(`${i}`, 0)) admitted += 1;
+    if (admission.admit(`${i}`, monotonic(0))) admitted += 1;
     admission.release(`${i}`);
   }
   t.equal(admitted, 10_000);
-  t.notOk(admission.admit('stays', 10_000), 'who has a stream is not forgotten');
-  t.notOk(admission.admit('9999', 0), 'nor who was seen lately');
-  t.ok(admission.admit('0', 0), 'the oldest are');
+  t.notOk(admission.admit('stays', monotonic(10_000)), 'who has a stream is not forgotten');
+  t.notOk(admission.admit('9999', monotonic(0)), 'nor who was seen lately');
+  t.ok(admission.admit('0', monotonic(0)), 'the oldest are');
 });
 
 t.test('a stream is ended after its longest time, however busy', async (t) => {

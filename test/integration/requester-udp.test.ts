@@ -2,8 +2,8 @@
 import t, { type Test } from 'tap';
 import type { AcceptedStream, StreamHandlers } from '../../lib/session/index.ts';
 import type { EgressLimits } from '../../network-requester/config.ts';
-import { Egress } from '../../network-requester/egress.ts';
-import type { NameResolver } from '../../network-requester/resolver.ts';
+import type { NameResolver } from '../../network-requester/dns/resolver.ts';
+import { Egress } from '../../network-requester/egress/egress.ts';
 import { eventually, testComponents } from '../support/front-world.ts';
 import { UdpPeer } from '../support/udp.ts';
 

@@ -5,7 +5,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
 import t from 'tap';
-import { concatBytes, toHex } from '../../lib/bytes.ts';
+import { concatBytes, toHex } from '../../lib/core/bytes.ts';
 import { availableBackends, type Primitive, type Primitives } from '../../lib/crypto/index.ts';
 import { nobleBackend } from '../../lib/crypto/noble.ts';
 import { loadSodiumBackend } from '../../lib/crypto/sodium.ts';

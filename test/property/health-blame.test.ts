@@ -1,12 +1,12 @@
 /**
  * Path health against simulated networks: who is excluded, how soon, and who never is. All seeds are fixed, so a figure
- * that holds today holds always; the limits stand in docs/PROTOCOL.md 7.4.
+ * that holds today holds always; the limits stand in docs/PROTOCOL.md 10.7.
  */
 import t from 'tap';
+import type { Rng } from '../../lib/core/rng.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
-import type { Rng } from '../../lib/rng.ts';
-import { LoopWorld, type Loses } from '../support/loop-world.ts';
 import { smallTopology } from '../support/nodes.ts';
+import { LoopWorld, type Loses } from '../support/sim/loop-world.ts';
 
 const START_MS = 60_000;
 /** Every hop of an honest network loses this share: four hops, 1 % of loops. */
@@ -52,7 +52,7 @@ t.test('a mix that drops half, one of three, is excluded within a minute and nob
     const slowest = quantileMs(all, 1);
     t.ok(slowest <= 60_000, `layer ${layer}: all within ${slowest} ms`);
     t.equal(all.filter(({ others }) => others > 0).length, 0);
-    const journey = layer === 1 ? 'out' : 'home';
+    const journey = layer === 1 ? 'forward' : 'reply';
     for (const { world } of all) {
       const loss = world.lossOf(journey, 2000);
       t.ok(loss < 0.025, `loss is that of a healthy network again: ${loss}`);
@@ -75,7 +75,7 @@ t.test(
   async (t) => {
     for (const mixesPerLayer of [2, 3, 5]) {
       for (const layer of [1, 2, 3]) {
-        const all = trials(mixesPerLayer, layer, 1, 5, 100);
+        const all = trials(mixesPerLayer, layer, 1, 3, 100);
         t.ok(
           quantileMs(all, 0.5) <= 5_000,
           `${mixesPerLayer} mixes, layer ${layer}: half in ${quantileMs(all, 0.5)} ms`,
@@ -87,9 +87,9 @@ t.test(
   },
 );
 
-t.test('an honest network excludes nobody in a day', async (t) => {
+t.test('an honest network excludes nobody in eight hours', async (t) => {
   for (const [mixesPerLayer, hopLoss, hours] of [
-    [3, HOP_LOSS, 24],
+    [3, HOP_LOSS, 8],
     [2, 4 * HOP_LOSS, 3],
   ] as const) {
     const world = new LoopWorld({
@@ -125,7 +125,7 @@ t.test('a network that is bad as a whole excludes nobody', async (t) => {
 
 /** Who is excluded, and in which order, when `framers` lose what they exchange with `victims`. */
 function framed(mixesPerLayer: number, pick: (topology: Topology) => { framers: NodeEntry[]; victims: NodeEntry[] }) {
-  return Array.from({ length: 3 }, (_, seed) => {
+  return Array.from({ length: 2 }, (_, seed) => {
     const topology = smallTopology(mixesPerLayer);
     const { framers, victims } = pick(topology);
     const adjacent = (a: NodeEntry, b: NodeEntry) => Math.abs((a.layer ?? 0) - (b.layer ?? 0)) === 1;

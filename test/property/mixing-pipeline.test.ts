@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { packetBytes } from '../../lib/core/params.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
-import { silentLog } from '../../lib/log.ts';
 import { PacketPipeline, SphinxKeyRing } from '../../lib/mixing/index.ts';
-import { packetBytes } from '../../lib/params.ts';
 import { Sphinx } from '../../lib/sphinx/index.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { epochNumber, unix } from '../support/units.ts';
 
 const crypto = createCrypto('fastest');
 const rng = seededRng(31);
@@ -17,11 +18,11 @@ const HEADER_BYTES = 348;
 
 t.test('whatever the network sends: no crash, and nothing but a good header is accepted, once', (t) => {
   const keys = SphinxKeyRing.open(
-    { dir: t.testdir(), crypto, rng, log: silentLog, epochMs, bootId: 'boot', maxUnwrapsPerSecond: 1000 },
-    middleMs,
+    { dir: t.testdir(), crypto, rng, log: silentLog, epochMs, bootId: 'boot', mostPackets: () => 10_000 },
+    unix(middleMs),
   );
   const pipeline = new PacketPipeline({ sphinx, keys, packetBytes: packetBytes(payloadBytes) });
-  const publicKey = keys.publicKey(1000, middleMs) as Uint8Array;
+  const publicKey = keys.publicKey(epochNumber(1000), unix(middleMs)) as Uint8Array;
   const behind = { address: rng.bytes(32), publicKey: crypto.x25519Base(rng.bytes(32)), delayNs: 0 };
   const goodPacket = () =>
     sphinx.createPacket({
@@ -38,7 +39,7 @@ t.test('whatever the network sends: no crash, and nothing but a good header is a
   const cut = fc.record({ kind: fc.constant('cut' as const), bytes: fc.integer({ min: 0, max: 3000 }) });
   const noise = fc.record({ kind: fc.constant('noise' as const), seed: fc.integer() });
   const outcome = (packet: Uint8Array) => {
-    const result = pipeline.process(packet, middleMs);
+    const result = pipeline.process(packet, unix(middleMs));
     return typeof result === 'string' ? result : result.kind;
   };
   fc.assert(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { type HandshakeStep, handshakeFor } from '../../proxy/handshake.ts';
+import { handshakeFor } from '../../proxy/front/handshake/handshake.ts';
+import type { HandshakeStep } from '../../proxy/front/handshake/steps.ts';
 
 const byte = fc.integer({ min: 0, max: 255 });
 const blob = (maxLength: number) => fc.uint8Array({ maxLength });
@@ -29,36 +30,13 @@ const socks4 = fc
   .tuple(fc.constantFrom(1, 1, 1, 2), fc.constantFrom([0, 0, 0, 7], [192, 0, 2, 1], [0, 0, 0, 0]), userId, byte, byte)
   .map(([cmd, ip, user, ...port]) => [4, cmd, ...port, ...ip, ...user, 0, ...(ip[3] === 7 ? [97, 46, 98, 0] : [])]);
 
-const httpTarget = fc.constantFrom(
-  'example.org:443',
-  '[2001:db8::1]:80',
-  'a:70000',
-  'example.org',
-  'http://a.example/',
-  '/',
-);
-const httpField = fc.constantFrom(
-  'Host: localhost',
-  'Host: evil.example',
-  'Proxy-Authorization: Basic YTpi',
-  'X: 1',
-  'bad',
-);
-const lineEnd = fc.constantFrom('\r\n', '\r\n', '\n');
-const http = fc
-  .tuple(fc.constantFrom('CONNECT', 'CONNECT', 'GET'), httpTarget, fc.array(httpField, { maxLength: 4 }), lineEnd)
-  .map(([method, target, fields, end]) => [`${method} ${target} HTTP/1.1`, ...fields, '', ''].join(end))
-  .map((text) => [...Buffer.from(text)]);
-
 /** Whole conversations of all protocols, early data glued to them: proper ones, and ones that only start well. */
 const conversation = fc
   .tuple(
-    fc.oneof(
-      { weight: 4, arbitrary: fc.tuple(hello, request).map((parts) => parts.flat()) },
-      loose,
-      { weight: 2, arbitrary: socks4 },
-      { weight: 2, arbitrary: http },
-    ),
+    fc.oneof({ weight: 4, arbitrary: fc.tuple(hello, request).map((parts) => parts.flat()) }, loose, {
+      weight: 2,
+      arbitrary: socks4,
+    }),
     blob(40),
   )
   .map(([handshake, early]) => Uint8Array.from([...handshake, ...early]));
@@ -104,13 +82,7 @@ t.test('any split of the bytes gives the same result', async (t) => {
 });
 
 t.test('no bytes make it throw, it says at most one last word, and holds no more than its bound', async (t) => {
-  const start = fc.constantFrom(
-    [5, 1, 0],
-    [5, 1, 2, 1],
-    [4, 1],
-    [4, 1, 0, 80, 0, 0, 0, 1],
-    [...Buffer.from('CONNECT ')],
-  );
+  const start = fc.constantFrom([5, 1, 0], [5, 1, 2, 1], [4, 1], [4, 1, 0, 80, 0, 0, 0, 1]);
   fc.assert(
     fc.property(
       start,
@@ -127,16 +99,11 @@ t.test('no bytes make it throw, it says at most one last word, and holds no more
   for (const [first, bound] of [
     [[4, 1, 0, 80, 1, 2, 3, 4], 8 + 256],
     [[4, 1, 0, 80, 0, 0, 0, 4, 0], 9 + 256],
-    [[...Buffer.from('CONNECT a:1 HTTP/1.1\r\n')], 8193],
   ] as const) {
     const handshake = handshakeFor(first[0] ?? 0);
     handshake.push(Uint8Array.from(first));
     let taken: number = first.length;
     while (handshake.push(Uint8Array.of(97)).length === 0 && taken < 20_000) taken += 1;
-    t.equal(
-      taken + 1,
-      bound,
-      `the ${first[0] === 4 ? 'SOCKS4 field' : 'HTTP header'} is refused as soon as it is too long`,
-    );
+    t.equal(taken + 1, bound, 'the SOCKS4 field is refused as soon as it is too long');
   }
 });

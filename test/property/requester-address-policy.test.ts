@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { parseAddress } from '../../lib/address-policy.ts';
-import { checkDestination } from '../../lib/destination.ts';
+import { parseAddress } from '../../lib/net/address-policy.ts';
+import { checkDestination } from '../../lib/net/destination.ts';
 
 const ipv4 = fc.uint8Array({ minLength: 4, maxLength: 4 });
 const nonPublic = fc

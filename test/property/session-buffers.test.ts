@@ -1,14 +1,16 @@
 /** Range sets, send and receive buffers against plain models. */
+
 import fc from 'fast-check';
 import t from 'tap';
-import { RangeSet } from '../../lib/session/ranges.ts';
-import { ReceiveBuffer } from '../../lib/session/receive-buffer.ts';
-import { SendBuffer } from '../../lib/session/send-buffer.ts';
-import { SentPackets } from '../../lib/session/sent-packets.ts';
+import { RangeSet } from '../../lib/transport/recovery/ranges.ts';
+import { type SentPacket, SentPackets } from '../../lib/transport/recovery/sent-packets.ts';
+import { ReceiveBuffer } from '../../lib/transport/streams/receive-buffer.ts';
+import { SendBuffer } from '../../lib/transport/streams/send-buffer.ts';
+import { monotonic } from '../support/units.ts';
 
 const step = fc.record({ add: fc.boolean(), start: fc.nat(60), length: fc.nat(15) });
 
-t.test('a range set is a set', async () => {
+t.test('a range set holds what was added to it, and nothing else', async () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const ranges = new RangeSet();
@@ -152,6 +154,40 @@ t.test('discarding counts on without keeping', async (t) => {
   t.equal(buffer.drain(), undefined);
 });
 
+const packetSent = (number: number, sentMs: number): SentPacket => ({
+  ...{ number, sentMs: monotonic(sentMs), frames: [], delayMs: undefined, fate: 'flying', sentAgain: 'none' },
+  ...{ surbsSettled: false, paceRound: undefined },
+});
+
+t.test('sent packets that are settled are forgotten after two to four minutes, flying ones never', async (t) => {
+  const sent = new SentPackets(1);
+  for (let number = 1; number <= 1000; number++) sent.add(packetSent(number, number));
+  for (let number = 1; number <= 1000; number++) {
+    const packet = sent.get(number);
+    if (packet && number !== 400) sent.settle(packet, number % 2 === 0 ? 'acked' : 'lost');
+  }
+  sent.forgetOld(monotonic(120_000));
+  t.equal(sent.get(1)?.fate, 'lost', 'remembered for as long as its acknowledgement may come');
+  t.equal(sent.get(2)?.fate, 'acked');
+  sent.add(packetSent(1001, 130_000));
+  sent.forgetOld(monotonic(239_999));
+  t.equal(sent.get(1)?.fate, 'lost');
+  sent.forgetOld(monotonic(240_000));
+  t.equal(sent.get(1), undefined);
+  t.equal(sent.get(399), undefined);
+  t.equal(sent.get(400)?.fate, 'flying');
+  t.equal(sent.get(402)?.fate, 'acked', 'behind one that flies');
+  sent.settle(sent.get(400) as SentPacket, 'acked');
+  sent.forgetOld(monotonic(360_000));
+  t.equal(sent.get(1000), undefined);
+  t.equal(sent.oldestFlying()?.number, 1001);
+  sent.settle(sent.get(1001) as SentPacket, 'acked');
+  for (let number = 1002; number <= 3000; number++) sent.add(packetSent(number, 400_000));
+  t.equal(sent.flying, 1999, 'its ring grows again');
+  t.equal(sent.oldestFlying()?.number, 1002);
+  t.equal(sent.get(3000)?.number, 3000);
+});
+
 t.test('sent packets are found by number, with gaps, over many laps of the ring', async (t) => {
   const sent = new SentPackets(1);
   let number = 1;
@@ -159,16 +195,7 @@ t.test('sent packets are found by number, with gaps, over many laps of the ring'
   for (let i = 0; i < 30_000; i++) {
     const skipped = i % 7 === 0;
     if (skipped) number++;
-    sent.add({
-      number,
-      sentMs: i,
-      frames: [],
-      delayMs: undefined,
-      fate: 'flying',
-      sentAgain: 'none',
-      surbs: 0,
-      paceRound: 0,
-    });
+    sent.add(packetSent(number, i));
     if (skipped && sent.get(number - 1) !== null) t.fail('a skipped number has a packet');
     flying.push(number);
     number++;

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { decodeFrames, FRAME, type Frame } from '../../lib/session/frames.ts';
-import { type FrameOwner, hostBytes, PacketBuilder } from '../../lib/session/packet-builder.ts';
-import { decodeDownlink, decodeUplink, sessionKeyOf } from '../../lib/session/payload.ts';
-import { RangeSet } from '../../lib/session/ranges.ts';
-import { SendBuffer } from '../../lib/session/send-buffer.ts';
+import { RangeSet } from '../../lib/transport/recovery/ranges.ts';
+import { SendBuffer } from '../../lib/transport/streams/send-buffer.ts';
+import { decodeFrames, FRAME, type Frame } from '../../lib/transport/wire/frames.ts';
+import { type FrameOwner, hostBytes, PacketBuilder } from '../../lib/transport/wire/packet-builder.ts';
+import { decodeDownlink, decodeUplink, sessionKeyOf } from '../../lib/transport/wire/payload.ts';
 
 const owner: FrameOwner = { frameAcked() {}, frameLost() {} };
 const PAYLOAD_BYTES = 2048;
@@ -205,10 +205,36 @@ t.test('an unknown frame type is refused', async (t) => {
   t.equal(decodeFrames(Uint8Array.of(0x3f), 0), undefined);
 });
 
+t.test('an ACK counts the ranges after its first, and may count none', async (t) => {
+  const ranges = (...bytes: number[]) => {
+    const [ack] = decodeFrames(Uint8Array.of(FRAME.ACK, ...bytes), 0) ?? [];
+    return ack?.type === FRAME.ACK ? ack.ranges : undefined;
+  };
+  t.same(ranges(5, 0, 0), [5, 5]);
+  t.same(ranges(5, 0, 5), [0, 5]);
+  t.same(ranges(20, 2, 3, 1, 0, 4, 2), [17, 20, 14, 14, 6, 8]);
+  t.same(ranges(9, 1, 0, 7, 0), [9, 9, 0, 0], 'down to zero');
+});
+
+t.test('an ACK is written as it is read: with the count of further ranges', async (t) => {
+  const received = new RangeSet();
+  const builder = new PacketBuilder(new Uint8Array(20), 0);
+  received.add(3, 5);
+  t.ok(builder.ack(received, 0, 20));
+  t.same([...builder.bytes.subarray(0, builder.offset)], [FRAME.ACK, 4, 0, 1]);
+  received.add(8, 9);
+  received.add(11, 14);
+  const several = new PacketBuilder(new Uint8Array(20), 0);
+  t.ok(several.ack(received, 0, 20));
+  t.same([...several.bytes.subarray(0, several.offset)], [FRAME.ACK, 13, 2, 2, 1, 0, 2, 1]);
+});
+
 t.test('an ACK that reaches below zero, or counts more ranges than it has, is refused', async (t) => {
-  t.equal(decodeFrames(Uint8Array.of(FRAME.ACK, 5, 1, 6), 0), undefined);
+  t.equal(decodeFrames(Uint8Array.of(FRAME.ACK, 5, 0, 6), 0), undefined);
+  t.equal(decodeFrames(Uint8Array.of(FRAME.ACK, 5, 1, 0, 4, 0), 0), undefined, 'the gap takes it there');
+  t.equal(decodeFrames(Uint8Array.of(FRAME.ACK, 5, 1, 0), 0), undefined, 'one further range, and none follows');
+  t.equal(decodeFrames(Uint8Array.of(FRAME.ACK, 5, 1, 0, 0), 0), undefined, 'half a range');
   t.equal(decodeFrames(Uint8Array.of(FRAME.ACK, 5, 9, 0), 0), undefined);
-  t.equal(decodeFrames(Uint8Array.of(FRAME.ACK, 5, 0, 0), 0), undefined);
 });
 
 t.test('an ACK keeps to its share and names the highest ranges', async (t) => {

@@ -3,8 +3,8 @@
  */
 import fc from 'fast-check';
 import t from 'tap';
+import { packetBytes } from '../../lib/core/params.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
-import { packetBytes } from '../../lib/params.ts';
 import { gammaKeyOf, Sphinx, type SphinxVersion, unpad } from '../../lib/sphinx/index.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 import { makeRoute, type TestNode, travel, unwrap } from '../support/sphinx-route.ts';
@@ -68,7 +68,7 @@ t.test('a reply comes back to the maker of its block, known by gamma only there'
   t.doesNotThrow(() => fc.assert(property, options));
 });
 
-t.test('a loop comes back', async (t) => {
+t.test('a loop comes back to its maker', async (t) => {
   const property = fc.property(seed, hops, payloadBytes, fill, (s, n, size, share) => {
     const { rng, sphinx, route } = start(s, n - 1);
     const message = rng.bytes(Math.round(share * size));

@@ -2,11 +2,11 @@
  * A real browser for tests: headless Chromium, spoken to over a pipe in the DevTools protocol.
  * @module
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
 /** Nothing but what a test asks for leaves this browser. */
@@ -22,60 +22,7 @@ const FLAGS = [
   '--hide-scrollbars',
   '--remote-debugging-pipe',
 ];
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
-const INSTALL_TIMEOUT_MS = 480_000;
 const ANSWER_TIMEOUT_MS = 30_000;
-
-/** How long a test file that needs the browser may take; installing it is the longest part. */
-export const BROWSER_TEST_TIMEOUT_MS = 600_000;
-
-function inPath(): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return folders.flatMap((folder) => NAMES.map((name) => join(folder, name))).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The browser's path. Root on a Debian system installs it when it is missing; otherwise undefined, and said aloud. */
-export function findChromium(): string | undefined {
-  const found = inPath();
-  if (found !== undefined) return found;
-  if (process.getuid?.() === 0) installChromium();
-  const installed = inPath();
-  if (installed === undefined) process.stderr.write('NO CHROMIUM HERE: what needs a real browser is NOT TESTED\n');
-  return installed;
-}
-
-function installChromium(): void {
-  const options = {
-    stdio: 'ignore',
-    timeout: INSTALL_TIMEOUT_MS,
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  } as const;
-  const install = () =>
-    execFileSync(
-      'apt-get',
-      ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=240', 'chromium', 'fonts-dejavu-core'],
-      options,
-    );
-  try {
-    try {
-      install();
-    } catch {
-      execFileSync('apt-get', ['update'], options);
-      install();
-    }
-  } catch {
-    // `findChromium` says so.
-  }
-}
 
 interface Message {
   readonly id?: number;

@@ -4,9 +4,12 @@
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { ConnectConfig } from '../../cli/connect/index.ts';
+import { ExpelConfig, TokenConfig } from '../../cli/directory/options.ts';
 import { LocalnetConfig } from '../../cli/localnet/config.ts';
 import { ROLES } from '../../cli/roles.ts';
-import { type ConfigOption, type ConfigSchema, optionsOf } from '../../lib/config.ts';
+import { RunConfig } from '../../cli/run/options.ts';
+import { type ConfigOption, type ConfigSchema, optionsOf } from '../../lib/config/config.ts';
 
 export const CONFIGURATION_PAGE = fileURLToPath(new URL('../../docs/CONFIGURATION.md', import.meta.url));
 
@@ -28,7 +31,12 @@ which \`mixsocks init\` makes readable by its owner only.
 
 /** The whole page. */
 export async function configurationPage(): Promise<string> {
-  const sections = [`## localnet\n\nFlags and environment only.\n\n${tableOf(LocalnetConfig)}`];
+  const commands = { localnet: LocalnetConfig, run: RunConfig, connect: ConnectConfig };
+  const sections = Object.entries(commands).map(
+    ([name, schema]) => `## ${name}\n\nFlags and environment only.\n\n${tableOf(schema)}`,
+  );
+  for (const [name, schema] of Object.entries({ 'token create': TokenConfig, expel: ExpelConfig }))
+    sections.push(`## directory ${name}\n\nFlags and environment only.\n\n${tableOf(schema)}`);
   for (const role of ROLES) {
     const { schema } = await role.load();
     sections.push(`## ${role.name}\n\nIt is ${role.summary}.\n\n${tableOf(schema)}`);

@@ -3,7 +3,9 @@
  * tests: `tsx test/support/defective-role.ts throw`.
  * @module
  */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { reportError } from '../../cli/report.ts';
 import type { Role } from '../../cli/roles.ts';
@@ -35,8 +37,10 @@ async function start() {
   return { listening: 'nowhere', stop: () => (how === 'hang' ? new Promise<void>(() => {}) : Promise.resolve()) };
 }
 
+const dir = mkdtempSync(join(tmpdir(), 'mixsocks-defective-')); // its own: a second process on one folder is refused
+process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
 const flags = {
-  dir: tmpdir(),
+  dir,
   crypto: how === 'noble' ? 'noble' : 'fastest',
   logLevel: how === 'noble' ? 'info' : 'silent',
 };

@@ -20,19 +20,21 @@ const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
 const QUOTED_NUMBER = /"[a-zA-Z]+":\d+/g;
 
 /**
- * The lines of `text` that name a destination. Ports that occur in `own`, or in the line by which a node says where it
- * listens, are the network's.
+ * The lines of `text` that name a destination. Addresses and ports that occur in `own`, or in the line by which a node says
+ * where it listens, are the network's.
  */
 export function leaksIn(text: string, own: readonly string[]): string[] {
   const lines = text.split('\n');
   const listening = lines.filter((line) => line.startsWith('listening '));
-  const ownPorts = new Set([...own, ...listening].flatMap((file) => [...file.matchAll(PORT)].map(([, port]) => port)));
+  const ofNetwork = [...own, ...listening];
+  const ownPorts = new Set(ofNetwork.flatMap((file) => [...file.matchAll(PORT)].map(([, port]) => port)));
+  const ownHosts = new Set(ofNetwork.flatMap((file) => [...file.matchAll(ADDRESS)].map(([address]) => address)));
   const words = [...noted].filter((word) => !OWN_HOSTS.test(word) && !ownPorts.has(word));
   const names = words.map((word) => new RegExp(`(?<![\\w-])${escaped(word)}(?![\\w-])`, 'i'));
   const tells = (line: string): boolean => {
     const bare = line.replace(TIME, '');
     const addresses = [...bare.matchAll(ADDRESS)].map(([address]) => address);
-    if (addresses.some((address) => !OWN_HOSTS.test(address))) return true;
+    if (addresses.some((address) => !OWN_HOSTS.test(address) && !ownHosts.has(address))) return true;
     const ports = [...bare.replace(QUOTED_NUMBER, '').matchAll(PORT)].map(([, port]) => port);
     return ports.some((port) => !ownPorts.has(port)) || names.some((name) => name.test(bare));
   };

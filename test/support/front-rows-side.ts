@@ -3,7 +3,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { failure, type Row, type RowTools, SOCKS4_FAILURE, socks4 } from './front-rows.ts';
+import { failure, type Row, type RowTools, SOCKS4_FAILURE, socks4 } from './front-row-tools.ts';
 import { connectRequest, GREETING } from './front-world.ts';
 import { Associated, UdpPeer, udpRequest } from './udp.ts';
 
@@ -11,13 +11,18 @@ const RESOLVE = 0xf0;
 const RESOLVE_PTR = 0xf1;
 const AGAIN_MS = 1000;
 
-/** Sends until the site has heard it: a datagram may be lost, as any may. */
-async function heard(client: Associated, site: UdpPeer, text: string): Promise<void> {
-  const has = () => site.received.some(({ bytes }) => bytes.toString() === text);
+/** Sends until `peer` has got what `has` looks for: a datagram may be lost, as any may. */
+async function until(peer: UdpPeer, has: () => boolean, send: () => void): Promise<void> {
   while (!has()) {
-    client.send('127.0.0.1', site.port, Buffer.from(text));
-    await Promise.race([sleep(AGAIN_MS), site.datagram(site.received.length)]);
+    send();
+    await Promise.race([sleep(AGAIN_MS), peer.datagram(peer.received.length)]);
   }
+}
+
+/** Sends until the site has heard it. */
+function heard(client: Associated, site: UdpPeer, text: string): Promise<void> {
+  const has = () => site.received.some(({ bytes }) => bytes.toString() === text);
+  return until(site, has, () => client.send('127.0.0.1', site.port, Buffer.from(text)));
 }
 
 const associate = (tools: RowTools) => Associated.open(tools.t, Number(tools.world.place('plain')));
@@ -32,7 +37,8 @@ const UDP: readonly Row[] = [
       const client = await associate(tools);
       t.equal(client.relay.host, '127.0.0.1', 'not 0.0.0.0, which nobody can send to');
       t.ok(client.relay.port > 0);
-      await heard(client, site, 'hello');
+      const answered = () => client.peer.received.length > 0;
+      await until(client.peer, answered, () => client.send('127.0.0.1', site.port, Buffer.from('hello')));
       const { bytes, from } = await client.peer.datagram(0);
       t.equal(from.port, client.relay.port);
       t.ok(bytes.equals(udpRequest('127.0.0.1', site.port, Buffer.from('hello'))), bytes.toString('hex'));
@@ -89,10 +95,8 @@ const UDP: readonly Row[] = [
       await heard(client, site, 'hello');
       const exit = site.received[0]?.from.port ?? 0;
       other.send(Buffer.from('uninvited'), exit);
-      for (let i = 0; client.peer.received.length === 0; i++) {
-        site.send(Buffer.from(`answer ${i}`), exit);
-        await Promise.race([sleep(AGAIN_MS), client.peer.datagram(0)]);
-      }
+      const answered = () => client.peer.received.length > 0;
+      await until(client.peer, answered, () => site.send(Buffer.from('answer'), exit));
       const from = new Set(client.peer.received.map(({ bytes }) => bytes.readUInt16BE(8)));
       t.same([...from], [site.port]);
     },

@@ -1,10 +1,10 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { systemClock } from '../../lib/clock.ts';
-import { type Log, silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import { systemRng } from '../../lib/rng.ts';
-import { Egress, type EgressOptions } from '../../network-requester/egress.ts';
-import { type FrontOptions, startFront } from '../../proxy/front.ts';
+import { systemClock } from '../../lib/core/clock.ts';
+import { systemRng } from '../../lib/core/rng.ts';
+import { type Log, silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { Egress, type EgressOptions } from '../../network-requester/egress/egress.ts';
+import { type FrontOptions, startFront } from '../../proxy/front/front.ts';
 import { noteDestination } from './destinations.ts';
 import { type StreamPairOptions, StreamPairs } from './stream-pair.ts';
 
@@ -88,15 +88,18 @@ export class TestServer {
 
 /** A raw client socket that keeps what came. */
 export class RawClient {
-  received = Buffer.alloc(0);
   ended = false;
   error: (Error & { code?: string }) | undefined;
   readonly closed: Promise<void>;
+  /** Length of what has come and was not taken by `bytes`. */
+  receivedBytes = 0;
+  #parts: Buffer[] = [];
   #waiting: (() => void)[] = [];
 
   constructor(readonly socket: Socket) {
     socket.on('data', (bytes) => {
-      this.received = Buffer.concat([this.received, bytes]);
+      this.#parts.push(bytes);
+      this.receivedBytes += bytes.byteLength;
       this.#wake();
     });
     socket.on('end', () => {
@@ -127,19 +130,27 @@ export class RawClient {
     return new RawClient(socket);
   }
 
+  /** What has come and was not taken by `bytes`. */
+  get received(): Buffer {
+    if (this.#parts.length !== 1) this.#parts = [Buffer.concat(this.#parts)];
+    return this.#parts[0] as Buffer;
+  }
+
   /** Resolves when `condition` holds after something came, or rejects when the socket is closed before. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) {
       if (this.socket.closed)
-        throw new Error(`closed; received ${this.received.byteLength} bytes: ${this.received.toString('hex', 0, 40)}`);
+        throw new Error(`closed; received ${this.receivedBytes} bytes: ${this.received.toString('hex', 0, 40)}`);
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
 
   async bytes(count: number): Promise<Buffer> {
-    await this.until(() => this.received.byteLength >= count);
-    const bytes = this.received.subarray(0, count);
-    this.received = this.received.subarray(count);
+    await this.until(() => this.receivedBytes >= count);
+    const { received } = this;
+    const bytes = received.subarray(0, count);
+    this.#parts = [received.subarray(count)];
+    this.receivedBytes -= count;
     return bytes;
   }
 

@@ -1,4 +1,5 @@
-import { type HandshakeOptions, type HandshakeStep, handshakeFor } from '../../proxy/handshake.ts';
+import { handshakeFor } from '../../proxy/front/handshake/handshake.ts';
+import type { HandshakeOptions, HandshakeStep } from '../../proxy/front/handshake/steps.ts';
 
 export const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 

@@ -46,7 +46,7 @@ async function certificate(names: readonly string[]): Promise<{ key: string; cer
 /** Serves `answer` over TLS as `localhost`, until `t` ends. */
 export async function startHttps(t: Scope, answer: RequestListener): Promise<TestHttps> {
   const { key, cert } = await certificate(['localhost']);
-  const server = createServer({ key, cert }, answer);
+  const server = createServer({ key, cert, keepAliveTimeout: 0 }, answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
     server.closeAllConnections();

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { addressKeyOf, type IdentityHex } from '../../lib/bytes.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { type AddressKey, addressKeyOf, type IdentityHex } from '../../lib/core/bytes.ts';
+import { systemClock } from '../../lib/core/clock.ts';
+import { systemRng } from '../../lib/core/rng.ts';
 import {
   createIdentity,
   type InboundLink,
@@ -13,10 +14,10 @@ import {
   PeerLinks,
   type PeerLinksOptions,
   type PeerTarget,
+  type SendResult,
 } from '../../lib/link/index.ts';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import { systemRng } from '../../lib/rng.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 
 export const NETWORK_ID = new Uint8Array(32).fill(7);
 export const PACKET_BYTES = 2413;
@@ -42,6 +43,7 @@ export async function testListener(options: Partial<ListenOptions> = {}): Promis
     port: 0,
     networkId: NETWORK_ID,
     packetBytes: PACKET_BYTES,
+    keyExchange: 'any',
     log: silentLog,
     clock: systemClock,
     metrics,
@@ -72,11 +74,31 @@ export async function testListener(options: Partial<ListenOptions> = {}): Promis
   };
 }
 
-export async function testPeerLinks(options: Partial<PeerLinksOptions> = {}): Promise<PeerLinks> {
-  return new PeerLinks({
+/** Links to peers that keep what became of packets, in the order in which it was known. */
+export class TestPeerLinks extends PeerLinks {
+  readonly results: SendResult[];
+
+  constructor(options: PeerLinksOptions, results: SendResult[] = []) {
+    super({ ...options, onResult: (result, packets) => results.push(...Array<SendResult>(packets).fill(result)) });
+    this.results = results;
+  }
+
+  /** Sends to a peer; what is known at once of the packet. */
+  send(peer: AddressKey, packet: Uint8Array): SendResult | 'held' | 'unknown-peer' {
+    const link = this.find(peer);
+    if (link === undefined) return 'unknown-peer';
+    const before = this.results.length;
+    link.send(packet);
+    return this.results.length === before ? 'held' : (this.results.at(-1) as SendResult);
+  }
+}
+
+export async function testPeerLinks(options: Partial<PeerLinksOptions> = {}): Promise<TestPeerLinks> {
+  return new TestPeerLinks({
     identity: options.identity ?? (await createIdentity(systemRng)),
     networkId: NETWORK_ID,
     packetBytes: PACKET_BYTES,
+    keyExchange: 'any',
     clock: systemClock,
     rng: systemRng,
     log: silentLog,
@@ -161,7 +183,7 @@ export async function builtLinks(): Promise<typeof import('../../lib/link/index.
   return import(new URL('../../dist/lib/link/index.js', import.meta.url).href);
 }
 
-/** How a dialler is told of a node that is not one of our listeners. */
+/** A node to dial that is not one of our listeners. */
 export function targetOf(id: IdentityHex, port: number): PeerTarget {
   return { id, addressKey: addressKeyOf(id), host: '127.0.0.1', port };
 }

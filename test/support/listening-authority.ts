@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
 import { type Descriptor, type NetworkFile, saveNetworkFile, Verifier } from '../../lib/directory/index.ts';
-import { crypto, testNetwork } from './directory-network.ts';
+import { crypto, testNetwork } from './signed-documents.ts';
 
 /** An authority that takes every announcement, and has what documents it is given. */
 export interface ListeningAuthority {

@@ -17,7 +17,8 @@ export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.
 /** Options of node for a process that must not outlive the test. */
 export const ENDS_WITH_US = ['--import', new URL('end-with-parent.mjs', import.meta.url).href];
 const READY_TIMEOUT_MS = 90_000;
-const FLAGS = ['--socks-port', '0', '--status-port', '0', '--allow-private'];
+/** Rates are those that a test asks for, however slow the machine. */
+const FLAGS = ['--socks-port', '0', '--status-port', '0', '--allow-private', '--keep-rates'];
 
 /** What a network lives in: a test of tap, or a benchmark. */
 export interface Scope {
@@ -232,7 +233,7 @@ function readFromStart(file: number): string {
 }
 
 /** Ends a child of ours: asks, and after ten seconds kills. */
-async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM') {
+export async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM') {
   const startMs = performance.now();
   if (child.exitCode === null && child.signalCode === null) {
     child.kill(signal);

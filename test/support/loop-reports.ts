@@ -3,10 +3,10 @@
  * real ones take, and lost as a function says.
  */
 import type { Reporter } from '../../directory/loss-marks.ts';
-import { type LoopResult, placeOf, RING_PLACES, ringOf } from '../../lib/directory/index.ts';
-import { pick } from '../../lib/rng.ts';
-import { descriptorOf, draft, keys, testNetwork } from './directory-network.ts';
+import { pick } from '../../lib/core/rng.ts';
+import { type LoopResult, RING_SIZE, ringIndexOf, ringOf } from '../../lib/directory/index.ts';
 import { seededRng } from './seeded-rng.ts';
+import { descriptorOf, draft, keys, testNetwork } from './signed-documents.ts';
 
 export const network = testNetwork();
 export const EPOCH = 1000;
@@ -25,7 +25,7 @@ export function nodes(
   familyOf: (n: number) => string | undefined = () => undefined,
 ) {
   const made: Reporter[] = [];
-  for (let place = 0; place < RING_PLACES; place++) {
+  for (let place = 0; place < RING_SIZE; place++) {
     for (let index = 0; index < (place === 3 ? gateways : perLayer); index++) {
       const n = 10 * place + index;
       const family = familyOf(n);
@@ -50,7 +50,7 @@ export function withLoops(all: readonly Reporter[], seed: number, loops: number,
     const counts = new Map<string, [number, number]>();
     for (let i = 0; i < loops; i++) {
       const route = [1, 2, 3].map(
-        (step) => pick(rng, ring[((placeOf(origin) ?? 0) + step) % RING_PLACES] ?? []) as Reporter,
+        (step) => pick(rng, ring[((ringIndexOf(origin) ?? 0) + step) % RING_SIZE] ?? []) as Reporter,
       );
       const lost = loses(route, origin, () => rng.uniform());
       for (const { identity } of route) {
@@ -65,7 +65,7 @@ export function withLoops(all: readonly Reporter[], seed: number, loops: number,
 /** `liar` says that nothing comes back over `victim`, and everything over all others. */
 export function slander(liar: Reporter, all: readonly Reporter[], victim: Reporter): Reporter {
   const loops = all
-    .filter((node) => placeOf(node) !== placeOf(liar))
+    .filter((node) => ringIndexOf(node) !== ringIndexOf(liar))
     .map((node): LoopResult => [node.identity.slice(0, 16), 10_000, node.identity === victim.identity ? 0 : 10_000]);
   return { ...liar, loops: loops.sort(byNode) };
 }

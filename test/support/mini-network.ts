@@ -6,13 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { GatewayConfig, startGateway } from '../../gateway/index.ts';
-import { addressKeyOf, concatBytes, type IdentityHex } from '../../lib/bytes.ts';
-import { systemClock } from '../../lib/clock.ts';
-import type { Components } from '../../lib/components.ts';
+import { addressKeyOf, concatBytes, type IdentityHex } from '../../lib/core/bytes.ts';
+import { type Clock, systemClock } from '../../lib/core/clock.ts';
+import { epochAt, type NetworkParams, packetBytes } from '../../lib/core/params.ts';
+import { systemRng } from '../../lib/core/rng.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
+import { laterEpoch } from '../../lib/core/units.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import {
   type Consensus,
   type Descriptor,
+  DOCUMENT_VERSION,
   type NetworkFile,
   type NodeEntry,
   networkId,
@@ -24,16 +28,18 @@ import {
 } from '../../lib/directory/index.ts';
 import { Dial } from '../../lib/link/dial.ts';
 import type { FrameSocket } from '../../lib/link/frame-socket.ts';
+import { DOWNLINK_KIND } from '../../lib/link/framing.ts';
 import { createIdentity, type NodeIdentity, saveIdentity } from '../../lib/link/index.ts';
 import { secureOptionsOf } from '../../lib/link/tls.ts';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
 import type { RunningNode } from '../../lib/node/index.ts';
-import { epochAt, type NetworkParams, packetBytes } from '../../lib/params.ts';
-import { systemRng } from '../../lib/rng.ts';
+import type { Components } from '../../lib/runtime/components.ts';
 import { Sphinx, type SphinxHop } from '../../lib/sphinx/index.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { MixnodeConfig, startMixnode } from '../../mixnode/index.ts';
 import { until } from './link-fixtures.ts';
+import type { PacedClock } from './paced-clock.ts';
+import { epochNumber, unix } from './units.ts';
 
 export const crypto = createCrypto('fastest');
 export const sphinx = new Sphinx(crypto, systemRng);
@@ -44,8 +50,12 @@ export interface MiniOptions {
   readonly gateways?: number;
   readonly epochSeconds?: number;
   readonly params?: Partial<NetworkParams>;
+  /** Time of the nodes; the system's when absent. */
+  readonly clock?: PacedClock;
   /** Options of the gateways. */
   readonly gateway?: Partial<GatewayConfig>;
+  /** Options of the mixes. */
+  readonly mixnode?: Partial<MixnodeConfig>;
   /** Stands in the consensus as a requester at the first gateway. */
   readonly requester?: NodeIdentity;
 }
@@ -78,6 +88,7 @@ export class MiniAuthority {
     readonly params: NetworkParams,
     readonly minimum: number,
     public network: NetworkFile,
+    readonly clock: Clock = systemClock,
   ) {
     this.server = createServer(async (request, response) => {
       if (!this.online) {
@@ -104,7 +115,7 @@ export class MiniAuthority {
 
   #consensus(epoch: number): string | undefined {
     const ready = [...this.records.values()].filter((one) => one.sphinxKeys.some((key) => key.epoch === epoch));
-    const ahead = epoch > epochAt(Date.now(), this.params.epochMs);
+    const ahead = epoch > epochAt(this.clock.wallMs(), this.params.epochMs);
     // a later epoch only when its descriptors carry keys for the one after it too
     if (ahead && ready.some((one) => !one.sphinxKeys.some((key) => key.epoch === epoch + 1))) return undefined;
     if (!this.signed.has(epoch)) {
@@ -116,13 +127,22 @@ export class MiniAuthority {
 
   /** Announces a requester that does not run. */
   addRequester({ id }: NodeIdentity, gateway: IdentityHex): void {
-    const epoch = epochAt(Date.now(), this.params.epochMs);
+    const epoch = epochAt(this.clock.wallMs(), this.params.epochMs);
     const key = Buffer.from(crypto.x25519Base(systemRng.bytes(32))).toString('hex');
-    const sphinxKeys = [epoch, epoch + 1].map((one) => ({ epoch: one, key }));
+    const sphinxKeys = [epoch, laterEpoch(epoch, 1)].map((one) => ({ epoch: one, key }));
     const network = Buffer.from(networkId(this.network, crypto)).toString('hex');
     const name = 'requester-1';
     this.records.set(id, {
-      ...{ version: 1, network, publishedMs: Date.now(), identity: id, role: 'requester', gateway, name, sphinxKeys },
+      ...{
+        version: DOCUMENT_VERSION,
+        network,
+        publishedMs: this.clock.wallMs(),
+        identity: id,
+        role: 'requester',
+        gateways: [{ gateway, madeMs: unix(Date.now()), signature: '00'.repeat(64) }],
+        name,
+        sphinxKeys,
+      },
     });
   }
 
@@ -132,16 +152,17 @@ export class MiniAuthority {
       .filter((one) => !this.hidden.has(one.identity))
       .map(({ version: _version, network: _network, publishedMs: _publishedMs, ...record }) => ({
         ...record,
+        ...('gateways' in record ? { gateways: record.gateways.map(({ gateway }) => gateway) } : {}),
         loops: undefined, // left out of the JSON
       }))
       .sort((a, b) => (a.identity < b.identity ? -1 : 1));
     return {
-      version: 1,
+      version: DOCUMENT_VERSION,
       network: Buffer.from(networkId(this.network, crypto)).toString('hex'),
-      epoch,
-      validAfterMs: epoch * epochMs,
-      freshUntilMs: (epoch + 1) * epochMs,
-      validUntilMs: (epoch + 2) * epochMs,
+      epoch: epochNumber(epoch),
+      validAfterMs: unix(epoch * epochMs),
+      freshUntilMs: unix((epoch + 1) * epochMs),
+      validUntilMs: unix((epoch + 2) * epochMs),
       params: this.params,
       nodes: nodes as Consensus['nodes'],
     };
@@ -149,6 +170,9 @@ export class MiniAuthority {
 }
 
 export interface MiniNetwork {
+  readonly clock: Clock;
+  /** Waits for `condition`, while time goes on. */
+  until(condition: () => boolean | Promise<boolean>): Promise<void>;
   readonly authority: MiniAuthority;
   readonly params: NetworkParams;
   readonly networkId: Uint8Array;
@@ -164,21 +188,28 @@ export interface MiniNetwork {
 /** Starts authority, mixes and gateways in this process; resolves when all links between them are up. */
 export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniNetwork> {
   const dir = await mkdtemp(join(tmpdir(), 'mixsocks-mini-'));
-  const { mixesPerLayer = 1, gateways = 1, epochSeconds = 3600, requester } = options;
+  const { mixesPerLayer = 1, gateways = 1, epochSeconds = 3600, requester, clock } = options;
   const params: NetworkParams = {
     payloadBytes: PAYLOAD_BYTES,
     meanDelayMs: 2,
     maxDelayMs: 1000,
     epochMs: epochSeconds * 1000,
     nodeLoopRate: 0,
-    classes: { standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1 } },
+    classes: { standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1, deliveryRate: 132 } },
+    session: DEFAULT_SESSION_PARAMS,
     ...options.params,
   };
   const identity = await createIdentity(systemRng);
   const network = { name: 'mini', epochSeconds, payloadBytes: params.payloadBytes, threshold: 1 };
   const authorities = (url: string) => [{ id: identity.id, url }];
   const count = 3 * mixesPerLayer + gateways + (requester === undefined ? 0 : 1);
-  const authority = new MiniAuthority(identity, params, count, { ...network, authorities: authorities('http://x') });
+  const authority = new MiniAuthority(
+    identity,
+    params,
+    count,
+    { ...network, authorities: authorities('http://x') },
+    clock,
+  );
   authority.server.listen(0, '127.0.0.1');
   await once(authority.server, 'listening');
   const { port } = authority.server.address() as AddressInfo;
@@ -188,16 +219,18 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
   const nodes: MiniNode[] = [];
   for (let layer = 1; layer <= 3; layer++) {
     for (let index = 1; index <= mixesPerLayer; index++) {
-      nodes.push(await makeNode(dir, networkFile, `mix-${layer}-${index}`, layer));
+      nodes.push(await makeNode(dir, networkFile, `mix-${layer}-${index}`, layer, clock, options.mixnode));
     }
   }
   for (let index = 1; index <= gateways; index++) {
-    nodes.push(await makeNode(dir, networkFile, `gateway-${index}`, 0, options.gateway));
+    nodes.push(await makeNode(dir, networkFile, `gateway-${index}`, 0, clock, options.gateway));
   }
   const [door] = nodes.slice(3 * mixesPerLayer);
   if (requester !== undefined && door !== undefined) authority.addRequester(requester, door.identity.id);
   await Promise.all(nodes.map((node) => node.start()));
-  await until(async () => {
+  const wait: typeof until = (condition) =>
+    clock === undefined ? until(condition) : clock.settle(until(condition), params.epochMs);
+  await wait(async () => {
     const up = await Promise.all(nodes.map((node) => node.count('peers_up')));
     return up.every((peers, i) => peers === (nodes[i]?.name.startsWith('mix-3') ? gateways : mixesPerLayer));
   });
@@ -207,6 +240,8 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
     return new Topology(parseConsensus((JSON.parse(found?.text ?? '{}') as { payload: string }).payload));
   };
   return {
+    clock: clock ?? systemClock,
+    until: wait,
     authority,
     params,
     networkId: networkId(authority.network, crypto),
@@ -229,7 +264,8 @@ async function makeNode(
   networkFile: string,
   name: string,
   layer: number,
-  options: Partial<GatewayConfig> = {},
+  clock: Clock = systemClock,
+  options: Partial<GatewayConfig & MixnodeConfig> = {},
 ): Promise<MiniNode> {
   const identity = await createIdentity(systemRng);
   const home = join(dir, name);
@@ -258,7 +294,7 @@ async function makeNode(
       return Object.fromEntries(found.map((one) => [(one.labels as { reason: string }).reason, one.value]));
     },
     async start() {
-      components = { clock: systemClock, rng: systemRng, crypto, log: silentLog, metrics: new Metrics() };
+      components = { clock, rng: systemRng, crypto, log: silentLog, metrics: new Metrics() };
       node.running = await (layer === 0
         ? startGateway(GatewayConfig.parse({ ...common, listen }), components)
         : startMixnode(MixnodeConfig.parse({ ...common, listen, layer }), components));
@@ -272,6 +308,8 @@ async function makeNode(
 /** A client of a gateway: its link, what came over it, and the packets it makes. */
 export class MiniClient {
   readonly received: Buffer[] = [];
+  /** Of a consensus that the gateway hands on. */
+  readonly pieces: Buffer[] = [];
   readonly address: Uint8Array;
   /** Why the link ended; empty while it is up. */
   ended = '';
@@ -288,7 +326,7 @@ export class MiniClient {
   static async connect(net: MiniNetwork, gateway = 'gateway-1', identity?: NodeIdentity): Promise<MiniClient> {
     const client = new MiniClient(net, identity ?? (await createIdentity(systemRng)));
     client.dial(gateway);
-    await until(() => client.up || client.ended !== '');
+    await net.until(() => client.up || client.ended !== '');
     return client;
   }
 
@@ -300,19 +338,24 @@ export class MiniClient {
     const { id, host, port } = this.net.entry(gateway);
     const bytes = packetBytes(this.net.params.payloadBytes);
     this.ended = '';
-    this.#dial = new Dial({
-      context: createSecureContext(secureOptionsOf(this.identity)),
+    this.#dial = Dial.start({
+      context: createSecureContext(secureOptionsOf(this.identity, 'any')),
+      keyExchange: 'any',
       target: { id, host, port },
       kind,
       terms: { networkId: this.net.networkId, packetBytes: bytes },
-      clock: systemClock,
+      client: { trafficClass: 'standard', clocked: false },
+      clock: this.net.clock,
       queueFrames: 4096,
       stallTimeoutMs: 10_000,
       handshakeTimeoutMs: 5000,
       onUp: (frames) => {
         this.#frames = frames;
       },
-      onFrame: (frame) => this.received.push(Buffer.from(frame.subarray(0, bytes))),
+      onFrame: (frame) => {
+        const kept = frame[bytes] === DOWNLINK_KIND.consensus ? this.pieces : this.received;
+        kept.push(Buffer.from(frame.subarray(0, bytes)));
+      },
       onDown: (reason) => {
         this.ended = reason;
         this.#frames = undefined;
@@ -326,7 +369,7 @@ export class MiniClient {
 
   /** One frame up the link. */
   send(nextHop: Uint8Array, packet: Uint8Array): boolean {
-    return this.#frames?.send(concatBytes(nextHop, packet)) ?? false;
+    return this.#frames?.send(concatBytes(nextHop, packet)) === 'sent';
   }
 
   /** Hops by name, with the keys of `epoch` and `delayMs` at each mix. */
@@ -334,7 +377,7 @@ export class MiniClient {
     const topology = this.net.topology(epoch);
     return names.map((name) => {
       const node = topology.nodes.find((one) => one.name === name) as NodeEntry;
-      const publicKey = node.sphinxKey(epoch ?? topology.epoch) as Uint8Array;
+      const publicKey = node.sphinxKey(epochNumber(epoch ?? topology.epoch)) as Uint8Array;
       return { address: node.address, publicKey, delayNs: node.role === 'mixnode' ? delayMs * 1e6 : 0 };
     });
   }

@@ -1,6 +1,6 @@
-import { addressKeyOf, type IdentityHex, toHex } from '../../lib/bytes.ts';
+import { addressKeyOf, type IdentityHex, toHex } from '../../lib/core/bytes.ts';
+import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
-import { DEFAULT_PARAMS } from '../../lib/params.ts';
 import { seededRng } from './seeded-rng.ts';
 
 /** A node of a made-up topology: enough of one for route choice and evidence. */

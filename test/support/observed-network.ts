@@ -6,12 +6,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { Test } from 'tap';
-import { FrameFinder, FrameTimes } from '../../bench/probe/frame-times.ts';
 import type { PlannedNode } from '../../cli/localnet/plan.ts';
-import { monotonicMs } from '../../lib/monotonic.ts';
+import { monotonicMs } from '../../lib/core/monotonic.ts';
 import type { Status } from '../../proxy/index.ts';
+import { FrameFinder, FrameTimes } from '../../research/probe/frame-times.ts';
 import { RecordReader } from './link-fixtures.ts';
-import { ENDS_WITH_US, until } from './localnet.ts';
+import { ENDS_WITH_US, stopProcess, until } from './localnet.ts';
 
 const READY_TIMEOUT_MS = 90_000;
 const HOST = '127.0.0.1';
@@ -43,7 +43,7 @@ export async function observeNetwork(t: Test, watch: Watch): Promise<ObservedNet
   const relays: Server[] = [];
   const children: ChildProcess[] = [];
   const stop = async () => {
-    await Promise.all(children.map(end));
+    await Promise.all(children.map((child) => stopProcess(child)));
     for (const relay of relays) relay.close();
   };
   t.teardown(stop);
@@ -65,7 +65,14 @@ export async function observeNetwork(t: Test, watch: Watch): Promise<ObservedNet
 async function planNetwork(t: Test): Promise<readonly PlannedNode[]> {
   const { prepareFolder } = (await built('folder')) as typeof import('../../cli/localnet/folder.ts');
   const { LocalnetConfig } = (await built('config')) as typeof import('../../cli/localnet/config.ts');
-  const options = { dir: t.testdir(), socksPort: 0, statusPort: 0, mixesPerLayer: 1, allowPrivate: true };
+  const options = {
+    dir: t.testdir(),
+    socksPort: 0,
+    statusPort: 0,
+    mixesPerLayer: 1,
+    allowPrivate: true,
+    keepRates: true,
+  };
   return (await prepareFolder(LocalnetConfig.parse(options))).nodes;
 }
 
@@ -79,12 +86,6 @@ function launch(node: PlannedNode, flags: readonly string[]): ChildProcess {
   return spawn(command, [...ENDS_WITH_US, ...args, ...flags], { stdio: 'ignore' });
 }
 
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
-}
-
 async function isReady(statusPort: number): Promise<boolean> {
   const status = await fetch(`http://${HOST}:${statusPort}/status.json`).catch(() => undefined);
   return status !== undefined && ((await status.json()) as Status).ready;
@@ -92,7 +93,7 @@ async function isReady(statusPort: number): Promise<boolean> {
 
 async function startRelay(node: PlannedNode, links: ObservedLink[], watch: Watch): Promise<Server> {
   const server = createServer((near) => {
-    const far = connect(node.ports.listen, HOST);
+    const far = connect(node.ports.listen, node.address);
     const link: ObservedLink = {
       to: node.name,
       up: new RecordReader(),

@@ -1,6 +1,7 @@
-import type { ErrorCode, MixError } from '../../lib/errors.ts';
+import type { OpenTarget, StreamOpener, StreamTimes } from '../../lib/access/opener.ts';
+import type { ErrorCode, MixError } from '../../lib/core/errors.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
 import type { SessionStream, StreamHandlers } from '../../lib/session/index.ts';
-import type { FrontTarget, StreamOpener } from '../../proxy/opener.ts';
 
 /** A stream that only notes what it is told; the test plays the other side through `handlers`. */
 export class ScriptedStream implements SessionStream {
@@ -18,7 +19,7 @@ export class ScriptedStream implements SessionStream {
 
   constructor(
     readonly id: number,
-    readonly target: FrontTarget,
+    readonly target: OpenTarget,
     readonly handlers: StreamHandlers,
   ) {}
 
@@ -45,6 +46,10 @@ export class ScriptedStream implements SessionStream {
     this.#changed();
   }
 
+  endWithReset(code: ErrorCode): void {
+    this.reset(code);
+  }
+
   stop(code: ErrorCode): void {
     this.stopCode = code;
     this.#changed();
@@ -68,6 +73,7 @@ export class ScriptedStream implements SessionStream {
 }
 
 export class ScriptedOpener implements StreamOpener {
+  times: StreamTimes = DEFAULT_SESSION_PARAMS;
   readonly streams: ScriptedStream[] = [];
   /** When set, `open` throws it. */
   error: MixError | undefined;
@@ -79,7 +85,7 @@ export class ScriptedOpener implements StreamOpener {
   instantRefusal: ErrorCode | undefined;
   #waiting: (() => void)[] = [];
 
-  open(target: FrontTarget, handlers: StreamHandlers): SessionStream {
+  open(target: OpenTarget, handlers: StreamHandlers): SessionStream {
     if (this.error !== undefined) throw this.error;
     const stream = new ScriptedStream(this.streams.length, target, handlers);
     this.streams.push(stream);

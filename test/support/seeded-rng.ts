@@ -1,4 +1,4 @@
-import { type Rng, rngFrom } from '../../lib/rng.ts';
+import { type Rng, rngFrom } from '../../lib/core/rng.ts';
 
 /** xoshiro128** seeded by splitmix32: the same seed gives the same run. Never for production. */
 export function seededRng(seed: number): Rng {

@@ -1,8 +1,9 @@
 /**
  * A route of nodes with known secrets, and the walk of a packet along it.
  */
+
+import type { Rng } from '../../lib/core/rng.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
-import type { Rng } from '../../lib/rng.ts';
 import type { DropReason, Final, Forward, Sphinx, SphinxHop, SphinxVersion } from '../../lib/sphinx/index.ts';
 
 export interface TestNode extends SphinxHop {

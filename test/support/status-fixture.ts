@@ -1,5 +1,6 @@
-import type { History } from '../../proxy/page/history.ts';
-import type { Status } from '../../proxy/status.ts';
+import type { Status } from '../../lib/access/status/status.ts';
+import type { History } from '../../proxy/status/page/history.ts';
+import { epochNumber } from './units.ts';
 
 const mix = { role: 'mixnode', health: 1, excluded: false, loopsSent: 20, loopsReturned: 20 } as const;
 
@@ -11,27 +12,31 @@ export const STATUS: Status = {
   uptimeSeconds: 300,
   socks: '127.0.0.1:1080',
   network: { name: 'testnet', trafficClass: 'standard', downlink: 'steady', payloadBytes: 2048, meanDelayMs: 15 },
-  epoch: 495_000,
+  epoch: epochNumber(495_000),
+  directory: { origin: 'authority', lagging: [], signedTwice: null },
   crypto: { x25519: 'sodium' },
-  gateway: { name: 'gateway-1', link: 'up' },
+  gateway: { name: 'gateway-1', link: 'up', keyExchange: 'X25519MLKEM768', noCommonGroup: false, seesBothEnds: false },
   nodes: [
     { ...mix, name: 'mix-1-1', layer: 1 },
     { ...mix, name: 'mix-2-1', layer: 2, health: 0.75, loopsReturned: 15 },
     { ...mix, name: 'mix-3-1', layer: 3, health: 0.1, excluded: true, loopsReturned: 2 },
     { ...mix, name: 'gateway-1', role: 'gateway', layer: null },
-    { ...mix, name: 'gateway-2', role: 'gateway', layer: null, loopsSent: 0, loopsReturned: 0 },
-    { ...mix, name: 'requester-1', role: 'requester', layer: null, loopsSent: 0, loopsReturned: 0 },
+    { ...mix, name: 'gateway-2', role: 'gateway', layer: null, health: null, loopsSent: 0, loopsReturned: 0 },
+    { ...mix, name: 'requester-1', role: 'requester', layer: null, health: null, loopsSent: 0, loopsReturned: 0 },
   ],
   rates: {
     main: { set: 50, measured: 49.8 },
     loop: { set: 5, measured: 5.1 },
     drop: { set: 1, measured: 1 },
     reply: { set: 100, measured: 61.2 },
+    delivery: { set: 132, measured: 131.8 },
   },
   replies: [{ requester: 'requester-1', set: 100, measured: 61.2 }],
   loops: { sent: 1480, returned: 1469, alarm: false },
   lateness: { p50Ms: 0.1, p99Ms: 0.6, maxMs: 7.9 },
   slotsMissed: 0,
+  memory: { usedBytes: 3_000_000, budgetBytes: 6_000_000_000 },
+  troubles: { minutes: 10, verdict: 'Nothing was refused, slow or broken off in the last 10 minutes.', reasons: [] },
   streams: {
     connections: 3,
     open: 2,

@@ -1,4 +1,6 @@
-import type { ErrorCode } from '../../lib/errors.ts';
+import type { OpenTarget, StreamOpener, StreamTimes } from '../../lib/access/opener.ts';
+import type { ErrorCode } from '../../lib/core/errors.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
 import type {
   AcceptedHandlers,
   AcceptedStream,
@@ -6,7 +8,6 @@ import type {
   BoundAddress,
   StreamHandlers,
 } from '../../lib/session/index.ts';
-import type { FrontTarget, StreamOpener } from '../../proxy/opener.ts';
 
 export interface StreamPairOptions {
   /** Credit of each direction: what may be delivered and not consumed. */
@@ -24,7 +25,8 @@ export interface StreamPairOptions {
  * later and in order, one event per turn of the event loop, under flow control like the transport's.
  */
 export class StreamPairs implements StreamOpener {
-  readonly opened: { near: PairEnd; far: PairEnd; target: FrontTarget }[] = [];
+  times: StreamTimes = DEFAULT_SESSION_PARAMS;
+  readonly opened: { near: PairEnd; far: PairEnd; target: OpenTarget }[] = [];
   /** What the streams' requesters let through. */
   suits: StreamOpener['suits'] = () => true;
   #nextId = 0;
@@ -34,7 +36,7 @@ export class StreamPairs implements StreamOpener {
     readonly options: StreamPairOptions = {},
   ) {}
 
-  open(target: FrontTarget, handlers: StreamHandlers): PairEnd {
+  open(target: OpenTarget, handlers: StreamHandlers): PairEnd {
     const id = this.#nextId++;
     const near = new PairEnd(id, this.options);
     const far = new PairEnd(id, this.options);
@@ -68,6 +70,8 @@ export class PairEnd implements AcceptedStream {
   #finHeard = false;
   #deaf = false;
   #dead = false;
+  #stopCode: ErrorCode | undefined;
+  #resetBehind: ErrorCode | undefined;
   readonly #options: Required<StreamPairOptions>;
 
   constructor(
@@ -98,7 +102,7 @@ export class PairEnd implements AcceptedStream {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.ended || this.#dead) return true;
+    if (this.ended || this.#dead || bytes.byteLength === 0) return true;
     const copy = Buffer.from(bytes);
     this.writes.push(copy);
     this.#unsent.push(copy);
@@ -132,6 +136,15 @@ export class PairEnd implements AcceptedStream {
     });
   }
 
+  /** A reset behind what is queued. */
+  endWithReset(code: ErrorCode): void {
+    if (this.#dead) return;
+    this.#deaf = true;
+    this.#resetBehind = code;
+    this.ended = true;
+    this.#flush();
+  }
+
   /** What comes is dropped from now on; the peer is told, as broken off if we had finished and it has heard that. */
   stop(code: ErrorCode): void {
     this.#deaf = true;
@@ -141,6 +154,7 @@ export class PairEnd implements AcceptedStream {
         peer.#kill(code);
         peer.handlers?.onReset(code);
       } else {
+        peer.#stopCode = code;
         peer.ended = true;
         peer.#finSent = true;
         peer.#unsent = [];
@@ -185,13 +199,23 @@ export class PairEnd implements AcceptedStream {
       this.#blocked = false;
       setImmediate(() => this.handlers?.onDrain());
     }
+    if (this.#resetBehind !== undefined && this.#unsentBytes === 0) this.reset(this.#resetBehind);
     if (this.ended && this.#unsentBytes === 0 && !this.#finSent && !this.#dead) {
       this.#finSent = true;
       this.post(() => {
         this.peer.#finHeard = true;
         this.peer.handlers?.onFin();
+        this.peer.#endIfStopped();
       });
     }
+  }
+
+  /** Finished by the other end, which reads no more either. */
+  #endIfStopped(): void {
+    if (this.#stopCode === undefined || this.#dead) return;
+    const code = this.#stopCode;
+    this.#kill(code);
+    this.handlers?.onReset(code);
   }
 
   #nextPiece(): Buffer | undefined {

@@ -64,6 +64,12 @@ export function udpRequest(host: string, port: number, bytes: Uint8Array, fragme
   return Buffer.concat([head, bytes]);
 }
 
+/** The address and port of a request for an association. */
+export interface Announced {
+  readonly host: string | number[];
+  readonly port: number;
+}
+
 /** A client of an association: a TCP connection and a UDP socket. */
 export class Associated {
   private constructor(
@@ -73,10 +79,16 @@ export class Associated {
     readonly relay: { readonly host: string; readonly port: number },
   ) {}
 
-  static async open(t: Scope, proxyPort: number, host = '127.0.0.1'): Promise<Associated> {
+  /** `announced` is what the request of the association names. */
+  static async open(
+    t: Scope,
+    proxyPort: number,
+    host = '127.0.0.1',
+    announced: Announced = { host: [0, 0, 0, 0], port: 0 },
+  ): Promise<Associated> {
     const control = await RawClient.connect(proxyPort, host);
     t.teardown(() => control.socket.destroy());
-    control.socket.write(Buffer.concat([GREETING, connectRequest([0, 0, 0, 0], 0, 3)]));
+    control.socket.write(Buffer.concat([GREETING, connectRequest(announced.host, announced.port, 3)]));
     await control.bytes(2);
     const head = await control.bytes(4);
     if (head[1] !== 0) throw new Error(`refused with ${head[1]}`);

@@ -1,30 +1,32 @@
-import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/core/clock.ts';
+import { laterMs, type MonotonicMs, type UnixMs } from '../../lib/core/units.ts';
+import { monotonic } from './units.ts';
 
 interface Armed {
   atMs: number;
-  order: number;
   fire: () => void;
 }
 
 /** A clock that moves only when told to. Timers fire in order of deadline, then of arming. */
 export class VirtualClock implements Clock {
   readonly grainMs: number = 0;
-  #nowMs = 0;
-  #order = 0;
+  #nowMs = 0 as MonotonicMs;
   #armed: Armed[] = [];
-  constructor(readonly startWallMs = Date.UTC(2026, 0, 1)) {}
+  constructor(readonly startWallMs: number = Date.UTC(2026, 0, 1)) {}
 
-  nowMs(): number {
+  nowMs(): MonotonicMs {
     return this.#nowMs;
   }
 
-  wallMs(): number {
-    return this.startWallMs + this.#nowMs;
+  wallMs(): UnixMs {
+    return (this.startWallMs + this.#nowMs) as UnixMs;
   }
 
   after(delayMs: number, fire: () => void): Timer {
-    const armed = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, fire };
-    this.#armed.push(armed);
+    const armed = { atMs: this.#nowMs + Math.max(0, delayMs), fire };
+    // in order of deadline, those of the same deadline in order of arming
+    const place = this.#armed.findLastIndex((other) => other.atMs <= armed.atMs) + 1;
+    this.#armed.splice(place, 0, armed);
     return {
       cancel: () => {
         this.#armed = this.#armed.filter((other) => other !== armed);
@@ -44,12 +46,21 @@ export class VirtualClock implements Clock {
   advance(ms: number): void {
     const endMs = this.#nowMs + ms;
     for (;;) {
-      const next = this.#armed.sort((a, b) => a.atMs - b.atMs || a.order - b.order)[0];
+      const [next] = this.#armed;
       if (next === undefined || next.atMs > endMs) break;
       this.#armed.shift();
-      this.#nowMs = next.atMs;
+      this.#nowMs = monotonic(next.atMs);
       next.fire();
     }
-    this.#nowMs = endMs;
+    this.#nowMs = monotonic(endMs);
+  }
+}
+
+/** One whose wall clock can be set apart from the time that passes. */
+export class SettableClock extends VirtualClock {
+  aheadMs = 0;
+
+  override wallMs(): UnixMs {
+    return laterMs(super.wallMs(), this.aheadMs);
   }
 }

@@ -47,7 +47,7 @@ export interface TestWeb {
 export async function startWeb(t: Pick<Scope, 'teardown'>): Promise<TestWeb> {
   let requests = 0;
   // No time limits: slow is what some tests are about.
-  const server = createServer({ requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
+  const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
     requests += 1;
     serve(request, response).catch(() => response.destroy());
   });

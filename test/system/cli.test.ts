@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ async function fails(t: Test, args: readonly string[], code: number, line: RegEx
   t.equal(said.filter((text) => text !== '').length, 1, `one line: ${result.stderr}`);
 }
 
-t.test('help', async (t) => {
+t.test('help shows every command and flag', async (t) => {
   const main = await mixsocks(['--help']);
   t.equal(main.code, 0);
   for (const name of ['localnet', 'proxy', 'mixnode', 'gateway', 'requester', 'directory', 'init', 'status']) {
@@ -52,6 +52,8 @@ t.test('a wrong command line is one line and code 2 or 3', async (t) => {
   await fails(t, [], 2, /^mixsocks: say which command: localnet .* proxy/);
   await fails(t, ['init'], 2, /^mixsocks init: say which role: proxy, /);
   await fails(t, ['proxy', '--dir', t.testdir({})], 3, /network\.json does not exist: copy the network's/);
+  const elsewhere = ['proxy', '--dir', t.testdir({ 'network.json': '{}' }), '--outbound-address', '192.0.2.1'];
+  await fails(t, elsewhere, 3, /outboundAddress: 192\.0\.2\.1 is no address of this machine$/m);
   await fails(t, ['mixnod'], 2, /^mixsocks: unknown command 'mixnod'; did you mean mixnode\?/);
   await fails(t, ['localnet', '--socks-prt', '1'], 2, /unknown option '--socks-prt'; did you mean --socks-port\?/);
   await fails(t, ['localnet', '--socks-port'], 2, /argument missing/);
@@ -115,13 +117,18 @@ t.test('a role names what is missing or wrong in its folder', async (t) => {
   await fails(t, ['gateway', '--dir', empty], 4, /identity/);
 });
 
-t.test('an authority gets a join token of its own, and makes network.json', async (t) => {
+t.test('an authority gets a join token for a first network, which is printed once and kept nowhere', async (t) => {
   const dir = join(t.testdir(), 'directory');
   const made = await mixsocks(['init', 'directory', '--dir', dir, '--listen', '127.0.0.1:0']);
   t.equal(made.code, 0, made.stderr);
-  const { joinToken } = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as { joinToken: string };
-  t.match(joinToken, /^[0-9a-f]{64}$/);
-  t.notMatch(made.stdout, new RegExp(joinToken), 'the token is not printed');
+  const [, token = ''] = /^join token ([0-9a-f]{64})$/m.exec(made.stdout) ?? [];
+  t.not(token, '');
+  t.match(made.stdout, /for 16 nodes \(mixnode, gateway, requester\), until .* UTC; it is shown this once/);
+  const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).map((name) => join(dir, name));
+  for (const file of files.filter((path) => statSync(path).isFile()))
+    t.notOk(readFileSync(file, 'utf8').includes(token), file);
+  const open = await mixsocks(['init', 'directory', '--dir', join(t.testdir(), 'open'), '--open-to-all']);
+  t.notMatch(open.stdout, /join token [0-9a-f]/, 'none where another rule lets nodes in');
 });
 
 t.test('status of no proxy, of another server, and of nothing sensible', async (t) => {

@@ -5,9 +5,10 @@
  */
 import { statSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { BROWSER_TEST_TIMEOUT_MS, findChromium } from '../support/browser.ts';
-import { type RowListener, runRows } from '../support/front-rows.ts';
+import type { RowListener } from '../support/front-row-tools.ts';
+import { runRows } from '../support/front-rows.ts';
 import { SIDE_ROWS } from '../support/front-rows-side.ts';
+import { findChromium } from '../support/installed-browsers.ts';
 import { mixsocks } from '../support/localnet.ts';
 import { isInstalled } from '../support/programs.ts';
 import { browsePage } from './front/browser.ts';
@@ -18,13 +19,11 @@ import { gitClone, sshGreets, tunnelByHelper } from './front/programs.ts';
 import { isolation, policyReload } from './front/requester.ts';
 import { type FrontNetwork, startFrontNetwork } from './front/world.ts';
 
-t.setTimeout(BROWSER_TEST_TIMEOUT_MS);
-
-t.test('the front of a real network', async (t) => {
+t.test('the front of a real network serves what people use', async (t) => {
   const front = await startFrontNetwork(t);
   t.equal(statSync(front.path).mode & 0o777, 0o600);
 
-  t.jobs = 3;
+  t.jobs = 4;
   const place = (listener: RowListener) => front.listeners[listener];
   const world = { place, patienceMs: 1500 };
   const chromium = findChromium();
@@ -41,6 +40,9 @@ t.test('the front of a real network', async (t) => {
     ['undici', undici],
     ['DNS over UDP', dnsOverUdp],
     ['look-ups', lookUps],
+    // each of these is one more proxy, with its own cover traffic
+    ['the library works in this process', library],
+    ['an example of the library', libraryExample],
   ];
   await Promise.all(
     atOnce.map(([name, run, possible = true]) =>
@@ -48,11 +50,9 @@ t.test('the front of a real network', async (t) => {
     ),
   );
 
-  // Each of these is one more proxy, with its own cover traffic.
-  await t.test('the library', (t) => library(t, front));
-  await t.test('an example of the library', (t) => libraryExample(t, front));
-  await t.test('isolation', (t) => isolation(t, front));
-  await t.test('the exit policy, read again', (t) => policyReload(t, front));
+  // These need the requester to themselves.
+  await t.test('streams of different logins share no session', (t) => isolation(t, front));
+  await t.test('the exit policy is read again on SIGHUP', (t) => policyReload(t, front));
 });
 
 t.test('an address that other machines can reach must be meant', async (t) => {

@@ -16,7 +16,7 @@ async function injected(network: TestNetwork, role: string, kind: string): Promi
   return sum;
 }
 
-t.test('while packets are dropped, repeated, delayed and damaged', async (t) => {
+t.test('streams are whole while packets are dropped, repeated, delayed and damaged', async (t) => {
   const web = await startWeb(t);
   const network = await TestNetwork.start(t, [
     ...['--mixes-per-layer', '1'],
@@ -39,7 +39,7 @@ t.test('while packets are dropped, repeated, delayed and damaged', async (t) => 
     t.strictSame(requests.errors, []);
   });
 
-  await t.test('and the faults were there', async (t) => {
+  await t.test('the faults were there', async (t) => {
     t.ok((await injected(network, 'mixnode', 'drop')) > 100, 'packets were dropped');
     for (const kind of ['duplicate', 'corrupt', 'delay']) {
       t.ok((await injected(network, 'mixnode', kind)) > 0, `mixes: ${kind}`);

@@ -1,15 +1,20 @@
 import t from 'tap';
-import { packetEntropy, senderEntropy } from '../../bench/anonymity/end-to-end.ts';
-import { MixNetwork, type Surroundings } from '../../bench/anonymity/mix-network.ts';
-import { arrivalRatePerMix, type OwnNetwork, sourcesOf } from '../../bench/anonymity/own-network.ts';
-import { SimulationRandom } from '../../bench/anonymity/random.ts';
-import { simulateSingleMix } from '../../bench/anonymity/single-mix.ts';
-import { spreadOf } from '../../bench/anonymity/statistics.ts';
-import { BY_CORRUPT_MIXES, BY_DELAY_RATE, SINGLE_MIX_BITS, TARGET_REPETITIONS } from '../../bench/anonymity/targets.ts';
-import { measureEpsilon, PAPER_SETTING, sampleEpsilon, settledAfter } from '../../bench/anonymity/unlinkability.ts';
+import { packetEntropy, senderEntropy } from '../../research/anonymity/end-to-end.ts';
+import { MixNetwork, type TrafficSource } from '../../research/anonymity/mix-network.ts';
+import { arrivalRatePerMix, type OwnNetwork, sourcesOf } from '../../research/anonymity/own-network.ts';
+import { SimulationRandom } from '../../research/anonymity/random.ts';
+import { simulateSingleMix } from '../../research/anonymity/single-mix.ts';
+import { spreadOf } from '../../research/anonymity/statistics.ts';
+import {
+  BY_CORRUPT_MIXES,
+  BY_DELAY_RATE,
+  SINGLE_MIX_BITS,
+  TARGET_REPETITIONS,
+} from '../../research/anonymity/targets.ts';
+import { measureEpsilon, PAPER_SETTING, sampleEpsilon, settledAfter } from '../../research/anonymity/unlinkability.ts';
 
 /** Packets with one of two labels from the start on, and what is known of those that left. */
-class LabelledSource implements Surroundings {
+class LabelledSource implements TrafficSource {
   readonly rate = 30;
   readonly delays: number[] = [];
   /** Probability of the likelier label, of packets after the start. */

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { table } from '../../bench/anonymity/report.ts';
+import { table } from '../../research/anonymity/report.ts';
 import {
   binaryEntropy,
   largePoolEntropy,
   probabilityOfFirst,
   probabilityOfLater,
   updatedEntropy,
-} from '../../bench/anonymity/single-mix.ts';
-import { svgPlot } from '../../bench/anonymity/svg-plot.ts';
+} from '../../research/anonymity/single-mix.ts';
+import { svgPlot } from '../../research/anonymity/svg-plot.ts';
 
 /** The pool as an explicit list: for each message that ever came in, the probability that it is still inside. */
 class ExplicitPool {
@@ -110,6 +110,6 @@ t.test('plots are well-formed and keep to their axes', async (t) => {
   t.equal((svg.match(/<(svg|title|text)\b/g) ?? []).length, (svg.match(/<\/(svg|title|text)>/g) ?? []).length);
 });
 
-t.test('tables align', async (t) => {
+t.test('the columns of tables are aligned', async (t) => {
   t.equal(table(['a', 'bcd'], [['12', '3']]), '|  a | bcd |\n|---:|----:|\n| 12 |   3 |\n');
 });

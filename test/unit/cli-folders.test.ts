@@ -6,7 +6,7 @@ import { initRole } from '../../cli/init.ts';
 import { loadRoleConfig } from '../../cli/role-config.ts';
 import { ROLES, type Role } from '../../cli/roles.ts';
 import { saveNetworkFile } from '../../lib/directory/index.ts';
-import { testNetwork } from '../support/directory-network.ts';
+import { testNetwork } from '../support/signed-documents.ts';
 
 const roleOf = (name: string) => ROLES.find((role) => role.name === name) as Role;
 

@@ -1,6 +1,7 @@
 import t from 'tap';
-import { ReturnTable } from '../../lib/client/returns.ts';
+import { ReturnTable } from '../../lib/endpoint/returns.ts';
 import type { GammaKey, Recovery } from '../../lib/sphinx/index.ts';
+import { monotonic } from '../support/units.ts';
 
 /** A packet whose gamma is 16 times `byte`, and what recognises it. */
 function returning(byte: number): { packet: Uint8Array; recovery: Recovery } {
@@ -14,7 +15,7 @@ function returning(byte: number): { packet: Uint8Array; recovery: Recovery } {
 t.test('the table knows a packet by its gamma, until its answer was taken', async (t) => {
   const table = new ReturnTable<string>();
   const one = returning(1);
-  table.add(one.recovery, 'one', 100);
+  table.add(one.recovery, 'one', monotonic(100));
   t.equal(table.find(returning(2).packet), undefined);
   const found = table.find(one.packet);
   t.equal(found?.context, 'one');
@@ -26,14 +27,14 @@ t.test('the table knows a packet by its gamma, until its answer was taken', asyn
 t.test('the table forgets at its bound and at the end of a life, and says so', async (t) => {
   const expired: string[] = [];
   const table = new ReturnTable<string>((context) => expired.push(context), 2);
-  table.add(returning(1).recovery, 'one', 100);
-  table.add(returning(2).recovery, 'two', 200);
-  table.add(returning(3).recovery, 'three', 300);
+  table.add(returning(1).recovery, 'one', monotonic(100));
+  table.add(returning(2).recovery, 'two', monotonic(200));
+  table.add(returning(3).recovery, 'three', monotonic(300));
   t.equal(table.evicted, 1);
   t.equal(table.find(returning(1).packet), undefined, 'the oldest went');
-  table.sweep(199);
+  table.sweep(monotonic(199));
   t.strictSame(expired, []);
-  table.sweep(250);
+  table.sweep(monotonic(250));
   t.strictSame(expired, ['two']);
   t.equal(table.size, 1);
 });

@@ -1,10 +1,11 @@
 import t from 'tap';
-import { Cover } from '../../lib/client/cover.ts';
-import { contentSlots, type Frame, idleSlots, LaneFeeder } from '../../lib/client/lane-feeder.ts';
-import { FIRST_PATIENCE_MS, LoopLedger } from '../../lib/client/loop-ledger.ts';
+import { Cover } from '../../lib/endpoint/cover.ts';
+import { contentSlots, idleSlots, LaneFeeder, type LaneFrame } from '../../lib/endpoint/lane-feeder.ts';
+import { INITIAL_LOSS_DELAY_MS, LoopLedger } from '../../lib/endpoint/loop-ledger.ts';
 import type { Lane } from '../../lib/link/index.ts';
 import type { GammaKey } from '../../lib/sphinx/index.ts';
 import { nodeEntry } from '../support/nodes.ts';
+import { monotonic } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** A lane whose clock is the test: `depart` takes a frame as a tick does. */
@@ -47,7 +48,7 @@ class TestLane implements Lane {
   }
 }
 
-const frame = (byte: number): Frame => ({ firstHop: new Uint8Array(32), packet: new Uint8Array([byte]) });
+const frame = (byte: number): LaneFrame => ({ firstHop: new Uint8Array(32), packet: new Uint8Array([byte]) });
 
 t.test(
   'content goes to the content ring as long as there is some and room; padding fills up in small steps',
@@ -157,33 +158,33 @@ t.test('a loop counts as sent when it left, as returned when it is known again',
     makeDrop: () => undefined,
   });
   cover.feed();
-  t.equal(ledger.health.of(mix.id, 0).loopsSent, 0, 'made ahead, not sent');
+  t.equal(ledger.health.of(mix.id, monotonic(0)).loopsSent, 0, 'made ahead, not sent');
   const first = loopLane.depart() as Uint8Array;
   const second = loopLane.depart() as Uint8Array;
   cover.feed();
-  t.equal(ledger.health.of(mix.id, 0).loopsSent, 2);
-  cover.forgetPrepared();
+  t.equal(ledger.health.of(mix.id, monotonic(0)).loopsSent, 2);
+  cover.invalidatePrepared();
   const old = loopLane.depart() as Uint8Array;
   cover.feed();
-  t.equal(ledger.health.of(mix.id, 0).loopsSent, 2, 'one that leads to the old gateway proves nothing');
+  t.equal(ledger.health.of(mix.id, monotonic(0)).loopsSent, 2, 'one that leads to the old gateway proves nothing');
   t.equal(
-    cover.take(old, () => true),
-    'home',
+    cover.receive(old, () => true),
+    'returned',
   );
   t.equal(
-    cover.take(first, () => true),
-    'home',
+    cover.receive(first, () => true),
+    'returned',
   );
   t.equal(
-    cover.take(first, () => true),
+    cover.receive(first, () => true),
     undefined,
     'a replayed loop is unknown',
   );
   t.equal(
-    cover.take(second, () => false),
-    'damaged',
+    cover.receive(second, () => false),
+    'altered',
   );
-  t.equal(ledger.health.of(mix.id, 0).loopsReturned, 1, 'a loop with a damaged payload has not returned');
-  clock.advance(FIRST_PATIENCE_MS);
+  t.equal(ledger.health.of(mix.id, monotonic(0)).loopsReturned, 1, 'a loop with a damaged payload has not returned');
+  clock.advance(INITIAL_LOSS_DELAY_MS);
   t.equal(cover.sweep(), 1, 'and is lost in time');
 });

@@ -1,24 +1,29 @@
 import t from 'tap';
-import { RouteDrawer } from '../../lib/client/routes.ts';
-import { Sealer } from '../../lib/client/sealer.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
+import { RouteDrawer } from '../../lib/endpoint/routes.ts';
+import { Sealer } from '../../lib/endpoint/sealer.ts';
 import { Sphinx } from '../../lib/sphinx/index.ts';
 import { nodeEntry, smallTopology } from '../support/nodes.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { unix } from '../support/units.ts';
 
 const rng = seededRng(5);
-const sealer = new Sealer(new Sphinx(createCrypto('fastest'), rng), new RouteDrawer(rng), rng, seededRng(6).bytes(32));
+const sphinx = new Sphinx(createCrypto('fastest'), rng);
+const address = seededRng(6).bytes(32);
 
 /** One of each kind of packet, over `topology`. */
 function sealAll(topology: Topology) {
   const gateway = topology.gateways[0] as NodeEntry;
-  const requester = nodeEntry(3, { role: 'requester', gateway: gateway.id });
+  const view = { topology, gateway };
+  const clock = { wallMs: () => unix(0) };
+  const sealer = new Sealer({ sphinx, drawer: new RouteDrawer(rng), rng, clock, address, view });
+  const requester = nodeEntry(3, { role: 'requester', gateways: [gateway.id] });
   return {
-    forward: sealer.forward(topology, 0, requester, new Uint8Array(8)),
-    drop: sealer.drop(topology, 0),
-    loop: sealer.loop(topology, 0, gateway),
-    surb: sealer.surb(topology, 0, gateway),
+    forward: sealer.forward(requester, gateway, new Uint8Array(8)),
+    drop: sealer.drop(),
+    loop: sealer.loop(),
+    surb: sealer.surb(),
   };
 }
 

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { z } from 'zod';
-import { type ConfigSources, loadConfig, optionsOf } from '../../lib/config.ts';
-import { editDistance, nearestName } from '../../lib/nearest-name.ts';
+import { type ConfigSources, loadConfig, optionsOf } from '../../lib/config/config.ts';
+import { editDistance, nearestName } from '../../lib/config/nearest-name.ts';
 
 const Schema = z.strictObject({
   dir: z.string().default('.').describe('folder of the keys'),
@@ -71,7 +71,7 @@ t.test('a fallback beats the default of the schema and nothing else', (t) => {
   t.end();
 });
 
-t.test('texts become values by kind', (t) => {
+t.test('a text becomes a value of the kind that the schema says', (t) => {
   const flags = { networkFile: 'n', allowPrivate: 'yes', peers: 'a, b', meanDelayMs: '1.5' };
   t.match(load({ flags }), { allowPrivate: true, peers: ['a', 'b'], meanDelayMs: 1.5 });
   t.match(load({ flags: { networkFile: 'n', allowPrivate: true } }), { allowPrivate: true });
@@ -86,7 +86,7 @@ t.test('paths in a config file are relative to it, elsewhere to where the user s
   t.end();
 });
 
-t.test('what is wrong is one line that names the place', (t) => {
+t.test('a wrong option gives one line that names its source', (t) => {
   const path = file(t, { networkFile: 'n', meanDelay: 20 });
   const wrong: [Partial<ConfigSources>, string | RegExp][] = [
     [{ file: path }, `unknown key "meanDelay" in ${path}; did you mean "meanDelayMs"?`],
@@ -103,7 +103,7 @@ t.test('what is wrong is one line that names the place', (t) => {
   t.end();
 });
 
-t.test('a config file that is not a JSON object', (t) => {
+t.test('a config file that is not a JSON object is refused', (t) => {
   for (const content of ['{ "dir": ', '[]', 'null', '"x"']) {
     const path = file(t, content);
     const message = new RegExp(`^${path} (is not JSON|must hold one JSON object)[^\\n]*$`);
@@ -115,7 +115,7 @@ t.test('a config file that is not a JSON object', (t) => {
   t.end();
 });
 
-t.test('nearest names', (t) => {
+t.test('the nearest known name is suggested for one that is misspelt', (t) => {
   const known = ['meanDelayMs', 'maxStreams', 'downlink', 'socksListen'];
   t.equal(nearestName('mean-delay-ms', known), 'meanDelayMs');
   t.equal(nearestName('maxSteams', known), 'maxStreams');

@@ -1,10 +1,11 @@
+import { createPublicKey } from 'node:crypto';
 import t from 'tap';
-import { toHex } from '../../lib/bytes.ts';
+import { toHex } from '../../lib/core/bytes.ts';
+import { MixError } from '../../lib/core/errors.ts';
 import { type Backend, createCrypto } from '../../lib/crypto/index.ts';
 import { nobleBackend } from '../../lib/crypto/noble.ts';
-import { nodeBackend } from '../../lib/crypto/node.ts';
+import { canImport, nodeBackend, SECRET_IMPORTS } from '../../lib/crypto/node.ts';
 import { loadSodiumBackend } from '../../lib/crypto/sodium.ts';
-import { MixError } from '../../lib/errors.ts';
 
 // RFC 7748 section 5.2: the first vector, and the first step of the iteration
 const X_SECRET = 'a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4';
@@ -66,7 +67,7 @@ t.test('no working library for a primitive is an error that names it', async (t)
   t.throws(() => createCrypto('fastest', [nodeBackend]), { code: 'INTERNAL', message: /blake2b/ });
 });
 
-t.test('published answers', async (t) => {
+t.test('every backend gives the published answers', async (t) => {
   for (const crypto of [
     createCrypto('fastest'),
     createCrypto('fastest', [nodeBackend, nobleBackend]),
@@ -118,6 +119,16 @@ t.test('a point of small order is a CRYPTO error, a wrong length too', async (t)
     t.throws(() => crypto.hkdfSha256(new Uint8Array(32), hex(''), new Uint8Array(1025), 32), { code: 'CRYPTO' });
     t.equal(crypto.ed25519Verify(new Uint8Array(31), hex(''), new Uint8Array(64)), false);
     t.equal(crypto.ed25519Verify(hex(ED_PUBLIC), hex(''), new Uint8Array(63)), false);
+  }
+});
+
+t.test('every way to import a secret that this Node has gives the same key', async (t) => {
+  const ways = Object.entries(SECRET_IMPORTS).filter(([, way]) => canImport(way));
+  t.ok(ways.length >= 2, 'Node 20 has jwk and der, Node 26 raw and der');
+  for (const curve of ['X25519', 'Ed25519'] as const) {
+    const keys = ways.map(([, way]) => createPublicKey(way(curve, Buffer.alloc(32, 5))).export({ format: 'jwk' }).x);
+    t.match(keys[0], /^[\w-]{43}$/);
+    t.equal(new Set(keys).size, 1, `${curve}: ${ways.map(([name]) => name)}`);
   }
 });
 

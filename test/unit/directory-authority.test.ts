@@ -1,17 +1,20 @@
 /** What an authority takes in and what it signs. */
+
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Admission, type JoinRules, joinRules } from '../../directory/admission.ts';
-import { ANNOUNCEMENT_BURST, Api, type ApiRequest, MAX_RATED_ADDRESSES, rateKey } from '../../directory/api.ts';
+import { ANNOUNCEMENT_BURST, Api, type ApiRequest, MAX_RATED_ADDRESSES } from '../../directory/api.ts';
 import { Archive, CONSENSUSES_KEPT } from '../../directory/archive.ts';
 import { Authority } from '../../directory/authority.ts';
 import { buildConsensus, lacking, meets, nodesFor, ROUTABLE } from '../../directory/consensus-builder.ts';
-import { type IdentityHex, toHex } from '../../lib/bytes.ts';
-import { type Descriptor, DocumentRefused, joinProof, type Refusal, Verifier } from '../../lib/directory/index.ts';
-import { silentLog } from '../../lib/log.ts';
-import { DEFAULT_PARAMS } from '../../lib/params.ts';
+import { type JoinRules, joinRules } from '../../directory/members/membership.ts';
+import type { IdentityHex } from '../../lib/core/bytes.ts';
+import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
+import { type Descriptor, DocumentRefused, type Refusal, Verifier } from '../../lib/directory/index.ts';
+import { sourceOf } from '../../lib/net/connection-table.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { admissionOf, CLOSED, membersOn, OPEN, take } from '../support/admission.ts';
 import {
   consensusOf,
   crypto,
@@ -22,7 +25,8 @@ import {
   signedConsensus,
   signedDescriptor,
   testNetwork,
-} from '../support/directory-network.ts';
+} from '../support/signed-documents.ts';
+import { epochNumber, monotonic, unix } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const network = testNetwork();
@@ -30,8 +34,6 @@ const verifier = new Verifier(network, crypto);
 const EPOCH_MS = 60_000;
 const EPOCH = 1000;
 const NOW_MS = EPOCH * EPOCH_MS + 30_000;
-const TOKEN = 'a token of some length';
-const OPEN: JoinRules = { allow: new Set(), joinToken: undefined, openToAll: true };
 
 function outcome(act: () => unknown): Refusal | 'accepted' {
   try {
@@ -43,13 +45,13 @@ function outcome(act: () => unknown): Refusal | 'accepted' {
   }
 }
 
-const admission = (rules = OPEN, maxNodes = 10) => new Admission(verifier, rules, maxNodes, crypto);
+const admission = (rules = OPEN, maxNodes = 10) => admissionOf(verifier, rules, maxNodes);
 const gateway = (n: number, extra: object = {}, nowMs = NOW_MS): Descriptor =>
   descriptorOf(network, n, draft('gateway', [EPOCH, EPOCH + 1]), nowMs, extra);
 
 t.test('freshness and key epochs', async (t) => {
   const tried = (extra: object) =>
-    outcome(() => admission().accept(signedDescriptor(1, gateway(1, extra)), undefined, NOW_MS));
+    outcome(() => admission().accept(signedDescriptor(1, gateway(1, extra)), undefined, unix(NOW_MS)));
   const sphinxKeys = (...epochs: number[]) => ({ sphinxKeys: epochs.map((epoch) => ({ epoch, key: '1'.repeat(64) })) });
   t.equal(tried({}), 'accepted');
   t.equal(tried({ publishedMs: NOW_MS - 10_000 }), 'accepted', 'clocks may differ by Δ');
@@ -60,20 +62,20 @@ t.test('freshness and key epochs', async (t) => {
   t.equal(tried(sphinxKeys(EPOCH - 1, EPOCH, EPOCH + 1, EPOCH + 2)), 'accepted');
   t.equal(tried({ network: '0'.repeat(64) }), 'wrong-network');
   t.equal(
-    outcome(() => admission().accept(signedDescriptor(2, gateway(1)), undefined, NOW_MS)),
+    outcome(() => admission().accept(signedDescriptor(2, gateway(1)), undefined, unix(NOW_MS))),
     'bad-signature',
   );
   t.equal(
-    outcome(() => admission().accept('{}', undefined, NOW_MS)),
+    outcome(() => admission().accept('{}', undefined, unix(NOW_MS))),
     'malformed',
   );
 });
 
 t.test('same or newer: an older descriptor does not come back', async (t) => {
   const held = admission();
-  const give = (extra: object) => held.accept(signedDescriptor(1, gateway(1, extra)), undefined, NOW_MS);
-  t.equal(give({}).changed, true);
-  t.equal(give({}).changed, false, 'the same again');
+  const give = (extra: object) => take(held, signedDescriptor(1, gateway(1, extra)), NOW_MS);
+  t.ok(give({}));
+  t.equal(give({}), undefined, 'the same again');
   t.equal(
     outcome(() => give({ publishedMs: NOW_MS - 1 })),
     'stale',
@@ -83,68 +85,60 @@ t.test('same or newer: an older descriptor does not come back', async (t) => {
     'stale',
     'two of one moment',
   );
-  t.equal(give({ publishedMs: NOW_MS + 1, port: 4001 }).changed, true);
+  t.ok(give({ publishedMs: NOW_MS + 1, port: 4001 }));
   t.equal(held.held.size, 1);
 });
 
-t.test('identities that share their first 8 bytes', async (t) => {
+t.test('of identities that share their first 8 bytes one is refused', async (t) => {
   // Such keys can not be made here: let the verifier say that the signature holds.
   const lenient = new Verifier(network, { ...crypto, ed25519Verify: () => true });
-  const held = new Admission(lenient, OPEN, 10, crypto);
+  const held = admissionOf(lenient);
   const cousin = `${keys(1).id.slice(0, 16)}${'0'.repeat(48)}` as IdentityHex;
   const signed = (descriptor: Descriptor) =>
     JSON.stringify({
       payload: JSON.stringify(descriptor),
       signatures: [{ signer: descriptor.identity, signature: '0'.repeat(128) }],
     });
-  held.accept(signed(gateway(1)), undefined, NOW_MS);
+  take(held, signed(gateway(1)), NOW_MS);
   t.equal(
-    outcome(() => held.accept(signed(gateway(1, { identity: cousin })), undefined, NOW_MS)),
+    outcome(() => held.accept(signed(gateway(1, { identity: cousin })), undefined, unix(NOW_MS))),
     'prefix-collision',
   );
-  held.expire(NOW_MS + 5 * EPOCH_MS);
+  held.expire(unix(NOW_MS + 5 * EPOCH_MS));
   const later = NOW_MS + 5 * EPOCH_MS;
   const sphinxKeys = [5, 6].map((ahead) => ({ epoch: EPOCH + ahead, key: '1'.repeat(64) }));
   const next = gateway(1, { identity: cousin, publishedMs: later, sphinxKeys });
   t.equal(
-    outcome(() => held.accept(signed(next), undefined, later)),
+    outcome(() => held.accept(signed(next), undefined, unix(later))),
     'accepted',
     'free again when the other is gone',
   );
 });
 
-t.test('who may join', async (t) => {
-  const text = signedDescriptor(1, gateway(1));
-  const payload = JSON.stringify(gateway(1));
-  const tried = (rules: Partial<JoinRules>, proof?: string) =>
-    outcome(() =>
-      admission({ allow: new Set(), joinToken: undefined, openToAll: false, ...rules }).accept(text, proof, NOW_MS),
-    );
-  const proof = toHex(joinProof(TOKEN, payload, crypto));
-  t.equal(tried({ joinToken: TOKEN }, proof), 'accepted');
-  t.equal(tried({ joinToken: TOKEN }), 'not-a-member');
-  t.equal(tried({ joinToken: TOKEN }, 'x'), 'not-a-member');
-  t.equal(tried({ joinToken: `${TOKEN}!` }, proof), 'not-a-member');
-  const replayed = toHex(joinProof(TOKEN, JSON.stringify(gateway(2)), crypto));
-  t.equal(tried({ joinToken: TOKEN }, replayed), 'not-a-member', 'a proof is good for one descriptor');
-  t.equal(tried({ allow: new Set([keys(1).id]) }), 'accepted');
-  t.equal(tried({ allow: new Set([keys(2).id]) }), 'not-a-member');
-  t.equal(tried({ allow: new Set([keys(2).id]), joinToken: TOKEN }, proof), 'accepted', 'either is enough');
-  const none = { allow: [], openToAll: false };
-  t.throws(() => joinRules(none), { code: 'CONFIG', message: /nobody could join/ });
-  t.throws(() => joinRules({ ...none, allow: ['me'] }), {
+t.test('a node may join when it is allowed, or when all may', async (t) => {
+  const tried = (rules: JoinRules) => outcome(() => take(admission(rules), signedDescriptor(1, gateway(1)), NOW_MS));
+  t.equal(tried(OPEN), 'accepted');
+  t.equal(tried(CLOSED), 'not-a-member');
+  t.equal(tried({ ...CLOSED, allow: new Set([keys(1).id]) }), 'accepted');
+  t.equal(tried({ ...CLOSED, allow: new Set([keys(2).id]) }), 'not-a-member');
+  const config = { allow: [keys(1).id], openToAll: false, maxNodes: 1 };
+  t.same(joinRules(config).allow, new Set([keys(1).id]));
+  t.throws(() => joinRules({ ...config, allow: ['me'] }), {
     code: 'CONFIG',
     message: "allow: 'me' is not an identity (64 lower-case hex digits)",
   });
-  t.same(joinRules({ ...none, allow: [keys(1).id] }).allow, new Set([keys(1).id]));
+  t.throws(() => joinRules({ ...config, allow: [keys(1).id, keys(2).id] }), {
+    code: 'CONFIG',
+    message: 'allow lists 2 identities, and maxNodes is 1',
+  });
 });
 
 t.test('the table is bounded; what has no key any more makes room', async (t) => {
   const held = admission(OPEN, 2);
-  const give = (n: number) => outcome(() => held.accept(signedDescriptor(n, gateway(n)), undefined, NOW_MS));
+  const give = (n: number) => outcome(() => take(held, signedDescriptor(n, gateway(n)), NOW_MS));
   t.same([give(1), give(2), give(3)], ['accepted', 'accepted', 'full']);
-  t.same(held.expire(NOW_MS + EPOCH_MS), []);
-  t.same(held.expire(NOW_MS + 2 * EPOCH_MS).sort(), [keys(1).id, keys(2).id].sort());
+  t.same(held.expire(unix(NOW_MS + EPOCH_MS)), []);
+  t.same(held.expire(unix(NOW_MS + 2 * EPOCH_MS)).sort(), [keys(1).id, keys(2).id].sort());
   t.equal(held.held.size, 0);
 });
 
@@ -159,14 +153,14 @@ t.test('a consensus lists who announced for it, with the keys of its time, in on
     epochs = all,
   ) => descriptorOf(network, n, draft(role, epochs, extra), publishedMs);
   const listed = (...descriptors: Descriptor[]) =>
-    nodesFor(EPOCH, descriptors, network).map((record) => record.identity);
+    nodesFor(epochNumber(EPOCH), descriptors, network).map((record) => record.identity);
   t.same(listed(node(1, 'gateway')), [keys(1).id]);
   t.same(listed(node(1, 'gateway', {}, fresh - 1)), [], 'announced for an earlier one');
   t.same(listed(node(1, 'gateway', {}, fresh, [EPOCH - 1, EPOCH])), [], 'without a key for the epoch after');
   t.same(listed(node(4, 'requester')), [], 'a requester without its gateway');
   t.same(listed(node(4, 'requester'), node(3, 'gateway')).length, 2);
   t.same(listed(node(4, 'requester'), node(3, 'gateway', {}, fresh - 1)), [], 'nor one whose gateway has gone');
-  const [record] = nodesFor(EPOCH, [node(1, 'gateway')], network);
+  const [record] = nodesFor(epochNumber(EPOCH), [node(1, 'gateway')], network);
   t.same(
     record?.sphinxKeys.map((key) => key.epoch),
     [EPOCH, EPOCH + 1],
@@ -174,11 +168,13 @@ t.test('a consensus lists who announced for it, with the keys of its time, in on
   t.notOk(Object.hasOwn(record ?? {}, 'publishedMs'));
   const many = [1, 2, 3, 5, 6, 7].map((n) => node(n, 'gateway'));
   const bytes = (order: Descriptor[]) =>
-    JSON.stringify(buildConsensus(EPOCH, nodesFor(EPOCH, order, network), DEFAULT_PARAMS, '0'.repeat(64)));
+    JSON.stringify(
+      buildConsensus(epochNumber(EPOCH), nodesFor(epochNumber(EPOCH), order, network), DEFAULT_PARAMS, '0'.repeat(64)),
+    );
   t.equal(bytes(many), bytes([...many].reverse()));
 });
 
-t.test('minimums', async (t) => {
+t.test('a network below its minimums has no consensus', async (t) => {
   const { nodes } = consensusOf(network, EPOCH);
   t.ok(meets(nodes, { mixesPerLayer: 1, gateways: 1, requesters: 1 }));
   t.notOk(meets(nodes, { mixesPerLayer: 2, gateways: 1, requesters: 1 }));
@@ -202,6 +198,7 @@ function authorityOn(archive: Archive, clock: VirtualClock, held = admission()):
   return new Authority({
     verifier,
     admission: held,
+    members: membersOn(archive.dir, held, clock),
     archive,
     params: { ...DEFAULT_PARAMS, epochMs: EPOCH_MS },
     minimums: { mixesPerLayer: 1, gateways: 1, requesters: 1 },
@@ -220,11 +217,11 @@ t.test('an epoch that is on record is not signed again, whatever is in memory', 
   await authority.open();
   // Another process of the same authority was faster.
   const theirs = signedConsensus(network, epoch);
-  t.equal(await kept.recordConsensus(epoch, theirs), true);
-  t.equal(await kept.recordConsensus(epoch, `${theirs} `), false);
+  t.equal(await kept.recordConsensus(epochNumber(epoch), theirs), true);
+  t.equal(await kept.recordConsensus(epochNumber(epoch), `${theirs} `), false);
   await announceFive(authority, clock);
   t.equal(authority.current()?.text, theirs, 'what was recorded first is what is served');
-  t.equal(await kept.consensus(epoch), theirs);
+  t.equal(await kept.consensus(epochNumber(epoch)), theirs);
 });
 
 t.test('a damaged record still uses up its epoch; damaged descriptors are left out', async (t) => {
@@ -251,7 +248,7 @@ t.test('the archive keeps the newest consensuses and one file per node', async (
   const kept = await archive(t);
   await mkdir(kept.dir, { recursive: true });
   await kept.open();
-  for (let epoch = 0; epoch < CONSENSUSES_KEPT + 5; epoch++) await kept.recordConsensus(epoch, '{}');
+  for (let epoch = 0; epoch < CONSENSUSES_KEPT + 5; epoch++) await kept.recordConsensus(epochNumber(epoch), '{}');
   t.same((await kept.epochs()).at(0), 5);
   t.equal((await kept.epochs()).length, CONSENSUSES_KEPT);
   await kept.saveDescriptor(keys(1).id, 'a');
@@ -285,7 +282,7 @@ t.test('API: rates per address, bounded; statuses name the refusal', async (t) =
       current: () => undefined,
     },
     admission: admission(),
-    nowMs: () => nowMs,
+    nowMs: () => monotonic(nowMs),
     onAnnouncement: (result) => results.push(result),
   });
   const post = async (address: string) => {
@@ -309,6 +306,8 @@ t.test('API: rates per address, bounded; statuses name the refusal', async (t) =
   t.equal(await post('192.0.2.1'), 200, 'forgotten for those that came since');
   for (const [reason, status] of [
     ['not-a-member', 403],
+    ['token-used', 403],
+    ['rate', 429],
     ['prefix-collision', 409],
     ['stale', 409],
     ['full', 503],
@@ -323,12 +322,12 @@ t.test('API: rates per address, bounded; statuses name the refusal', async (t) =
 
 t.test('API: long answers are made once and shared', async (t) => {
   const held = admission();
-  held.accept(signedDescriptor(1, gateway(1)), undefined, NOW_MS);
+  take(held, signedDescriptor(1, gateway(1)), NOW_MS);
   const consensus = verifier.consensus(signedConsensus(network, EPOCH));
   const api = new Api({
     authority: { announce: async () => {}, consensus: () => consensus, current: () => consensus },
     admission: held,
-    nowMs: () => 0,
+    nowMs: () => monotonic(0),
     onAnnouncement: () => {},
   });
   const get = (target: string) => {
@@ -348,15 +347,15 @@ t.test('API: long answers are made once and shared', async (t) => {
   t.equal((await get('/descriptors')).body, all);
   t.equal((await get('/descriptors?role=mixnode')).body.toString(), '{"descriptors":[]}');
   t.equal((await get('/descriptors?role=king')).status, 400);
-  held.accept(signedDescriptor(2, gateway(2)), undefined, NOW_MS);
+  take(held, signedDescriptor(2, gateway(2)), NOW_MS);
   t.ok((await get('/descriptors')).body.length > all.length, 'made anew after a change');
 });
 
 t.test('IPv6 addresses count by their /64', async (t) => {
-  t.equal(rateKey('2001:db8:1:2:3:4:5:6'), rateKey('2001:db8:1:2:ffff::1'));
-  t.equal(rateKey('2001:db8::1'), rateKey('2001:db8:0:0::2'));
-  t.not(rateKey('2001:db8:1:2::1'), rateKey('2001:db8:1:3::1'));
-  t.not(rateKey('::ffff:192.0.2.1'), rateKey('::ffff:192.0.2.2'));
-  t.equal(rateKey('fe80::1%eth0'), 'fe80:0:0:0');
-  t.equal(rateKey('192.0.2.1'), '192.0.2.1');
+  t.equal(sourceOf('2001:db8:1:2:3:4:5:6'), sourceOf('2001:db8:1:2:ffff::1'));
+  t.equal(sourceOf('2001:db8::1'), sourceOf('2001:db8:0:0::2'));
+  t.not(sourceOf('2001:db8:1:2::1'), sourceOf('2001:db8:1:3::1'));
+  t.not(sourceOf('::ffff:192.0.2.1'), sourceOf('::ffff:192.0.2.2'));
+  t.equal(sourceOf('fe80::1%eth0'), 'fe80:0:0:0');
+  t.equal(sourceOf('192.0.2.1'), '192.0.2.1');
 });

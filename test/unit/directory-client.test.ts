@@ -4,96 +4,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { httpTransport } from '../../lib/directory/directory-client.ts';
-import {
-  DirectoryClient,
-  type HttpReply,
-  type HttpRequest,
-  type NetworkFile,
-  signDocument,
-  type Transport,
-  timing,
-} from '../../lib/directory/index.ts';
-import { MixError } from '../../lib/errors.ts';
-import { type Log, silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import {
-  consensusOf,
-  crypto,
-  draft,
-  epochOf,
-  keys,
-  records,
-  signedConsensus,
-  testNetwork,
-} from '../support/directory-network.ts';
-import { seededRng } from '../support/seeded-rng.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import t from 'tap';
+import { MixError } from '../../lib/core/errors.ts';
+import { httpTransport } from '../../lib/directory/client/http-transport.ts';
+import { timing } from '../../lib/directory/index.ts';
+import { type Answer, absent, bench, epochAsked, willing } from '../support/directory-bench.ts';
+import { draft, epochOf, keys, records, signedConsensus, testNetwork } from '../support/signed-documents.ts';
 
 const EPOCH_MS = 60_000;
-
-type Answer = (request: HttpRequest, signal: AbortSignal) => HttpReply | Promise<HttpReply>;
-
-/** A member whose requests `answers` serves by host name. */
-class Bench {
-  readonly clock = new VirtualClock();
-  readonly warnings: string[] = [];
-  readonly asked: { url: string; atMs: number; etag: string | undefined }[] = [];
-  readonly metrics = new Metrics();
-  readonly client: DirectoryClient;
-
-  constructor(
-    readonly network: NetworkFile,
-    readonly answers: Record<string, Answer>,
-    cacheFile?: string,
-  ) {
-    const note = (fields: object, message: string) => this.warnings.push(`${message} ${JSON.stringify(fields)}`);
-    const log: Log = { ...silentLog, warn: note, error: note, child: () => log };
-    const components = { clock: this.clock, rng: seededRng(1), crypto, log, metrics: this.metrics };
-    const transport: Transport = { send: (request, signal) => this.#send(request, signal), close: async () => {} };
-    this.client = new DirectoryClient({ network, components, transport, ...(cacheFile ? { cacheFile } : {}) });
-  }
-
-  get epoch(): number {
-    return epochOf(this.network, this.clock.wallMs());
-  }
-
-  async run(ms: number): Promise<void> {
-    for (let left = ms; left > 0; left -= 100) {
-      this.clock.advance(Math.min(100, left));
-      for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-
-  async #send(request: HttpRequest, signal: AbortSignal): Promise<HttpReply> {
-    const { host } = new URL(request.url);
-    this.asked.push({ url: request.url, atMs: this.clock.wallMs(), etag: request.headers?.['if-none-match'] });
-    const answer = this.answers[host];
-    if (answer === undefined) throw new MixError('HOST_UNREACHABLE', `${host} is down`);
-    return answer(request, signal);
-  }
-}
-
-function bench(t: Test, network: NetworkFile, answers: Record<string, Answer>, cacheFile?: string): Bench {
-  const made = new Bench(network, answers, cacheFile);
-  t.teardown(() => made.client.stop());
-  return made;
-}
-
-const absent: Answer = () => ({ status: 404, text: 'not yet' });
-const epochAsked = (request: HttpRequest) => Number(/\/consensus\/(\d+)$/.exec(request.url)?.[1]);
-
-/** An authority that has a consensus for any epoch it is asked for. */
-const willing =
-  (network: NetworkFile, n = 1000, extra: (epoch: number) => object = () => ({})): Answer =>
-  (request) => {
-    const epoch = epochAsked(request);
-    const text = signDocument('consensus', consensusOf(network, epoch, extra(epoch)), keys(n).seed, crypto);
-    const payload = (JSON.parse(text) as { payload: string }).payload;
-    const etag = `"${Buffer.from(crypto.sha256(Buffer.from(payload))).toString('hex')}"`;
-    return request.headers?.['if-none-match'] === etag ? { status: 304, text: '' } : { status: 200, text };
-  };
 
 t.test('a member without a consensus asks more and more seldom, with jitter', async (t) => {
   const b = bench(t, testNetwork(), { 'authority-0.test': absent });

@@ -1,6 +1,15 @@
 /** Every field of the documents: what is refused, and the one line that says why. */
+
 import t from 'tap';
-import { addressKeyOf, type IdentityHex, toHex } from '../../lib/bytes.ts';
+import { DirectoryConfig } from '../../directory/config.ts';
+import { networkParams } from '../../directory/network.ts';
+import { addressKeyOf, type IdentityHex, toHex } from '../../lib/core/bytes.ts';
+import {
+  DEFAULT_SESSION_PARAMS,
+  SESSION_ORDERS,
+  type SessionParamName,
+  sessionOptionName,
+} from '../../lib/core/session-params.ts';
 import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES, MAX_NODES } from '../../lib/directory/documents.ts';
 import { envelopeBytes, parseEnvelope } from '../../lib/directory/envelope.ts';
 import {
@@ -13,6 +22,7 @@ import {
 } from '../../lib/directory/index.ts';
 import {
   consensusOf,
+  countersigned,
   crypto,
   descriptorOf,
   draft,
@@ -20,7 +30,8 @@ import {
   keys,
   records,
   testNetwork,
-} from '../support/directory-network.ts';
+} from '../support/signed-documents.ts';
+import { epochNumber } from '../support/units.ts';
 
 const network = testNetwork();
 const EPOCH = 1000;
@@ -64,15 +75,18 @@ t.test('a descriptor with one thing wrong is refused with one line about it', as
   const exit = (extra: object) =>
     JSON.stringify({ ...descriptorOf(network, 5, draft('requester', [EPOCH]), 1), ...extra });
   const key = { epoch: EPOCH, key: key32(1) };
+  const word = countersigned(network, 5);
   const cases: [string, string | RegExp][] = [
     ['', 'descriptor: is not JSON'],
     ['[]', /^descriptor: /],
     ['null', /^descriptor: /],
     [mix({ colour: 'red' }), 'descriptor: unknown key "colour"'],
-    [mix({ gateway: keys(1).id }), 'descriptor: unknown key "gateway"'],
+    [mix({ gateways: [] }), 'descriptor: unknown key "gateways"'],
+    [exit({ gateway: keys(3).id }), 'descriptor: unknown key "gateway"'],
     [exit({ layer: 1 }), 'descriptor: unknown key "layer"'],
     [exit({ host: '192.0.2.1' }), 'descriptor: unknown key "host"'],
-    [mix({ version: 2 }), 'descriptor: version: expected document version 1'],
+    [mix({ version: undefined }), 'descriptor: version: expected document version 2'],
+    [mix({ version: '2' }), 'descriptor: version: expected document version 2'],
     [mix({ role: 'king' }), 'descriptor: role: expected a role: mixnode, gateway or requester'],
     [mix({ layer: 0 }), 'descriptor: layer: expected layer 1, 2 or 3'],
     [mix({ layer: 4 }), 'descriptor: layer: expected layer 1, 2 or 3'],
@@ -99,7 +113,18 @@ t.test('a descriptor with one thing wrong is refused with one line about it', as
     [mix({ name: 'a b' }), /^descriptor: name: expected/],
     [mix({ name: 'x\n' }), /^descriptor: name: expected/],
     [mix({ family: '' }), /^descriptor: family: expected/],
-    [exit({ gateway: 'x' }), 'descriptor: gateway: expected 64 lower-case hex digits'],
+    [exit({ gateways: undefined }), /^descriptor: gateways: /],
+    [exit({ gateways: [] }), 'descriptor: gateways: expected at least one gateway'],
+    [exit({ gateways: [word, word] }), 'descriptor: gateways: expected no gateway twice'],
+    [
+      exit({ gateways: [word, { ...word, gateway: keys(1).id }, { ...word, gateway: keys(2).id }] }),
+      'descriptor: gateways: expected at most 2 gateways',
+    ],
+    [exit({ gateways: [keys(3).id] }), /^descriptor: gateways\[0\]: /],
+    [exit({ gateways: [{ ...word, gateway: 'x' }] }), /^descriptor: gateways\[0\].gateway: expected 64 lower-case/],
+    [exit({ gateways: [{ ...word, signature: 'x' }] }), /^descriptor: gateways\[0\].signature: expected 128/],
+    [exit({ gateways: [{ ...word, madeMs: -1 }] }), /^descriptor: gateways\[0\].madeMs: /],
+    [exit({ gateways: [{ ...word, more: 1 }] }), 'descriptor: gateways[0]: unknown key "more"'],
     [exit({ exitPolicy: 'x'.repeat(1025) }), 'descriptor: exitPolicy: expected at most 1024 characters'],
     [exit({ exitPolicy: 'a\nb' }), /^descriptor: exitPolicy: expected printable ASCII/],
     [exit({ accessTokenRequired: 'yes' }), /^descriptor: accessTokenRequired: /],
@@ -132,25 +157,86 @@ t.test('a consensus that contradicts itself is refused', async (t) => {
   ];
   for (const [extra, message] of cases) t.throws(() => parseConsensus(text(extra)), refused(message), `${message}`);
   const params = (extra: object) => ({ params: { ...consensusOf(network, EPOCH).params, ...extra } });
-  const rates = { mainRate: 1, replyRate: 1, loopRate: 1, dropRate: 1 };
+  const rates = { mainRate: 1, replyRate: 1, loopRate: 1, dropRate: 1, deliveryRate: 2.4 };
+  t.ok(parseConsensus(text(params({ classes: { standard: rates } }))), 'the least delivery rate');
   for (const extra of [
     { payloadBytes: 2047 },
     { meanDelayMs: -1 },
     { classes: {} },
     { classes: { standard: { ...rates, mainRate: 10_001 } } },
     { classes: { standard: { ...rates, moreRate: 1 } } },
+    { classes: { standard: { ...rates, deliveryRate: 2.39 } } },
+    { classes: { standard: { ...rates, deliveryRate: 24_001 } } },
+    { classes: { standard: { ...rates, deliveryRate: undefined } } },
     { nodeLoopRate: 'fast' },
+    { session: undefined },
+    { session: { ...DEFAULT_SESSION_PARAMS, ackDelayMs: 1001 } },
+    { session: { ...DEFAULT_SESSION_PARAMS, pingMs: 5000.5 } },
+    { session: { ...DEFAULT_SESSION_PARAMS, skipEvery: undefined } },
+    { session: { ...DEFAULT_SESSION_PARAMS, patienceMs: 1 } },
     { colour: 'red' },
   ]) {
     t.throws(() => parseConsensus(text(params(extra))), refused(/^consensus: params/), JSON.stringify(extra));
   }
 });
 
-t.test('sizes: a full network fits, more is refused unread', async (t) => {
+t.test('parameters of sessions that contradict each other are refused, by members and by the authority', async (t) => {
+  // As close as they may be; the second value less by one is a contradiction.
+  const cases = [
+    ['pingMs', 60_000, 'deadPeerMs', 120_000],
+    ['minStreamWindowBytes', 100_000, 'streamWindowBytes', 100_000],
+    ['streamWindowBytes', 300_000, 'sessionWindowBytes', 300_000],
+    ['openTimeoutMs', 90_000, 'halfClosedIdleMs', 90_000],
+    ['halfClosedIdleMs', 70_000, 'streamIdleMs', 70_000],
+    ['identityIdleMs', 70_000, 'rotationMs', 70_000],
+  ] as const;
+  t.equal(cases.length, SESSION_ORDERS.length);
+  const { params } = consensusOf(network, EPOCH);
+  const documentOf = (session: object) =>
+    JSON.stringify({
+      ...consensusOf(network, EPOCH),
+      params: { ...params, session: { ...params.session, ...session } },
+    });
+  const configOf = (session: object) =>
+    DirectoryConfig.parse({
+      dir: '/tmp',
+      ...Object.fromEntries(
+        Object.entries(session).map(([name, value]) => [sessionOptionName(name as SessionParamName), value]),
+      ),
+    });
+  for (const [less, low, more, high] of cases) {
+    const [fitting, contradictory] = [0, 1].map((by) => ({ [less]: low, [more]: high - by }));
+    t.ok(parseConsensus(documentOf(fitting ?? {})), `${more} of ${high}`);
+    t.match(networkParams(configOf(fitting ?? {}), network).session, fitting ?? {});
+    const line = (of: string, from: string) =>
+      new RegExp(`${of} is ${high - 1}: .+; set it to ${high} or more .*${from}`);
+    t.throws(() => parseConsensus(documentOf(contradictory ?? {})), refused(line(more, less)));
+    t.throws(() => networkParams(configOf(contradictory ?? {}), network), {
+      code: 'CONFIG',
+      message: line(sessionOptionName(more), sessionOptionName(less)),
+    });
+  }
+});
+
+t.test('a document of another version is refused with a line that names both versions', async (t) => {
+  const descriptor = descriptorOf(network, 5, draft('mixnode', [EPOCH, EPOCH + 1]), 1);
+  for (const version of [1, 3]) {
+    const line = (kind: string) =>
+      new DocumentRefused(
+        'version',
+        `${kind}: has version ${version}, and this program reads version 2; update the older one`,
+      );
+    const unknown = { version, keyOfThatVersion: 1 };
+    t.throws(() => parseDescriptor(JSON.stringify({ ...descriptor, ...unknown })), line('descriptor'));
+    t.throws(() => parseConsensus(JSON.stringify({ ...consensusOf(network, EPOCH), ...unknown })), line('consensus'));
+  }
+});
+
+t.test('a document of a full network fits, and a larger one is refused unread', async (t) => {
   const longest = {
     identity: keys(1).id,
     role: 'requester',
-    gateway: keys(3).id,
+    gateways: [keys(3).id, keys(2).id],
     name: 'n'.repeat(64),
     software: 's'.repeat(64),
     family: 'f'.repeat(64),
@@ -168,7 +254,7 @@ t.test('sizes: a full network fits, more is refused unread', async (t) => {
   t.throws(() => parseEnvelope('consensus', long, 100), refused(`consensus: over ${envelopeBytes(100)} bytes`));
 });
 
-t.test('envelopes: strict, well-formed', async (t) => {
+t.test('an envelope that is not well-formed is refused', async (t) => {
   const cases: [string, RegExp][] = [
     ['x', /is not JSON/],
     ['{}', /payload/],
@@ -204,19 +290,19 @@ t.test('a topology finds nodes by layer, role, address, identity and prefix', as
     t.equal(topology.byId(node.id), node);
     t.equal(topology.byPrefix(Buffer.from(node.address.subarray(0, 8)).toString('latin1')), node);
     t.equal(toHex(node.address), node.id);
-    t.equal(toHex(node.sphinxKey(EPOCH) ?? new Uint8Array()), key32(EPOCH + 1));
-    t.equal(toHex(node.sphinxKey(EPOCH + 1) ?? new Uint8Array()), key32(EPOCH + 2));
-    t.equal(node.sphinxKey(EPOCH + 2), undefined);
-    t.equal(node.sphinxKey(EPOCH - 1), undefined);
+    t.equal(toHex(node.sphinxKey(epochNumber(EPOCH)) ?? new Uint8Array()), key32(EPOCH + 1));
+    t.equal(toHex(node.sphinxKey(epochNumber(EPOCH + 1)) ?? new Uint8Array()), key32(EPOCH + 2));
+    t.equal(node.sphinxKey(epochNumber(EPOCH + 2)), undefined);
+    t.equal(node.sphinxKey(epochNumber(EPOCH - 1)), undefined);
   }
   const [exit] = topology.requesters;
-  t.match(exit, { gateway: keys(3).id, exitPolicy: 'accept *:443', accessTokenRequired: true, host: '', port: 0 });
+  t.match(exit, { gateways: [keys(3).id], exitPolicy: 'accept *:443', accessTokenRequired: true, host: '', port: 0 });
   t.equal(topology.layers[1]?.[0]?.family, 'acme');
   t.equal(topology.byId(keys(9).id), undefined);
   t.equal(topology.byPrefix('\0'.repeat(8)), undefined);
 });
 
-t.test('network.json: defaults, strictness, one clear line', async (t) => {
+t.test('network.json has defaults and is strict; a fault gives one clear line', async (t) => {
   const authority = { id: keys(1).id, url: 'http://192.0.2.1:8080' };
   const good = { name: 'mine', authorities: [authority], threshold: 1 };
   t.same(parseNetworkFile(JSON.stringify(good)), { ...good, epochSeconds: 3600, payloadBytes: 2048 });

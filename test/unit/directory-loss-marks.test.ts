@@ -1,24 +1,26 @@
 /** Whom the consensus marks as lossy, by what nodes tell of their loops; and that clients keep off them. */
+
 import t from 'tap';
 import { buildConsensus, nodesFor } from '../../directory/consensus-builder.ts';
 import { lossyNodes, MIN_LOOPS, type Reporter } from '../../directory/loss-marks.ts';
-import { PathHealth } from '../../lib/client/path-health.ts';
-import { RouteDrawer } from '../../lib/client/routes.ts';
+import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import {
   type Descriptor,
   MAX_LOOP_RESULTS,
   parseConsensus,
   parseDescriptor,
-  placeOf,
+  ringIndexOf,
   Topology,
 } from '../../lib/directory/index.ts';
-import type { LoopResult } from '../../lib/mixing/index.ts';
+import { PathHealth } from '../../lib/endpoint/health/path-health.ts';
+import { RouteDrawer } from '../../lib/endpoint/routes.ts';
+import type { FinishedLoop } from '../../lib/mixing/index.ts';
 import { LoopTally, MAX_TALLY_MS } from '../../lib/node/loop-tally.ts';
-import { DEFAULT_PARAMS } from '../../lib/params.ts';
-import { keys } from '../support/directory-network.ts';
 import { EPOCH, type LosesLoop, network, nodeAt, nodes, slander, withLoops } from '../support/loop-reports.ts';
 import { nodeEntry, smallTopology } from '../support/nodes.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { keys } from '../support/signed-documents.ts';
+import { epochNumber, monotonic } from '../support/units.ts';
 
 /** One hop in a hundred loses a loop: 4 % of them. */
 const naturally: LosesLoop = (route, _origin, uniform) => uniform() < (route.length + 1) * 0.01;
@@ -43,7 +45,7 @@ t.test('a node that drops 30 % is marked, wherever it is, and nobody else', asyn
   const all = nodes(3);
   for (const n of [0, 11, 22, 30]) {
     for (const share of [0.3, 0.5, 1]) {
-      for (let seed = 1; seed <= 5; seed++) {
+      for (let seed = 1; seed <= 3; seed++) {
         t.strictSame(marked(withLoops(all, seed, 600, dropping([nodeAt(all, n)], share))), [n], `${n} drops ${share}`);
       }
     }
@@ -52,7 +54,7 @@ t.test('a node that drops 30 % is marked, wherever it is, and nobody else', asyn
 
 t.test('a node that drops a tenth is let be; so is a network that is bad as a whole, or silent', async (t) => {
   const all = nodes(3);
-  for (let seed = 1; seed <= 20; seed++) {
+  for (let seed = 1; seed <= 8; seed++) {
     t.strictSame(marked(withLoops(all, seed, 600, dropping([nodeAt(all, 10)], 0.1))), [], 'a tenth');
     t.strictSame(marked(withLoops(all, seed, 600, naturally)), [], 'honest');
     t.strictSame(marked(withLoops(all, seed, 600, (_route, _origin, uniform) => uniform() < 0.4)), [], 'all lose');
@@ -67,7 +69,7 @@ t.test('a node that drops a tenth is let be; so is a network that is bad as a wh
 t.test('the least evidence: honest nodes are marked about never, those that drop 30 % nearly always', async (t) => {
   const all = nodes(3);
   let hits = 0;
-  for (let seed = 1; seed <= 100; seed++) {
+  for (let seed = 1; seed <= 60; seed++) {
     const found = marked(withLoops(all, seed, 3 * MIN_LOOPS + 30, dropping([nodeAt(all, 20)], 0.3)));
     t.strictSame(
       found.filter((n) => n !== 20),
@@ -76,7 +78,7 @@ t.test('the least evidence: honest nodes are marked about never, those that drop
     );
     if (found.includes(20)) hits += 1;
   }
-  t.ok(hits >= 90, `${hits} of 100`);
+  t.ok(hits >= 54, `${hits} of 60`);
 });
 
 t.test('at most a minority of a layer is marked, the worst; of two nobody', async (t) => {
@@ -101,20 +103,20 @@ t.test('a lying minority of reporters marks no honest node, also when others are
   const all = nodes(3);
   const victim = nodeAt(all, 11);
   const honest = withLoops(all, 7, 600, naturally);
-  const witnesses = all.filter((node) => placeOf(node) !== placeOf(victim));
-  t.equal(witnesses.length, 9);
+  const reporters = all.filter((node) => ringIndexOf(node) !== ringIndexOf(victim));
+  t.equal(reporters.length, 9);
   const told = (liars: readonly Reporter[], others: readonly Reporter[] = honest) =>
     marked(others.map((node) => (isOneOf(node, liars) ? slander(node, all, victim) : node)));
-  for (let first = 0; first < witnesses.length; first++) {
-    const liars = [0, 1, 2, 3].map((step) => witnesses[(first + 2 * step) % witnesses.length] as Reporter);
+  for (let first = 0; first < reporters.length; first++) {
+    const liars = [0, 1, 2, 3].map((step) => reporters[(first + 2 * step) % reporters.length] as Reporter);
     t.strictSame(told(liars), [], 'four of nine');
     t.strictSame(told(liars, all), [], 'four of nine, the others silent');
   }
-  const before = witnesses.filter((node) => placeOf(node) === 0);
-  const behind = witnesses.filter((node) => placeOf(node) === 2);
+  const before = reporters.filter((node) => ringIndexOf(node) === 0);
+  const behind = reporters.filter((node) => ringIndexOf(node) === 2);
   t.strictSame(told([...before.slice(1), ...behind.slice(1)]), [], 'most of either side, but not most of all');
   t.strictSame(
-    told([...before, ...witnesses.filter((node) => placeOf(node) === 3)]),
+    told([...before, ...reporters.filter((node) => ringIndexOf(node) === 3)]),
     [],
     'all of one side and opposite',
   );
@@ -154,7 +156,7 @@ t.test(
           );
           return spoilt || naturally(route, origin, uniform);
         };
-      for (let seed = 1; seed <= 3; seed++) {
+      for (let seed = 1; seed <= 2; seed++) {
         t.strictSame(marked(withLoops(all, seed, 900, framing(neighbours.slice(0, 1)))), [], `${framer} frames one`);
         t.strictSame(
           marked(withLoops(all, seed, 900, framing(neighbours.slice(0, 2)))),
@@ -171,7 +173,12 @@ t.test('the consensus carries marks and no loop results, the same bytes in whate
   const reports: Descriptor[] = withLoops(all, 5, 600, dropping([nodeAt(all, 21)], 0.5));
   const text = (order: readonly Descriptor[]) =>
     JSON.stringify(
-      buildConsensus(EPOCH, nodesFor(EPOCH, order, network), { ...DEFAULT_PARAMS, epochMs: 60_000 }, '0'.repeat(64)),
+      buildConsensus(
+        epochNumber(EPOCH),
+        nodesFor(epochNumber(EPOCH), order, network),
+        { ...DEFAULT_PARAMS, epochMs: 60_000 },
+        '0'.repeat(64),
+      ),
     );
   t.equal(text(reports), text([...reports].reverse()));
   const consensus = parseConsensus(text(reports));
@@ -224,11 +231,12 @@ t.test('a node tells of its loops of the last half epoch, over nodes that are st
   const [first, second] = topology.layers[0] as [(typeof topology.nodes)[0], (typeof topology.nodes)[0]];
   const gone = nodeEntry(999, { role: 'mixnode', layer: 2 });
   const tally = new LoopTally(3_600_000);
-  const loop = (route: LoopResult['route'], returned: boolean): LoopResult => ({ route, returned, excessMs: 0 });
-  tally.add(loop([first, gone], true), 0);
-  tally.add(loop([first], false), 1000);
-  tally.add(loop([second], true), MAX_TALLY_MS - 1000);
-  const told = (nowMs: number) => new Map(tally.report(topology, nowMs).map(([id, ...counts]) => [id, counts]));
+  const loop = (route: FinishedLoop['route'], returned: boolean): FinishedLoop => ({ route, returned, excessMs: 0 });
+  tally.add(loop([first, gone], true), monotonic(0));
+  tally.add(loop([first], false), monotonic(1000));
+  tally.add(loop([second], true), monotonic(MAX_TALLY_MS - 1000));
+  const told = (nowMs: number) =>
+    new Map(tally.report(topology, monotonic(nowMs)).map(([id, ...counts]) => [id, counts]));
   const [a, b] = [first, second].map(({ id }) => id.slice(0, 16)) as [string, string];
   t.strictSame(
     told(MAX_TALLY_MS - 1000),
@@ -241,31 +249,32 @@ t.test('a node tells of its loops of the last half epoch, over nodes that are st
   );
   t.strictSame(told(MAX_TALLY_MS), new Map([[b, [1, 1]]]), 'older ones go');
   t.strictSame(told(3 * MAX_TALLY_MS), new Map());
-  t.strictSame(tally.report(undefined, MAX_TALLY_MS), []);
+  t.strictSame(tally.report(undefined, monotonic(MAX_TALLY_MS)), []);
 });
 
 t.test('all routes of a client avoid what is marked, by the same law for all kinds', async (t) => {
   const all = nodes(3);
   const reports = withLoops(all, 5, 900, dropping([nodeAt(all, 0), nodeAt(all, 21), nodeAt(all, 31)], 0.6));
   const params = { ...DEFAULT_PARAMS, epochMs: 60_000 };
-  const topology = new Topology(buildConsensus(EPOCH, nodesFor(EPOCH, reports, network), params, '0'.repeat(64)));
+  const topology = new Topology(
+    buildConsensus(epochNumber(EPOCH), nodesFor(epochNumber(EPOCH), reports, network), params, '0'.repeat(64)),
+  );
   t.equal(topology.layers[0]?.length, 3, 'nodes go on sending over it');
   const health = new PathHealth();
   health.adopt(topology);
   const rng = seededRng(9);
-  const drawer = new RouteDrawer(rng, (node, journey) => health.weight(node, journey));
-  for (const journey of ['out', 'home', 'round'] as const) {
+  const drawer = new RouteDrawer(rng, (node, kind) => health.weight(node, kind));
+  for (const kind of ['forward', 'reply', 'loop'] as const) {
     const used = new Map<string, number>();
     for (let i = 0; i < 3000; i++) {
-      for (const { node } of drawer.draw(topology, [], journey) ?? [])
-        used.set(node.name, (used.get(node.name) ?? 0) + 1);
+      for (const { node } of drawer.draw(topology, [], kind) ?? []) used.set(node.name, (used.get(node.name) ?? 0) + 1);
     }
     t.strictSame([...used.keys()].sort(), ['node-1', 'node-10', 'node-11', 'node-12', 'node-2', 'node-20', 'node-22']);
     for (const name of ['node-1', 'node-2', 'node-20', 'node-22']) {
-      t.ok(Math.abs((used.get(name) ?? 0) - 1500) < 140, `${journey}: ${name} ${used.get(name)}`);
+      t.ok(Math.abs((used.get(name) ?? 0) - 1500) < 140, `${kind}: ${name} ${used.get(name)}`);
     }
   }
   t.strictSame(topology.soundGateways.map(({ name }) => name).sort(), ['node-30', 'node-32']);
-  t.equal(health.of(keys(0).id, 0).excluded, true, 'and it shows');
-  t.equal(health.of(keys(1).id, 0).excluded, false);
+  t.equal(health.of(keys(0).id, monotonic(0)).excluded, true, 'and it shows');
+  t.equal(health.of(keys(1).id, monotonic(0)).excluded, false);
 });

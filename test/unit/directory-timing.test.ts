@@ -1,9 +1,11 @@
 /** The times around a turn keep their order, whatever the length of an epoch. */
+
 import t from 'tap';
+import { epochAt, keyGraceMs } from '../../lib/core/params.ts';
+import { PollPlan } from '../../lib/directory/client/poll-plan.ts';
 import { timing } from '../../lib/directory/index.ts';
-import { PollPlan } from '../../lib/directory/poll-plan.ts';
-import { epochAt, keyGraceMs } from '../../lib/params.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { epochNumber, unix } from '../support/units.ts';
 
 const LENGTHS_MS = [5_000, 20_000, 60_000, 3_600_000, 86_400_000];
 
@@ -15,30 +17,33 @@ for (const epochMs of LENGTHS_MS) {
     const graceMs = keyGraceMs(epochMs);
     for (let i = 0; i < 100; i++) {
       const nowMs = turnMs - epochMs + (rng.uniform() * epochMs * 5) / 6;
-      const announceMs = timing.reannounceMs(nowMs, epochMs, rng);
-      const fetchMs = timing.prefetchMs(epoch, epochMs, rng);
+      const announceMs = timing.reannounceMs(unix(nowMs), epochMs, rng);
+      const fetchMs = timing.prefetchMs(epochNumber(epoch), epochMs, rng);
       const inOrder = [
-        timing.announcedFromMs(epoch, epochMs),
+        timing.announcedFromMs(epochNumber(epoch), epochMs),
         turnMs - graceMs,
         announceMs,
-        timing.signingMs(epoch, epochMs, true),
+        timing.signingMs(epochNumber(epoch), epochMs, true),
         fetchMs,
-        timing.signingMs(epoch, epochMs, false),
+        timing.signingMs(epochNumber(epoch), epochMs, false),
         turnMs,
       ];
       t.same(
         inOrder,
         [...inOrder].sort((a, b) => a - b),
       );
-      t.ok(timing.descriptorEpochs(announceMs, epochMs).includes(epoch + 1), 'it lists keys for as long as it is used');
+      t.ok(
+        timing.descriptorEpochs(announceMs, epochMs).includes(epochNumber(epoch + 1)),
+        'it lists keys for as long as it is used',
+      );
     }
     t.equal(
-      epochAt(timing.reannounceMs(turnMs - graceMs + 1, epochMs, rng), epochMs),
+      epochAt(timing.reannounceMs(unix(turnMs - graceMs + 1), epochMs, rng), epochMs),
       epoch,
       'announced for this turn already',
     );
-    t.same(timing.descriptorEpochs(turnMs, epochMs), [epoch, epoch + 1]);
-    t.same(timing.descriptorEpochs(turnMs - 1, epochMs), [epoch - 1, epoch, epoch + 1]);
+    t.same(timing.descriptorEpochs(unix(turnMs), epochMs), [epoch, epoch + 1]);
+    t.same(timing.descriptorEpochs(unix(turnMs - 1), epochMs), [epoch - 1, epoch, epoch + 1]);
     t.ok(timing.announceBackoffMs(1000, epochMs, rng) <= 20_000, 'waits are bounded');
     t.ok(timing.fetchBackoffMs(1000, epochMs, rng) <= 30_000);
   });
@@ -52,18 +57,18 @@ t.test('errands: the current consensus first, then the next, then the turn', asy
     (...epochs: number[]) =>
     (epoch: number) =>
       epochs.includes(epoch);
-  const first = plan.next(startMs, has());
+  const first = plan.next(unix(startMs), has());
   t.same(first, { atMs: startMs, kind: 'fetch', epoch: 500 });
-  plan.done(first, false, startMs);
-  const retry = plan.next(startMs, has());
+  plan.done(first, false, unix(startMs));
+  const retry = plan.next(unix(startMs), has());
   t.equal(retry.kind, 'fetch');
   t.ok(retry.atMs > startMs && retry.atMs <= startMs + 250);
-  const audit = plan.next(startMs, has(500));
+  const audit = plan.next(unix(startMs), has(500));
   t.same([audit.kind, audit.epoch], ['audit', 500]);
-  plan.done(audit, false, startMs);
-  const ahead = plan.next(startMs, has(500));
+  plan.done(audit, false, unix(startMs));
+  const ahead = plan.next(unix(startMs), has(500));
   t.same([ahead.kind, ahead.epoch], ['fetch', 501]);
   t.ok(ahead.atMs >= startMs + epochMs - 5_000 && ahead.atMs < startMs + epochMs - 2_500);
-  t.same(plan.next(startMs, has(500)), ahead, 'asking again draws no other time');
-  t.same(plan.next(startMs, has(500, 501)), { atMs: startMs + epochMs, kind: 'turn', epoch: 501 });
+  t.same(plan.next(unix(startMs), has(500)), ahead, 'asking again draws no other time');
+  t.same(plan.next(unix(startMs), has(500, 501)), { atMs: startMs + epochMs, kind: 'turn', epoch: 501 });
 });

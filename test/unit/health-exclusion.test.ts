@@ -1,9 +1,10 @@
 import t from 'tap';
-import { Exclusions } from '../../lib/client/exclusions.ts';
-import { PathNode } from '../../lib/client/loop-evidence.ts';
+import type { NodeEntry } from '../../lib/directory/index.ts';
+import { Exclusions } from '../../lib/endpoint/health/exclusions.ts';
+import { PathNode } from '../../lib/endpoint/health/loop-evidence.ts';
 import {
   BASELINE_FLOOR,
-  BLAME_EVIDENCE,
+  DETECTION_EVIDENCE,
   expectedShare,
   FIRST_TERM_MS,
   lossEvidence,
@@ -13,11 +14,11 @@ import {
   minority,
   RETRY_WEIGHT,
   RETURNS_TO_LIFT,
-} from '../../lib/client/thresholds.ts';
-import type { NodeEntry } from '../../lib/directory/index.ts';
-import { LoopWorld, type Loses } from '../support/loop-world.ts';
+} from '../../lib/endpoint/health/thresholds.ts';
 import { nodeEntry, smallTopology } from '../support/nodes.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { LoopWorld, type Loses } from '../support/sim/loop-world.ts';
+import { monotonic } from '../support/units.ts';
 
 const mix = (seed: number, layer: 1 | 2 | 3) => new PathNode(nodeEntry(seed, { role: 'mixnode', layer }));
 
@@ -47,8 +48,8 @@ t.test('evidence bounds the tail of the binomial law from above', async (t) => {
 });
 
 t.test('the thresholds are what the comments say', async (t) => {
-  t.ok(lossEvidence(6, 6, BASELINE_FLOOR) >= BLAME_EVIDENCE, 'six of six');
-  t.ok(lossEvidence(5, 5, BASELINE_FLOOR) < BLAME_EVIDENCE, 'not five of five');
+  t.ok(lossEvidence(6, 6, BASELINE_FLOOR) >= DETECTION_EVIDENCE, 'six of six');
+  t.ok(lossEvidence(5, 5, BASELINE_FLOOR) < DETECTION_EVIDENCE, 'not five of five');
   t.strictSame([0, 1, 2, 3, 4, 5, 10].map(maxExcluded), [0, 0, 1, 1, 1, 2, 4], 'never the last, a minority at most');
   t.strictSame([0, 1, 2, 3, 4, 5, 10].map(minority), [0, 0, 0, 1, 1, 2, 4]);
   t.equal(expectedShare(0, 1000), BASELINE_FLOOR);
@@ -58,10 +59,10 @@ t.test('the thresholds are what the comments say', async (t) => {
 
 t.test('a layer keeps its last usable mix', async (t) => {
   const exclusions = new Exclusions();
-  t.notOk(exclusions.add(mix(1, 2), 1, 0), 'the only one stays');
-  t.ok(exclusions.add(mix(2, 2), 2, 0), 'one of two goes');
-  t.notOk(exclusions.add(mix(3, 2), 2, 0));
-  t.ok(exclusions.add(mix(4, 3), 2, 0), 'layers count for themselves');
+  t.notOk(exclusions.add(mix(1, 2), 1, monotonic(0)), 'the only one stays');
+  t.ok(exclusions.add(mix(2, 2), 2, monotonic(0)), 'one of two goes');
+  t.notOk(exclusions.add(mix(3, 2), 2, monotonic(0)));
+  t.ok(exclusions.add(mix(4, 3), 2, monotonic(0)), 'layers count for themselves');
 });
 
 t.test('an exclusion ends with its term, the next lasts twice as long', async (t) => {
@@ -69,35 +70,35 @@ t.test('an exclusion ends with its term, the next lasts twice as long', async (t
   const node = mix(1, 2);
   let nowMs = 0;
   for (const termMs of [1, 2, 4, 8, 12, 12].map((factor) => Math.min(factor * FIRST_TERM_MS, MAX_TERM_MS))) {
-    exclusions.add(node, 3, nowMs);
-    t.strictSame(exclusions.due(nowMs + termMs - 1), [], `still out before ${termMs} ms`);
+    exclusions.add(node, 3, monotonic(nowMs));
+    t.strictSame(exclusions.due(monotonic(nowMs + termMs - 1)), [], `still out before ${termMs} ms`);
     nowMs += termMs;
-    t.strictSame(exclusions.due(nowMs), [node]);
-    exclusions.lift(node, nowMs);
+    t.strictSame(exclusions.due(monotonic(nowMs)), [node]);
+    exclusions.lift(node, monotonic(nowMs));
     t.notOk(exclusions.has(node));
   }
   nowMs += 2 * MAX_TERM_MS + 1;
-  exclusions.due(nowMs);
-  exclusions.add(node, 3, nowMs);
-  t.strictSame(exclusions.due(nowMs + FIRST_TERM_MS), [node], 'old sins are forgotten');
+  exclusions.due(monotonic(nowMs));
+  exclusions.add(node, 3, monotonic(nowMs));
+  t.strictSame(exclusions.due(monotonic(nowMs + FIRST_TERM_MS)), [node], 'old sins are forgotten');
 });
 
 t.test('returns in a row lift it earlier; one loss starts the count anew', async (t) => {
   const exclusions = new Exclusions();
   const node = mix(1, 2);
-  t.notOk(exclusions.tried(node, true), 'who is not excluded has nothing to prove');
-  exclusions.add(node, 3, 0);
-  for (let i = 1; i < RETURNS_TO_LIFT; i++) t.notOk(exclusions.tried(node, true));
-  t.notOk(exclusions.tried(node, false));
-  for (let i = 1; i < RETURNS_TO_LIFT; i++) t.notOk(exclusions.tried(node, true));
-  t.ok(exclusions.tried(node, true));
+  t.notOk(exclusions.recordLoop(node, true), 'who is not excluded has nothing to prove');
+  exclusions.add(node, 3, monotonic(0));
+  for (let i = 1; i < RETURNS_TO_LIFT; i++) t.notOk(exclusions.recordLoop(node, true));
+  t.notOk(exclusions.recordLoop(node, false));
+  for (let i = 1; i < RETURNS_TO_LIFT; i++) t.notOk(exclusions.recordLoop(node, true));
+  t.ok(exclusions.recordLoop(node, true));
 });
 
 t.test('a consensus with fewer mixes lets the excluded in where they are needed', async (t) => {
   const exclusions = new Exclusions();
   const [first, second] = [mix(1, 2), mix(2, 2)];
-  exclusions.add(first, 5, 0);
-  exclusions.add(second, 5, 0);
+  exclusions.add(first, 5, monotonic(0));
+  exclusions.add(second, 5, monotonic(0));
   t.strictSame(
     exclusions.fit(
       () => true,
@@ -127,19 +128,19 @@ const dead =
 
 t.test('a mix excluded at one end of the route is avoided only by what touches the own gateway there', async (t) => {
   for (const [layer, shunning] of [
-    [1, ['out', 'round']],
-    [2, ['out', 'home', 'round']],
-    [3, ['home', 'round']],
+    [1, ['forward', 'loop']],
+    [2, ['forward', 'reply', 'loop']],
+    [3, ['reply', 'loop']],
   ] as const) {
     const topology = smallTopology(3);
     const bad = inLayer(topology, layer);
     const world = new LoopWorld({ topology, seed: layer, loses: dead(bad) });
     world.run(60_000);
     t.strictSame(world.excluded(), [bad.id]);
-    for (const journey of ['out', 'home', 'round'] as const) {
-      const uses = world.routes(journey, 3000).filter((route) => route.includes(bad)).length / 3000;
-      if ((shunning as readonly string[]).includes(journey)) t.ok(uses < 0.02, `layer ${layer} ${journey}: ${uses}`);
-      else t.ok(Math.abs(uses - 1 / 3) < 0.05, `layer ${layer} ${journey}: ${uses}`);
+    for (const kind of ['forward', 'reply', 'loop'] as const) {
+      const uses = world.routes(kind, 3000).filter((route) => route.includes(bad)).length / 3000;
+      if ((shunning as readonly string[]).includes(kind)) t.ok(uses < 0.02, `layer ${layer} ${kind}: ${uses}`);
+      else t.ok(Math.abs(uses - 1 / 3) < 0.05, `layer ${layer} ${kind}: ${uses}`);
     }
   }
 });
@@ -221,10 +222,10 @@ t.test('when the own gateway loses packets, no mix is blamed; the path is called
       loses: (_route, nowMs, rng) => nowMs > 30_000 && rng.uniform() < share,
     });
     world.run(30_000);
-    t.notOk(world.health.pathIsBad(world.nowMs));
+    t.notOk(world.health.pathIsBad(monotonic(world.nowMs)));
     world.run(60_000);
     t.strictSame(world.changes, [], `${share}`);
-    t.ok(world.health.pathIsBad(world.nowMs));
+    t.ok(world.health.pathIsBad(monotonic(world.nowMs)));
   }
 });
 
@@ -235,7 +236,7 @@ t.test('a new gateway starts with a clean record of what only the old one could 
     const world = new LoopWorld({ topology, seed: 1, loses: dead(bad) });
     world.run(60_000);
     t.strictSame(world.excluded(), [bad.id]);
-    world.health.startAfresh(world.nowMs);
+    world.health.gatewayChanged(monotonic(world.nowMs));
     t.strictSame(world.excluded(), layer === 2 ? [bad.id] : []);
   }
 });

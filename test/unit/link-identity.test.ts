@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { systemRng } from '../../lib/core/rng.ts';
 import { createIdentity, hasIdentity, loadIdentity, saveIdentity } from '../../lib/link/index.ts';
-import { systemRng } from '../../lib/rng.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
 t.test('an identity survives its file', async (t) => {
@@ -54,7 +54,7 @@ t.test('files that are no good are named with their fault', async (t) => {
     ['empty', '', /holds no private key$/],
     ['no certificate', privateKeyPem, /holds no certificate$/],
     ['no key', certificatePem, /holds no private key$/],
-    ['garbage', '\0\0\0', /holds no private key$/],
+    ['garbage', '\0\0\0', /has a NUL byte at offset 0/],
     ['broken key', rsa + certificatePem, /is damaged: /],
     ['broken certificate', privateKeyPem + rsa.replaceAll('PRIVATE KEY', 'CERTIFICATE'), /is damaged: /],
     ['certificate of another', privateKeyPem + other.certificatePem, /certificate is of another key$/],

@@ -1,16 +1,17 @@
 import t from 'tap';
-import { Alarm } from '../../lib/alarm.ts';
+import { monotonicMs } from '../../lib/core/monotonic.ts';
+import { clientFrameBytes, PAYLOAD_SIZES, packetBytes } from '../../lib/core/params.ts';
 import { Backoff } from '../../lib/link/backoff.ts';
 import { frameShape } from '../../lib/link/framing.ts';
 import { decodeHello, encodeHello, HELLO_BYTES } from '../../lib/link/hello.ts';
 import { LatenessHistogram } from '../../lib/link/thread/lateness.ts';
-import { monotonicMs } from '../../lib/monotonic.ts';
-import { clientFrameBytes, PAYLOAD_SIZES, packetBytes } from '../../lib/params.ts';
+import { ThreadTimer } from '../../lib/runtime/thread-timer.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { monotonic } from '../support/units.ts';
 
 const NETWORK_ID = new Uint8Array(32).fill(3);
 
-t.test('frames and the records they are cut into', async (t) => {
+t.test('frames come back whole from the records they are cut into', async (t) => {
   t.strictSame(frameShape(2413), { frameBytes: 2413, recordBytes: 2413, wireBytes: 2413 });
   t.strictSame(frameShape(16_384), { frameBytes: 16_384, recordBytes: 16_384, wireBytes: 16_384 });
   t.strictSame(frameShape(16_749), { frameBytes: 16_749, recordBytes: 8375, wireBytes: 16_750 });
@@ -21,9 +22,13 @@ t.test('frames and the records they are cut into', async (t) => {
   }
 });
 
-t.test('hello: byte for byte, and back', async (t) => {
+t.test('a hello is written byte for byte and read back', async (t) => {
   const terms = { networkId: NETWORK_ID, packetBytes: 2413 };
-  t.equal(encodeHello('client', terms).toString('hex'), `4d58534b01010000${'0000098d'}${'03'.repeat(32)}`);
+  const client = { trafficClass: 'standard', clocked: true };
+  const start = `4d58534b02010000${'0000098d'}${'03'.repeat(32)}`;
+  const rest = `0108${Buffer.from('standard').toString('hex')}${'00'.repeat(56)}`;
+  t.equal(encodeHello('client', terms, client).toString('hex'), start + rest);
+  t.strictSame(decodeHello(encodeHello('client', terms, client), terms), { kind: 'client', client });
   t.equal(encodeHello('node', terms).byteLength, HELLO_BYTES);
   for (const kind of ['node', 'client'] as const) t.strictSame(decodeHello(encodeHello(kind, terms), terms), { kind });
   t.strictSame(decodeHello(encodeHello('node', terms).subarray(1), terms), { fault: 'bad-hello' });
@@ -46,7 +51,7 @@ t.test('backoff: full jitter under a bound that doubles to a cap', async (t) => 
   t.ok(Math.min(...delays) < 20 && Math.max(...delays) > 980 && Math.abs(mean - 500) < 25, `mean ${mean}`);
 });
 
-t.test('the lateness histogram', async (t) => {
+t.test('the lateness histogram gives count, quantiles and maximum', async (t) => {
   const memory = new SharedArrayBuffer(64 + LatenessHistogram.BYTES);
   const histogram = new LatenessHistogram(memory, 64);
   t.match(histogram.snapshot(), { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 });
@@ -65,34 +70,37 @@ t.test('the lateness histogram', async (t) => {
   t.equal(histogram.snapshot().p99Ms <= 1e6, true);
 });
 
-t.test('the alarm counts its orders in 32 bits, and minds neither their wrap nor a stop in between', async (t) => {
-  const memory = new SharedArrayBuffer(Alarm.BYTES);
-  const alarm = new Alarm(memory, 0);
-  new Int32Array(memory)[0] = -1;
-  let rings = 0;
-  alarm.set(monotonicMs() - 1); // the count is 0 again
-  alarm.run(monotonicMs, () => {
-    rings += 1;
-    alarm.stop();
-  });
-  t.equal(rings, 1);
-  alarm.run(monotonicMs, () => t.fail('it was stopped'));
-});
+t.test(
+  'the timer of a thread counts its settings in 32 bits, and minds neither their wrap nor a stop in between',
+  async (t) => {
+    const memory = new SharedArrayBuffer(ThreadTimer.BYTES);
+    const timer = new ThreadTimer(memory, 0);
+    new Int32Array(memory)[0] = -1;
+    let fired = 0;
+    timer.set(monotonic(monotonicMs() - 1)); // the count is 0 again
+    timer.run(monotonicMs, () => {
+      fired += 1;
+      timer.stop();
+    });
+    t.equal(fired, 1);
+    timer.run(monotonicMs, () => t.fail('it was stopped'));
+  },
+);
 
-t.test('the alarm rings once for each order, and not before its time', async (t) => {
-  const alarm = new Alarm(new SharedArrayBuffer(Alarm.BYTES), 0);
+t.test('the timer of a thread fires once for each setting, and not before its time', async (t) => {
+  const timer = new ThreadTimer(new SharedArrayBuffer(ThreadTimer.BYTES), 0);
   const early: number[] = [];
   let deadlineMs = monotonicMs() + 5;
-  let rings = 0;
-  alarm.set(deadlineMs);
-  alarm.run(monotonicMs, () => {
+  let fired = 0;
+  timer.set(monotonic(deadlineMs));
+  timer.run(monotonicMs, () => {
     early.push(deadlineMs - monotonicMs());
-    rings += 1;
+    fired += 1;
     // In the past, now, and later; then the end.
-    deadlineMs = monotonicMs() + (rings % 3) * 2 - 2;
-    if (rings === 9) alarm.stop();
-    else alarm.set(deadlineMs);
+    deadlineMs = monotonicMs() + (fired % 3) * 2 - 2;
+    if (fired === 9) timer.stop();
+    else timer.set(monotonic(deadlineMs));
   });
-  t.equal(rings, 9);
+  t.equal(fired, 9);
   t.ok(Math.max(...early) < 0.01, `at most ${Math.max(...early)} ms early: the wait counts whole microseconds`);
 });

@@ -47,10 +47,15 @@ function deadPid(): number {
   return spawnSync(process.execPath, ['--version']).pid;
 }
 
+/** The number of our process group: somebody is in it. */
+function ownGroup(): number {
+  return Number(spawnSync('ps', ['-o', 'pgid=', '-p', String(process.pid)], { encoding: 'utf8' }).stdout);
+}
+
 t.test('the next network removes the folder of one that was killed, and nothing else', async (t) => {
   const parent = t.testdir();
   const mine = await makeTemporaryFolder(parent);
-  const owner = JSON.parse(readFileSync(join(mine, 'owner.json'), 'utf8')) as { pid: number; place: string };
+  const owner = JSON.parse(readFileSync(join(mine, 'owner.json'), 'utf8')) as { pid: number; machine: string };
   t.equal(owner.pid, process.pid);
   const make = (name: string, content?: unknown) => {
     const dir = join(parent, name);
@@ -60,18 +65,21 @@ t.test('the next network removes the folder of one that was killed, and nothing 
   };
   const dead = { ...owner, pid: deadPid() };
   const stale = make('mixsocks-killed', dead);
+  const unused = make('mixsocks-closed', { ...dead, group: deadPid() });
   const kept = [
     mine,
     make('mixsocks-unnamed'),
     make('mixsocks-strange', { pid: 'all' }),
-    make('mixsocks-elsewhere', { ...dead, place: 'another machine' }),
+    make('mixsocks-elsewhere', { ...dead, machine: 'another machine' }),
     make('mixsocks-living', { ...dead, pid: process.ppid }),
+    make('mixsocks-in-use', { ...dead, group: ownGroup() }),
     make('other-program', dead),
   ];
   const target = make('target', dead);
   symlinkSync(target, join(parent, 'mixsocks-link'));
   await removeStaleFolders(parent);
   t.notOk(existsSync(stale));
+  t.notOk(existsSync(unused), 'the browser has ended, too');
   for (const dir of [...kept, target, join(parent, 'mixsocks-link')]) t.ok(existsSync(dir), basename(dir));
   const next = await makeTemporaryFolder(parent);
   t.not(next, mine);

@@ -1,11 +1,12 @@
 import t from 'tap';
-import { addressKeyOf, type IdentityHex, toHex } from '../../lib/bytes.ts';
+import { addressKeyOf, type IdentityHex, toHex } from '../../lib/core/bytes.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
-import { drawRoute, LOOP_GRACE_MS, LOOPS_IN_FLIGHT, type LoopResult, NodeLoops } from '../../lib/mixing/index.ts';
+import { drawRoute, type FinishedLoop, LOOP_GRACE_MS, LOOPS_IN_FLIGHT, NodeLoops } from '../../lib/mixing/index.ts';
 import { Sphinx } from '../../lib/sphinx/index.ts';
 import { nodeEntry, smallTopology } from '../support/nodes.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { epochNumber, monotonic } from '../support/units.ts';
 
 const crypto = createCrypto('fastest');
 const rng = seededRng(3);
@@ -62,8 +63,11 @@ t.test('a key of small order on the route: no loop, and nothing thrown', (t) => 
     layer.map((node) => ({ ...node, sphinxKey: () => new Uint8Array(32) })),
   );
   const loops = new NodeLoops({ sphinx, rng, address: nodeEntry(900, { role: 'gateway' }).address });
-  t.ok(loops.make(topology, 'gateway', 5, 0));
-  t.equal(loops.make({ ...topology, layers } as unknown as Topology, 'gateway', 5, 0), undefined);
+  t.ok(loops.make(topology, 'gateway', epochNumber(5), monotonic(0)));
+  t.equal(
+    loops.make({ ...topology, layers } as unknown as Topology, 'gateway', epochNumber(5), monotonic(0)),
+    undefined,
+  );
   t.equal(loops.counts.sent, 1);
   t.end();
 });
@@ -83,10 +87,10 @@ t.test('routes are drawn anew and uniformly', (t) => {
 t.test('a loop is recognised once, with its travel time; a copy of it is not', (t) => {
   const { topology, secrets } = openNetwork(2);
   const self = nodeEntry(900, { role: 'mixnode', layer: 2 });
-  const results: LoopResult[] = [];
+  const results: FinishedLoop[] = [];
   const loops = new NodeLoops({ sphinx, rng, address: self.address, onResult: (result) => results.push(result) });
-  t.equal(loops.make(topology, 2, 6, 0), undefined, 'no keys for that epoch');
-  const made = loops.make(topology, 2, 5, 1000);
+  t.equal(loops.make(topology, 2, epochNumber(6), monotonic(0)), undefined, 'no keys for that epoch');
+  const made = loops.make(topology, 2, epochNumber(5), monotonic(1000));
   if (made === undefined) return t.fail('no loop');
   t.equal(made.packet.byteLength, topology.params.payloadBytes + 365);
   const route = [...topology.layers.flat(), ...topology.gateways];
@@ -106,10 +110,10 @@ t.test('a loop is recognised once, with its travel time; a copy of it is not', (
   const copy = packet.slice();
   const altered = packet.slice();
   altered[500] = (altered[500] as number) ^ 1;
-  t.equal(loops.receive(altered, 1050), 'altered');
+  t.equal(loops.receive(altered, monotonic(1050)), 'altered');
   t.equal(loops.inFlight, 1, 'an altered copy does not use the loop up');
-  t.equal(loops.receive(packet, 1000 + delayMs + 7), 'returned');
-  t.equal(loops.receive(copy, 1100), undefined, 'a second arrival is nobody');
+  t.equal(loops.receive(packet, monotonic(1000 + delayMs + 7)), 'returned');
+  t.equal(loops.receive(copy, monotonic(1100)), undefined, 'a second arrival is nobody');
   t.strictSame(loops.counts, { sent: 1, returned: 1, lost: 0, altered: 1 });
   t.equal(results.length, 1);
   t.strictSame(
@@ -122,14 +126,14 @@ t.test('a loop is recognised once, with its travel time; a copy of it is not', (
 
 t.test('a loop that does not come back is lost after its grace, one that flies is not', (t) => {
   const { topology } = openNetwork(1);
-  const results: LoopResult[] = [];
+  const results: FinishedLoop[] = [];
   const address = rng.bytes(32);
   const loops = new NodeLoops({ sphinx, rng, address, onResult: (result) => results.push(result) });
-  loops.make(topology, 'gateway', 5, 0);
-  loops.make(topology, 'gateway', 5, 5000);
-  loops.expire(LOOP_GRACE_MS - 1);
+  loops.make(topology, 'gateway', epochNumber(5), monotonic(0));
+  loops.make(topology, 'gateway', epochNumber(5), monotonic(5000));
+  loops.expire(monotonic(LOOP_GRACE_MS - 1));
   t.equal(loops.counts.lost, 0);
-  loops.expire(LOOP_GRACE_MS + 1000);
+  loops.expire(monotonic(LOOP_GRACE_MS + 1000));
   t.equal(loops.counts.lost, 1);
   t.equal(loops.inFlight, 1);
   t.strictSame(
@@ -145,7 +149,7 @@ t.test('loops in flight are bounded; the oldest gives way', (t) => {
     createLoop: () => ({ packet: new Uint8Array(0), recovery: { key: rng.bytes(8).join() } }),
   } as unknown as Sphinx;
   const loops = new NodeLoops({ sphinx: fake, rng, address: rng.bytes(32) });
-  for (let i = 0; i < LOOPS_IN_FLIGHT + 10; i++) loops.make(topology, 1, 5, i);
+  for (let i = 0; i < LOOPS_IN_FLIGHT + 10; i++) loops.make(topology, 1, epochNumber(5), monotonic(i));
   t.equal(loops.inFlight, LOOPS_IN_FLIGHT);
   t.equal(loops.counts.lost, 10);
   t.end();

@@ -2,20 +2,20 @@ import t from 'tap';
 import { LocalnetConfig } from '../../cli/localnet/config.ts';
 import { faultsOf } from '../../cli/localnet/faults.ts';
 import { slotsOf } from '../../cli/localnet/plan.ts';
-import { Metrics } from '../../lib/metrics.ts';
 import { FaultInjector, faultText, NO_FAULT, parseFault } from '../../lib/node/index.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { MixnodeConfig } from '../../mixnode/index.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
 const PACKETS = 4000;
 
 /** Sends packets of zeros through a fault; how many were lost, doubled and changed. */
-async function harmMany(plan: string) {
+async function injectMany(plan: string) {
   const metrics = new Metrics();
   const faults = new FaultInjector(parseFault(plan), seededRng(5), metrics);
   const seen = { lost: 0, doubled: 0, changed: 0, left: 0, mostBits: 0 };
   for (let i = 0; i < PACKETS; i++) {
-    const copies = faults.harm(Buffer.alloc(64));
+    const copies = faults.inject(Buffer.alloc(64));
     seen.left += copies.length;
     if (copies.length === 0) seen.lost += 1;
     if (copies.length === 2) seen.doubled += 1;
@@ -31,7 +31,7 @@ async function harmMany(plan: string) {
 }
 
 t.test('each fault strikes with its probability and is counted', async (t) => {
-  const { seen, counted } = await harmMany('drop=0.05,duplicate=0.2,corrupt=0.1,delay-ms=7');
+  const { seen, counted } = await injectMany('drop=0.05,duplicate=0.2,corrupt=0.1,delay-ms=7');
   const near = (count: number, of: number, probability: number, what: string) => {
     const deviation = Math.sqrt(of * probability * (1 - probability));
     t.ok(Math.abs(count - of * probability) < 4 * deviation, `${what}: ${count} of ${of}`);
@@ -47,7 +47,7 @@ t.test('each fault strikes with its probability and is counted', async (t) => {
 });
 
 t.test('without faults everything passes as it is', async (t) => {
-  const { seen } = await harmMany('drop=0');
+  const { seen } = await injectMany('drop=0');
   t.strictSame(seen, { lost: 0, doubled: 0, changed: 0, left: PACKETS, mostBits: 0 });
 });
 
@@ -74,7 +74,7 @@ t.test('plans are read strictly and written back', (t) => {
   t.end();
 });
 
-t.test('faults find their nodes', (t) => {
+t.test('faults are given to the nodes that their pattern names', (t) => {
   const slots = slotsOf(LocalnetConfig.parse({}));
   const of = (...given: string[]) => Object.fromEntries(faultsOf(given, slots));
   t.strictSame(of('mix-1-2:drop=0.5,corrupt=0.1'), { 'mix-1-2': 'drop=0.5,corrupt=0.1' });

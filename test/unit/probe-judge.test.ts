@@ -1,8 +1,8 @@
 import t from 'tap';
-import { FRAME_RECORD_BYTES, FrameFinder, FrameTimes } from '../../bench/probe/frame-times.ts';
-import { boundsFor, judge } from '../../bench/probe/judge.ts';
-import { gapsOf } from '../../bench/probe/statistics.ts';
-import { exponential } from '../../lib/rng.ts';
+import { exponential } from '../../lib/core/rng.ts';
+import { FRAME_RECORD_BYTES, FrameFinder, FrameTimes } from '../../research/probe/frame-times.ts';
+import { boundsFor, judge } from '../../research/probe/judge.ts';
+import { gapsOf } from '../../research/probe/statistics.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
 const FRAMES = 10_000;
@@ -37,6 +37,24 @@ function merged(gapsMs: readonly number[], readAfterMs: number): number[] {
 
 t.test('flows that keep their clocks hold', async (t) => {
   for (const seed of [1, 2, 3]) t.ok(verdict(poisson(seed)).holds, `seed ${seed}`);
+});
+
+t.test('a gateway that delivers by its clock holds; one that delivers what comes is rejected', async (t) => {
+  const rng = seededRng(20);
+  const late = Array.from({ length: FRAMES }, () => rng.uniform());
+  const period = late.map((lateMs, i) => 1000 / RATE + lateMs - (late[i - 1] ?? 0));
+  const delivered = (gapsMs: readonly number[]) =>
+    judge({
+      flow: 'proxy arrivals',
+      condition: 'downloading',
+      setRate: RATE,
+      gapsMs,
+      idleGapsMs: period,
+      resolutionMs: 0,
+    });
+  t.ok(delivered(period).holds);
+  t.notOk(delivered(poisson(21)).holds, 'packets as they come');
+  t.notOk(delivered(period.map((gap, i) => (i % 40 === 0 ? 2 * gap : gap))).holds, 'a tick in 40 that is left out');
 });
 
 t.test('what broken builds send is rejected', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { delayLaw } from '../../bench/probe/delay-law.ts';
-import { compareSamples, distanceToExponential, gammaLaw, lag1Correlation } from '../../bench/probe/statistics.ts';
-import { exponential } from '../../lib/rng.ts';
+import { exponential } from '../../lib/core/rng.ts';
+import { delayLaw } from '../../research/probe/delay-law.ts';
+import { compareSamples, distanceToExponential, gammaLaw, lag1Correlation } from '../../research/probe/statistics.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
 function sampleOf(seed: number, mean: number, size = 10_000): number[] {

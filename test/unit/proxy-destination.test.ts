@@ -1,5 +1,5 @@
 import t from 'tap';
-import { checkDestination, parseDestination } from '../../lib/destination.ts';
+import { checkDestination, parseDestination } from '../../lib/net/destination.ts';
 
 /** What becomes of a host: its canonical form, or the code. */
 function verdict(host: string, allowPrivate = false): string {
@@ -7,7 +7,7 @@ function verdict(host: string, allowPrivate = false): string {
   return result.ok ? `${result.destination.kind} ${result.destination.host}` : result.code;
 }
 
-t.test('names', async (t) => {
+t.test('names are written in one form', async (t) => {
   t.equal(verdict('Example.ORG'), 'name example.org');
   t.equal(verdict('example.org.'), 'name example.org', 'the root dot changes nothing');
   t.equal(verdict('_dmarc.a-b.example'), 'name _dmarc.a-b.example', 'underscores exist');
@@ -16,7 +16,7 @@ t.test('names', async (t) => {
   t.equal(verdict(`${'a'.repeat(63)}.example`), `name ${'a'.repeat(63)}.example`);
 });
 
-t.test('malformed hosts', async (t) => {
+t.test('malformed hosts are refused', async (t) => {
   const longName = `${'a.'.repeat(126)}aa`;
   t.equal(longName.length, 254);
   const hosts = ['', '.', '..', 'a..b', '.a.example', 'a.example..', 'a\0.example', 'a\n.example', 'user@example.org'];
@@ -37,7 +37,7 @@ t.test('malformed hosts', async (t) => {
   }
 });
 
-t.test('address literals in any form', async (t) => {
+t.test('address literals are read in any form', async (t) => {
   t.equal(verdict('93.184.216.34'), 'address 93.184.216.34');
   t.equal(verdict('2606:2800:0220:0001:0248:1893:25c8:1946'), 'address 2606:2800:220:1:248:1893:25c8:1946');
   t.equal(verdict('[2606:4700::1111]'), 'address 2606:4700::1111');
@@ -60,7 +60,7 @@ t.test('address literals in any form', async (t) => {
   }
 });
 
-t.test('private names', async (t) => {
+t.test('private names are refused unless they are allowed', async (t) => {
   const hosts = ['localhost', 'foo.localhost', 'LOCALHOST.', 'printer.local', 'intranet', 'nas.home.arpa', 'home.arpa'];
   const overlays = ['expyuzz4wqqyqhjn.onion', 'a.i2p', 'a.alt', 'db.internal', 'pc.lan', 'x.corp', 'x.localdomain'];
   for (const host of [...hosts, ...overlays]) {
@@ -72,6 +72,6 @@ t.test('private names', async (t) => {
   }
 });
 
-t.test('parsing does not decide', async (t) => {
+t.test('parsing alone refuses no address', async (t) => {
   t.same(parseDestination('169.254.169.254'), { kind: 'address', host: '169.254.169.254', family: 4 });
 });

@@ -1,80 +1,183 @@
 import t from 'tap';
-import { ERRORS, type ErrorCode } from '../../lib/errors.ts';
-import type { HandshakeStep } from '../../proxy/handshake.ts';
-import { HttpHandshake, MAX_HTTP_HEADER_BYTES } from '../../proxy/http-connect.ts';
-import { lines } from '../support/handshake-lines.ts';
+import { ERRORS, type ErrorCode } from '../../lib/core/errors.ts';
+import { answerBytes, failureAnswer } from '../../proxy/front/http/answers.ts';
+import { endToEndFields, endToEndTrailers } from '../../proxy/front/http/fields.ts';
+import { parseConnectTarget, planRequest, type RequestHeader } from '../../proxy/front/http/plan.ts';
 
-const step = (text: string): HandshakeStep | undefined => new HttpHandshake().push(Buffer.from(text, 'latin1'))[0];
-const run = (text: string) => lines(new HttpHandshake().push(Buffer.from(text, 'latin1')));
-
-/** Reason and status of a refusal. */
-function refusal(text: string): string {
-  const found = step(text);
-  if (found?.kind !== 'refuse') return found?.kind ?? 'nothing';
-  return `${found.reason} ${/^HTTP\/1\.1 (\d+) /.exec(Buffer.from(found.bytes).toString())?.[1] ?? 'silence'}`;
+/** The header of a request as Node's parser gives it, for fields without repetitions. */
+function header(line: string, fields: Readonly<Record<string, string>> = {}, httpVersion = '1.1'): RequestHeader {
+  const [method = '', url = ''] = line.split(' ');
+  const lower = Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]);
+  return { method, url, httpVersion, headers: Object.fromEntries(lower), rawHeaders: Object.entries(fields).flat() };
 }
 
-t.test('CONNECT', async (t) => {
-  t.same(run('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n'), ['http example.org 443 early ']);
-  t.same(run('CONNECT 192.0.2.1:80 HTTP/1.0\r\n\r\nGET /'), ['http 192.0.2.1 80 early 474554202f']);
-  t.same(run('CONNECT [2001:db8::1]:8443 HTTP/1.1\n\n'), ['http [2001:db8::1] 8443 early '], 'bare line feeds');
-  t.same(run('CONNECT b\xc3\xbccher.example:80 HTTP/1.1\r\n\r\n'), ['http bücher.example 80 early '], 'UTF-8');
-  t.same(run('CONNECT :80 HTTP/1.1\r\n\r\n'), ['http  80 early '], 'left to the destination check');
-  t.same(run('CONNECT a.example:0 HTTP/1.1\r\n\r\n'), ['http a.example 0 early ']);
-  t.same(run('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org'), [], 'not yet');
+/** One line: where to and what is sent, or the status of our own answer. */
+function plan(...given: Parameters<typeof header>): string {
+  const planned = planRequest(header(...given));
+  if (planned.kind !== 'forward') return planned.kind === 'answer' ? `${planned.answer.status}` : planned.kind;
+  const { host, port, method, path, fields } = planned.forwarded;
+  return [`${host} ${port} ${method} ${path}`, ...fields.map(([name, value]) => `${name}: ${value}`)].join(', ');
+}
+
+t.test('absolute form: the target says where to, Host is made from it', async (t) => {
+  t.equal(plan('GET http://a.example/x?y=1 HTTP/1.1', { Host: 'other' }), 'a.example 80 GET /x?y=1, Host: a.example');
+  t.equal(plan('GET HTTP://A.example:8080/x'), 'A.example 8080 GET /x, Host: A.example:8080');
+  t.equal(plan('GET http://[2001:db8::1]:81/'), '[2001:db8::1] 81 GET /, Host: [2001:db8::1]:81');
+  t.equal(plan('GET http://[2001:db8::1]/'), '[2001:db8::1] 80 GET /, Host: [2001:db8::1]');
+  t.equal(plan('GET http://a.example'), 'a.example 80 GET /, Host: a.example');
+  t.equal(plan('GET http://a.example?q'), 'a.example 80 GET /?q, Host: a.example');
+  t.equal(plan('GET http://a.example/../%2e//x#part'), 'a.example 80 GET /../%2e//x, Host: a.example', 'as it came');
+  t.equal(plan('GET http://a.example:/x'), 'a.example 80 GET /x, Host: a.example:', 'an empty port');
+  t.equal(plan('GET http://user:word@a.example/x'), 'a.example 80 GET /x, Host: a.example', 'Java sends it');
+  t.equal(plan('GET http://a.example/mail@b.example'), 'a.example 80 GET /mail@b.example, Host: a.example');
+  t.equal(plan('OPTIONS http://a.example'), 'a.example 80 OPTIONS *, Host: a.example');
+  t.equal(plan('OPTIONS http://a.example/'), 'a.example 80 OPTIONS /, Host: a.example');
+  for (const bad of ['http://a.example:65536/', 'http://a.example:x/', 'http://[::1/', 'http://2001:db8::1/']) {
+    t.equal(plan(`GET ${bad}`), '400', bad);
+  }
 });
 
-t.test('credentials become the isolation token, whatever the scheme', async (t) => {
-  const token = (fields: string) => {
-    const found = step(`CONNECT a.example:1 HTTP/1.1\r\n${fields}\r\n\r\n`);
-    return found?.kind === 'request' ? found.request.isolation : undefined;
-  };
-  t.equal(token('Proxy-Authorization: Basic YWxpY2U6cGE='), 'Basic YWxpY2U6cGE=');
-  t.equal(token('proxy-authorization:\tBearer x '), 'Bearer x');
-  t.equal(token('Proxy-Authorization: a\r\nProxy-Authorization: b'), 'a, b');
-  t.equal(token('Authorization: Basic YWxpY2U6cGE='), undefined, 'that one is for the site');
+t.test('a request for anything but an http:// URL is refused', async (t) => {
+  t.equal(plan('GET https://a.example/'), '501');
+  t.equal(plan('GET ftp://a.example/'), '501');
+  t.equal(plan('GET /', { Host: '127.0.0.1:1080' }), '405', 'opened in a browser');
+  t.equal(plan('GET /', { Host: 'LOCALHOST:1080' }), '405');
+  t.equal(plan('GET /', { Host: 'attacker.example:1080' }), 'silence', 'DNS rebinding');
+  t.equal(plan('GET /'), 'silence');
+  t.equal(plan('OPTIONS *', { Host: 'attacker.example' }), 'silence');
 });
 
-t.test('what is not a request', async (t) => {
-  t.equal(refusal('CONNECT example.org HTTP/1.1\r\n\r\n'), 'ADDRESS_TYPE 400', 'no port');
-  t.equal(refusal('CONNECT example.org:65536 HTTP/1.1\r\n\r\n'), 'ADDRESS_TYPE 400');
-  t.equal(refusal('CONNECT 2001:db8::1:80 HTTP/1.1\r\n\r\n'), 'ADDRESS_TYPE 400', 'an address without brackets');
-  t.equal(refusal('CONNECT http://a.example:80 HTTP/1.1\r\n\r\n'), 'ADDRESS_TYPE 400');
-  t.equal(refusal('CONNECT a.example:80\r\n\r\n'), 'MALFORMED 400', 'no version');
-  t.equal(refusal('PRI * HTTP/2.0\r\n\r\n'), 'MALFORMED 400');
-  t.equal(refusal('CONNECT a.example:80 HTTP/1.1\r\nX : 1\r\n\r\n'), 'MALFORMED 400', 'space before the colon');
-  t.equal(refusal('CONNECT a.example:80 HTTP/1.1\r\nX: 1\r\n folded\r\n\r\n'), 'MALFORMED 400');
-  const lone = `GET / HTTP/1.1\r\na:${' '.repeat(7_000)}\rx\r\n\r\n`;
-  t.equal(refusal(lone), 'MALFORMED 400', 'a lone CR, behind what a careless pattern would try for minutes');
-  t.equal(refusal(`CONNECT a.example:80 HTTP/1.1\r\nX: ${'x'.repeat(MAX_HTTP_HEADER_BYTES)}`), 'MALFORMED 431');
-  t.equal(refusal(`CONNECT a.example:80 HTTP/1.1\r\nX: ${'x'.repeat(MAX_HTTP_HEADER_BYTES)}\r\n\r\n`), 'MALFORMED 431');
+t.test('a path that a page of another origin asks for gets silence; a request for a site is not judged', async (t) => {
+  const Host = '127.0.0.1:1080';
+  for (const line of ['GET /', 'POST /x', 'OPTIONS *', 'HEAD /']) {
+    for (const fields of [
+      { Host, 'Sec-Fetch-Site': 'cross-site' },
+      { Host, 'Sec-Fetch-Site': 'same-site' },
+      { Host, Origin: 'null' },
+      { Host, Origin: 'http://127.0.0.1:8080' },
+      { Host, Referer: 'http://localhost:1080/' },
+    ]) {
+      t.equal(plan(line, fields), 'silence', `${line} ${JSON.stringify(fields)}`);
+    }
+    t.equal(plan(line, { Host, 'Sec-Fetch-Site': 'none' }), '405', line);
+    t.equal(plan(line, { Host, 'Sec-Fetch-Site': 'same-origin', Referer: `http://${Host}/` }), '405', line);
+  }
+  const cross = { Host: 'a.example', 'Sec-Fetch-Site': 'cross-site', Origin: 'http://b.example' };
+  t.equal(
+    plan('GET http://a.example/', cross),
+    'a.example 80 GET /, Host: a.example, Sec-Fetch-Site: cross-site, Origin: http://b.example',
+  );
+  t.equal(plan('GET https://a.example/', cross), '501', 'told, since it is for no path here');
 });
 
-t.test('the page', async (t) => {
-  t.equal(refusal('GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n'), 'HTTP 501', 'set as HTTP proxy');
-  t.equal(refusal('POST HTTPS://example.org/ HTTP/1.1\r\n\r\n'), 'HTTP 501');
-  t.equal(refusal('GET / HTTP/1.1\r\nHost: 127.0.0.1:1080\r\n\r\n'), 'HTTP 405', 'opened in a browser');
-  t.equal(refusal('GET / HTTP/1.1\r\nHost: LOCALHOST:1080\r\n\r\n'), 'HTTP 405');
-  t.equal(refusal('GET / HTTP/1.1\r\nHost: attacker.example:1080\r\n\r\n'), 'HTTP silence', 'DNS rebinding');
-  t.equal(refusal('GET / HTTP/1.1\r\nHost: localhost\r\nHost: attacker.example\r\n\r\n'), 'HTTP silence');
-  t.equal(refusal('GET / HTTP/1.0\r\n\r\n'), 'HTTP silence');
-  t.equal(refusal('connect a.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n'), 'HTTP 405', 'methods have a case');
+t.test('an expectation that nobody meets is refused', async (t) => {
+  t.equal(plan('GET http://a/', { Expect: 'wonders' }), '417');
+  t.equal(plan('GET /', { Host: 'evil.example', Expect: 'wonders' }), 'silence');
 });
 
-t.test('answers are whole messages', async (t) => {
-  const handshake = new HttpHandshake();
-  t.equal(Buffer.from(handshake.openedReply()).toString(), 'HTTP/1.1 200 Connection established\r\n\r\n');
+t.test('every answer of the port keeps pages of other origins out', async (t) => {
+  const text = Buffer.from(answerBytes(failureAnswer('TIMEOUT'))).toString();
+  t.match(text, /\r\nCross-Origin-Resource-Policy: same-origin\r\n/);
+});
+
+t.test('the body is framed as it came, and never for a method without one', async (t) => {
+  const rest = (...given: Parameters<typeof header>) => plan(...given).replace(/^[^,]*, Host: a/, '');
+  t.equal(rest('POST http://a/', { 'Content-Length': '5' }), ', Content-Length: 5');
+  t.equal(rest('POST http://a/', { 'transfer-encoding': 'Chunked' }), ', Transfer-Encoding: chunked');
+  t.equal(rest('POST http://a/'), ', Content-Length: 0');
+  t.equal(rest('PROPFIND http://a/'), ', Content-Length: 0');
+  t.equal(rest('GET http://a/'), '');
+  t.equal(rest('GET http://a/', { 'Content-Length': '5' }), ', Content-Length: 5', 'a GET may have one');
+  t.equal(rest('POST http://a/', { 'Transfer-Encoding': 'gzip, chunked' }), '501');
+  t.equal(
+    rest('PUT http://a/', { 'Content-Length': '5', Expect: '100-continue' }),
+    ', Content-Length: 5, Expect: 100-continue',
+  );
+  t.equal(rest('PUT http://a/', { 'Content-Length': '5', Expect: '100-continue' }, '1.0'), ', Content-Length: 5');
+});
+
+t.test('Max-Forwards counts down for OPTIONS and TRACE', async (t) => {
+  t.equal(plan('OPTIONS http://a/', { 'Max-Forwards': '0' }), '200');
+  t.equal(plan('TRACE http://a/', { 'Max-Forwards': '7' }), 'a 80 TRACE /, Host: a, Max-Forwards: 6');
+  t.equal(plan('GET http://a/', { 'Max-Forwards': '0' }), 'a 80 GET /, Host: a, Max-Forwards: 0');
+});
+
+t.test('an upgrade is refused, but that to HTTP/2, which may be ignored', async (t) => {
+  t.equal(plan('GET http://a/', { Connection: 'Upgrade', Upgrade: 'websocket' }), '501');
+  t.equal(plan('GET http://a/', { Connection: 'keep-alive, upgrade', Upgrade: 'h2c, websocket' }), '501');
+  const curl = { Connection: 'Upgrade, HTTP2-Settings', Upgrade: 'h2c', 'HTTP2-Settings': 'AAMAAABk' };
+  t.equal(plan('GET http://a/', curl), 'a 80 GET /, Host: a');
+  t.equal(plan('GET http://a/', { Upgrade: 'websocket' }), 'a 80 GET /, Host: a', 'not for this connection');
+});
+
+t.test('fields of the connection stay here, the others keep order, case and repetitions', async (t) => {
+  const raw = [
+    ...['Cookie', 'a=1', 'COOKIE', 'b=2', 'Accept', '*/*', 'X-One', '1', 'x-two', '2', 'Content-Length', '5'],
+    ...['Connection', 'X-One, close, Content-Length', 'Proxy-Connection', 'keep-alive, X-Two', 'Keep-Alive', '300'],
+    ...[
+      'TE',
+      'trailers',
+      'Trailer',
+      'X',
+      'Upgrade',
+      'h2c',
+      'Proxy-Authorization',
+      'Basic x',
+      'Proxy-Authenticate',
+      'y',
+    ],
+    ...['Transfer-Encoding', 'chunked', 'HTTP2-Settings', 'z', 'Authorization', 'Basic site'],
+  ];
+  const expected = [
+    ['Cookie', 'a=1'],
+    ['COOKIE', 'b=2'],
+    ['Accept', '*/*'],
+    ['Content-Length', '5'],
+    ['Authorization', 'Basic site'],
+  ];
+  t.strictSame(endToEndFields(raw), expected);
+  t.strictSame(endToEndFields(['A', '1', 'B', '2'], ['b']), [['A', '1']]);
+});
+
+t.test('trailers cannot carry what frames, routes or authenticates a message', async (t) => {
+  const raw = [
+    'X-Sum',
+    '1',
+    'Content-Length',
+    '9',
+    'Transfer-Encoding',
+    'x',
+    'Host',
+    'h',
+    'Set-Cookie',
+    'c',
+    'x-more',
+    '2',
+  ];
+  t.strictSame(endToEndTrailers(raw), [
+    ['X-Sum', '1'],
+    ['x-more', '2'],
+  ]);
+});
+
+t.test('the target of a CONNECT', async (t) => {
+  t.strictSame(parseConnectTarget('example.org:443'), { host: 'example.org', port: 443 });
+  t.strictSame(parseConnectTarget('[2001:db8::1]:8443'), { host: '[2001:db8::1]', port: 8443 });
+  t.strictSame(parseConnectTarget(':80'), { host: '', port: 80 }, 'left to the destination check');
+  for (const bad of ['example.org', 'example.org:', 'a:65536', '2001:db8::1:80', 'http://a.example:80', 'u@a:80', '']) {
+    t.equal(parseConnectTarget(bad), undefined, bad);
+  }
+});
+
+t.test('every failure is a whole message with its code', async (t) => {
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {
-    const [head = '', body = ''] = Buffer.from(handshake.failureReply(code)).toString().split('\r\n\r\n');
+    const [head = '', body = ''] = Buffer.from(answerBytes(failureAnswer(code)))
+      .toString()
+      .split('\r\n\r\n');
     t.match(head, new RegExp(`^HTTP/1\\.1 ${ERRORS[code].httpStatus} [A-Z]`), code);
     t.match(head, `\r\nMixsocks-Error: ${code}\r\n`);
     t.match(head, `\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`);
     t.match(head, '\r\nContent-Type: text/plain');
+    t.match(head, /\r\nConnection: close$/);
   }
-});
-
-t.test('nothing is read after the end', async (t) => {
-  const handshake = new HttpHandshake();
-  t.equal(handshake.push(Buffer.from('CONNECT a.example:1 HTTP/1.1\r\n\r\n')).length, 1);
-  t.same(handshake.push(Buffer.from('CONNECT a.example:1 HTTP/1.1\r\n\r\n')), []);
 });

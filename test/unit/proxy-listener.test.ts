@@ -1,12 +1,14 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
-import { loadConfig } from '../../lib/config.ts';
+import { loadConfig } from '../../lib/config/config.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { MAX_LISTENERS, ProxyConfig } from '../../proxy/config.ts';
+import { IsolationTokens, type StreamOrigin } from '../../proxy/front/isolation.ts';
+import { describeAddress, parseListener } from '../../proxy/front/listener.ts';
 import { startProxy } from '../../proxy/index.ts';
-import { IsolationTokens, type StreamOrigin } from '../../proxy/isolation.ts';
-import { describeAddress, parseListener } from '../../proxy/listener.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -16,13 +18,14 @@ const DEFAULTS = {
   allowPrivate: false,
   safeSocks: false,
   extendedErrors: false,
+  preferNoAuth: false,
   optimistic: false,
   isolateClients: true,
   isolateCredentials: true,
 };
 const parse = (text: string) => parseListener(text, DEFAULTS);
 
-t.test('addresses', async (t) => {
+t.test('the address of a listener is read, and whether it is a loopback one', async (t) => {
   t.same(parse('127.0.0.1:1080').address, { kind: 'tcp', host: '127.0.0.1', port: 1080, loopback: true });
   t.match(parse('[::1]:0').address, { host: '::1', loopback: true });
   t.match(parse('localhost:1').address, { host: '127.0.0.1', loopback: true }, 'not left to the resolver');
@@ -37,6 +40,36 @@ t.test('addresses', async (t) => {
   }
 });
 
+t.test('a socket file may have any name: plus sign, comma and per cent sign have codes', async (t) => {
+  const cases: readonly (readonly [text: string, path: string])[] = [
+    ['unix:~/mixsocks.sock', join(homedir(), 'mixsocks.sock')],
+    ['unix:/run/a%2Bb', '/run/a+b'],
+    ['unix:/run/a%2cb%2bc', '/run/a,b+c'],
+    ['unix:/run/100%', '/run/100%'],
+    ['unix:/run/%20', '/run/%20'],
+    ['unix:/run/%252B', '/run/%2B'],
+    ['unix:/run/%25', '/run/%'],
+  ];
+  for (const [text, path] of cases) t.same(parse(text).address, { kind: 'unix', path }, text);
+  for (const path of ['/a+b', '/a,b', '/%', '/%2B', '/%25', '/+,%+,%', '/a b', '/ü']) {
+    const address = { kind: 'unix', path } as const;
+    t.same(
+      parse(`${describeAddress(address)}+safe-socks`),
+      { ...parse('unix:/x+safe-socks'), ...{ address }, group: describeAddress(address) },
+      path,
+    );
+    const { socksListen } = loadConfig(ProxyConfig, {
+      flags: { dir: '/x', socksListen: `127.0.0.1:1,${describeAddress(address)}` },
+      env: {},
+    });
+    t.same(
+      socksListen.slice(1).map((text) => parse(text).address),
+      [address],
+      `${path} in a list of flags`,
+    );
+  }
+});
+
 t.test('a status page that other machines can reach is refused, unless it is meant', async (t) => {
   const components = { clock: new VirtualClock(), rng: seededRng(1), crypto, log: silentLog, metrics: new Metrics() };
   const start = (more: object) => startProxy(ProxyConfig.parse({ dir: t.testdir(), ...more }), components);
@@ -48,9 +81,16 @@ t.test('a status page that other machines can reach is refused, unless it is mea
   await t.rejects(start({ statusListen: 'localhost:0' }), { message: /network\.json/ });
 });
 
-t.test('options', async (t) => {
-  const given = parse('127.0.0.1:1080+safe-socks+extended-errors=yes+isolate-clients=no+optimistic+allow-private=off');
-  t.match(given, { ...DEFAULTS, safeSocks: true, extendedErrors: true, isolateClients: false, optimistic: true });
+t.test('the options of a listener are read', async (t) => {
+  const given = parse('127.0.0.1:1080+safe-socks+extended-errors=yes+isolate-clients=no+optimistic+prefer-no-auth');
+  t.match(given, {
+    ...DEFAULTS,
+    safeSocks: true,
+    extendedErrors: true,
+    isolateClients: false,
+    optimistic: true,
+    preferNoAuth: true,
+  });
   const defaults = { ...DEFAULTS, safeSocks: true };
   t.match(parseListener('unix:/x', defaults), { safeSocks: true });
   t.match(parseListener('unix:/x+safe-socks=no', defaults), { safeSocks: false });
@@ -74,7 +114,7 @@ t.test('as configuration: a text, a list, or flags', async (t) => {
   t.throws(() => load(new Array(MAX_LISTENERS + 1).fill('127.0.0.1:0')), { code: 'CONFIG' });
 });
 
-t.test('isolation tokens', async (t) => {
+t.test('streams share an isolation token by the rules of their listener', async (t) => {
   const tokens = new IsolationTokens(seededRng(1));
   const origin: StreamOrigin = {
     listener: parse('127.0.0.1:1'),

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { type ErrorCode, MixError } from '../../lib/errors.ts';
-import { silentLog } from '../../lib/log.ts';
+import { type ErrorCode, MixError } from '../../lib/core/errors.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
 import { Readiness } from '../../proxy/readiness.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -17,6 +17,8 @@ t.test('the log hears of each change once, and not of what is short', async (t) 
     },
     obstacle: () => (missing === undefined ? undefined : new MixError(missing, `because of ${missing}`)),
   });
+  t.equal(clock.pending, 0, 'nothing runs before it is started');
+  readiness.start();
   const pass = (ms: number, now: ErrorCode | undefined): string[] => {
     missing = now;
     clock.advance(ms);

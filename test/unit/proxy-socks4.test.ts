@@ -1,13 +1,13 @@
 import t from 'tap';
-import { ERRORS, type ErrorCode } from '../../lib/errors.ts';
-import { Socks4Handshake } from '../../proxy/socks4.ts';
+import { ERRORS, type ErrorCode } from '../../lib/core/errors.ts';
+import { Socks4Handshake } from '../../proxy/front/handshake/socks4.ts';
 import { converse, hex } from '../support/handshake-lines.ts';
 
 const REJECTED = '005b000000000000';
 const run = (...messages: (Buffer | number[])[]) => converse(messages);
 const text = (latin1: string) => Buffer.from(latin1, 'latin1');
 
-t.test('SOCKS4: an address', async (t) => {
+t.test('a SOCKS4 request carries an address', async (t) => {
   t.same(run([4, 1, 0x1f, 0x90, 192, 0, 2, 7, 0]), ['socks4 192.0.2.7 8080 early '], 'empty user id');
   t.same(run([4, 1, 0, 80, 192, 0, 2, 7], text('joe\0GET /')), [
     `socks4 192.0.2.7 80 token ${hex(text('joe'))} early ${hex(text('GET /'))}`,
@@ -15,7 +15,7 @@ t.test('SOCKS4: an address', async (t) => {
   t.same(run([4, 1, 0, 80, 0, 0, 0, 0, 0]), ['socks4 0.0.0.0 80 early '], 'no name follows: left to the policy');
 });
 
-t.test('SOCKS4a: a name', async (t) => {
+t.test('a SOCKS4a request carries a name', async (t) => {
   t.same(run([4, 1, 1, 0xbb, 0, 0, 0, 1], text('\0example.org\0')), ['socks4a example.org 443 early ']);
   t.same(run([4, 1, 1, 0xbb, 0, 0, 0, 255], text('u\0example.org\0\0x')), [
     `socks4a example.org 443 token ${hex(text('u'))} early 0078`,
@@ -27,7 +27,7 @@ t.test('SOCKS4a: a name', async (t) => {
   t.same(run([4, 1, 0, 80, 0, 0, 1, 1, 0]), ['socks4 0.0.1.1 80 early '], 'only 0.0.0.x announces a name');
 });
 
-t.test('user ids are bytes', async (t) => {
+t.test('user ids are bytes, not text', async (t) => {
   t.same(run([4, 1, 0, 80, 192, 0, 2, 7, 0xff, 0xfe, 0]), ['socks4 192.0.2.7 80 token fffe early ']);
 });
 
@@ -41,7 +41,7 @@ t.test('failures have eight bytes and start with zero', async (t) => {
   for (const code of Object.keys(ERRORS) as ErrorCode[]) t.equal(hex(handshake.failureReply(code)), REJECTED, code);
 });
 
-t.test('success', async (t) => {
+t.test('the reply of success carries an IPv4 address or zeros', async (t) => {
   const handshake = new Socks4Handshake();
   t.equal(hex(handshake.openedReply({ host: '192.0.2.7', port: 0x1234 })), '005a1234c0000207');
   t.equal(hex(handshake.openedReply({ host: '2001:db8::1', port: 443 })), '005a000000000000', 'cannot be said');

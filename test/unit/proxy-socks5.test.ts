@@ -1,7 +1,7 @@
 import t from 'tap';
-import { ERRORS, type ErrorCode } from '../../lib/errors.ts';
-import { handshakeFor } from '../../proxy/handshake.ts';
-import { Socks5Handshake } from '../../proxy/socks5.ts';
+import { ERRORS, type ErrorCode } from '../../lib/core/errors.ts';
+import { handshakeFor } from '../../proxy/front/handshake/handshake.ts';
+import { Socks5Handshake } from '../../proxy/front/handshake/socks5.ts';
 import { connectRequest, GREETING } from '../support/front-world.ts';
 import { converse, hex, lines } from '../support/handshake-lines.ts';
 
@@ -15,7 +15,7 @@ const password = (user: string, secret: string) =>
     Buffer.from(secret, 'latin1'),
   ]);
 
-t.test('method selection', async (t) => {
+t.test('the method is chosen from those offered, password first', async (t) => {
   t.same(run([5, 1, 0]), ['send 0500'], 'no authentication');
   t.same(run([5, 1, 2]), ['send 0502'], 'password');
   t.same(run([5, 3, 1, 0, 2]), ['send 0502'], 'password is preferred: isolation would silently never happen');
@@ -23,7 +23,18 @@ t.test('method selection', async (t) => {
   t.same(run([5, 0]), ['refuse METHODS 05ff'], 'empty list');
 });
 
-t.test('requests by address type', async (t) => {
+t.test('with preferNoAuth a login is taken from those only that offer nothing else', async (t) => {
+  const choose = (...methods: number[]) => converse([[5, methods.length, ...methods]], { preferNoAuth: true });
+  t.same(choose(0, 2), ['send 0500']);
+  t.same(choose(2, 1, 0), ['send 0500'], 'in any order');
+  t.same(choose(0), ['send 0500']);
+  t.same(choose(2), ['send 0502'], 'it keeps streams apart as ever');
+  t.same(choose(1, 3), ['refuse METHODS 05ff']);
+  const pushy = converse([[5, 2, 0, 2], password('u', 'p'), connectRequest('a.example', 1)], { preferNoAuth: true });
+  t.same(pushy.at(-1), 'socks5 a.example 1 token 01750170 early ', 'a login that comes all the same is taken');
+});
+
+t.test('requests are read with every address type', async (t) => {
   t.same(run(GREETING, connectRequest('example.org', 443)).at(-1), 'socks5 example.org 443 early ');
   t.same(run(GREETING, connectRequest([192, 0, 2, 1], 80)).at(-1), 'socks5 192.0.2.1 80 early ');
   const v6 = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x0a, 0x01];
@@ -43,7 +54,7 @@ t.test('what comes with the request is kept', async (t) => {
   t.same(run(glued), ['send 0500', `socks5 example.org 80 early ${hex(Buffer.from('GET /'))}`]);
 });
 
-t.test('other commands', async (t) => {
+t.test('UDP ASSOCIATE, RESOLVE and RESOLVE_PTR are read', async (t) => {
   for (const [command, kind] of [
     [0x03, 'udp'],
     [0xf0, 'resolve'],
@@ -68,7 +79,7 @@ t.test('nothing is read after the end', async (t) => {
   t.same(handshake.push(Buffer.from([5, 1, 0])), []);
 });
 
-t.test('user name and password', async (t) => {
+t.test('user name and password become the token', async (t) => {
   const token = (user: string, secret: string) => hex(password(user, secret).subarray(1));
   t.same(run([5, 1, 2], password('alice', 'pa'), connectRequest('example.org', 80)), [
     'send 0502',
@@ -108,7 +119,7 @@ t.test('two logins at once do not mix', async (t) => {
   t.match(lines(bob.push(request))[0], `token ${hex(password('bob', 'pb').subarray(1))}`);
 });
 
-t.test('replies', async (t) => {
+t.test('replies carry the bound address in its form', async (t) => {
   const handshake = new Socks5Handshake();
   t.equal(hex(handshake.openedReply({ host: '0.0.0.0', port: 0 })), '05000001000000000000');
   t.equal(hex(handshake.openedReply({ host: '192.0.2.7', port: 0x1234 })), '05000001c00002071234');

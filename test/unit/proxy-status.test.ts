@@ -1,10 +1,13 @@
 import t from 'tap';
 import { request } from 'undici';
-import { silentLog } from '../../lib/log.ts';
-import { Metrics } from '../../lib/metrics.ts';
-import { RECENT_REQUESTS, RecentTimes } from '../../proxy/recent-times.ts';
-import { ReplyMeter } from '../../proxy/reply-meter.ts';
-import { type Status, startStatusServer } from '../../proxy/status.ts';
+import { RECENT_REQUESTS, RecentTimes } from '../../lib/access/status/recent-times.ts';
+import { ReplyMeter } from '../../lib/access/status/reply-meter.ts';
+import type { Status } from '../../lib/access/status/status.ts';
+import { knownHealth, MIN_LOOPS_FOR_HEALTH } from '../../lib/access/status/status-of.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { startStatusServer } from '../../proxy/status/server.ts';
+import { epochNumber } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const STATUS: Status = {
@@ -14,11 +17,12 @@ const STATUS: Status = {
   uptimeSeconds: 1.23456,
   socks: '127.0.0.1:1080',
   network: { name: 'test', trafficClass: 'standard', downlink: 'steady', payloadBytes: 2048, meanDelayMs: 15 },
-  epoch: 7,
+  epoch: epochNumber(7),
+  directory: { origin: 'authority', lagging: [], signedTwice: null },
   crypto: { x25519: 'sodium' },
   gateway: null,
   nodes: [
-    { name: 'mix-1-1', role: 'mixnode', layer: 1, health: 1, excluded: false, loopsSent: 0, loopsReturned: 0 },
+    { name: 'mix-1-1', role: 'mixnode', layer: 1, health: null, excluded: false, loopsSent: 0, loopsReturned: 0 },
     { name: 'gateway-1', role: 'gateway', layer: null, health: 2 / 3, excluded: false, loopsSent: 3, loopsReturned: 2 },
   ],
   rates: {
@@ -26,10 +30,13 @@ const STATUS: Status = {
     loop: { set: 5, measured: 5 },
     drop: { set: 1, measured: 1 },
     reply: { set: 100, measured: 0 },
+    delivery: { set: 132, measured: 0 },
   },
   replies: [],
   lateness: null,
   slotsMissed: 0,
+  memory: null,
+  troubles: { minutes: 10, verdict: '', reasons: [] },
   streams: {
     connections: 0,
     open: 0,
@@ -44,11 +51,12 @@ const STATUS: Status = {
   mixing: null,
 };
 
-t.test('the status server', async (t) => {
+t.test('the status server answers its paths to its own hosts', async (t) => {
   const metrics = new Metrics();
   metrics.counter('test_total', 'A counter').inc();
   const server = await startStatusServer({
     listen: '127.0.0.1:0',
+    hosts: [],
     status: () => STATUS,
     metrics,
     clock: new VirtualClock(),
@@ -79,6 +87,7 @@ t.test('replies per second, over sessions that come and go', async (t) => {
   const [first, second] = [session(), session()];
   let sessions = [first];
   const meter = new ReplyMeter(clock, () => sessions);
+  meter.start();
   t.equal(meter.perSecond(), 0);
   for (let i = 0; i < 4; i++) {
     first.packets += 100;
@@ -97,7 +106,7 @@ t.test('replies per second, over sessions that come and go', async (t) => {
   t.equal(clock.pending, 0);
 });
 
-t.test('replies by requester', async (t) => {
+t.test('replies are counted by requester', async (t) => {
   const clock = new VirtualClock();
   const session = (requester: string) => {
     const counted = { requester, packets: 0, stats: () => ({ packetsReceived: counted.packets }) };
@@ -109,6 +118,7 @@ t.test('replies by requester', async (t) => {
     () => [near, far, other],
     ({ requester }) => requester,
   );
+  meter.start();
   for (let i = 0; i < 5; i++) {
     near.packets += 20;
     far.packets += 50;
@@ -133,4 +143,19 @@ t.test('the times of the last requests, by bucket and quantile', async (t) => {
   for (let i = 0; i < RECENT_REQUESTS; i++) times.record(250);
   t.strictSame(times.status().counts.slice(0, 4), [0, 0, RECENT_REQUESTS, 0], 'only the last ones count');
   t.equal(times.status().counts.at(-1), 0);
+});
+
+t.test('a total is a counter that is read when the metrics are', async (t) => {
+  const metrics = new Metrics();
+  let missed = 3;
+  metrics.totalOf('slots_missed_total', 'Missed slots', () => missed);
+  t.match(await metrics.text(), /# TYPE mixsocks_slots_missed_total counter\nmixsocks_slots_missed_total 3\n/);
+  missed = 5;
+  t.match(await metrics.text(), /\nmixsocks_slots_missed_total 5\n/, 'and not added up');
+});
+
+t.test('health is not known before there were loops enough, however few of them were lost', async (t) => {
+  t.equal(knownHealth(1, 0), null);
+  t.equal(knownHealth(0.4, MIN_LOOPS_FOR_HEALTH - 1), null);
+  t.equal(knownHealth(0.4, MIN_LOOPS_FOR_HEALTH), 0.4);
 });

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { parseAddress } from '../../lib/address-policy.ts';
-import type { Log } from '../../lib/log.ts';
-import { otherPorts, parsePorts, portSummary, summaryAllows } from '../../lib/port-list.ts';
-import { ExitPolicy } from '../../network-requester/exit-policy.ts';
-import { MAX_RULES, parseRules, rulesAllow, summaryOf } from '../../network-requester/exit-rules.ts';
-import { loadRules, reloadRules } from '../../network-requester/policy-file.ts';
+import { parseAddress } from '../../lib/net/address-policy.ts';
+import { otherPorts, parsePorts, portSummary, summaryAllows } from '../../lib/net/port-list.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import { ExitPolicy } from '../../network-requester/policy/exit-policy.ts';
+import { MAX_RULES, parseRules, rulesAllow, summaryOf } from '../../network-requester/policy/exit-rules.ts';
+import { loadRules, reloadRules } from '../../network-requester/policy/policy-file.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** Whether the rules of `text` allow `host:port`; the port is behind the last colon. */
@@ -18,7 +18,7 @@ function allows(text: string, place: string): boolean {
   return rulesAllow(parseRules(text), address, Number(place.slice(at + 1)));
 }
 
-t.test('what rules match', async (t) => {
+t.test('exit rules match addresses and ports, the first one decides', async (t) => {
   const table: readonly (readonly [rules: string, allowed: readonly string[], refused: readonly string[]])[] = [
     ['', ['8.8.8.8:80', '8.8.8.8:443', '[2606:4700::1]:53'], ['8.8.8.8:25', '[2606:4700::1]:465', '8.8.8.8:587']],
     ['accept *:25', ['8.8.8.8:25', '8.8.8.8:80'], ['8.8.8.8:465']],
@@ -110,7 +110,7 @@ t.test('the summary says which ports are open to nearly everywhere', async (t) =
   t.same([summaryAllows(long, 101), summaryAllows(long, 102), summaryAllows(long, 9999)], [true, false, false]);
 });
 
-t.test('ports as text', async (t) => {
+t.test('port ranges are read from text', async (t) => {
   t.same(parsePorts('80, 443'), [
     { first: 80, last: 80 },
     { first: 443, last: 443 },
@@ -150,7 +150,7 @@ t.test("this machine's own addresses, also where they are inside others", async 
   );
 });
 
-t.test('the file, and reading it again', async (t) => {
+t.test('the file of rules is read, and read again', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'mixsocks-policy-'));
   t.teardown(() => rmSync(dir, { recursive: true }));
   const path = join(dir, 'exit-policy');

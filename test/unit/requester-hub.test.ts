@@ -1,19 +1,26 @@
 /** The requester's sessions on lanes of its link: which clock each gets, what fills it, and when it goes. */
 import t from 'tap';
-import type { Frame } from '../../lib/client/index.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
 import type { Topology } from '../../lib/directory/index.ts';
-import { MixError } from '../../lib/errors.ts';
-import { FRAME } from '../../lib/session/frames.ts';
+import type { LaneFrame } from '../../lib/endpoint/index.ts';
 import { type AcceptedStream, type Downlink, ProxySession } from '../../lib/session/index.ts';
-import { decodeDownlink } from '../../lib/session/payload.ts';
+import { ReplyCapacity } from '../../lib/session/requester/reply-capacity.ts';
 import {
   MAX_REPLY_RATE,
   MAX_TOTAL_REPLY_RATE,
   type RequesterEndpoint,
   RequesterHub,
-} from '../../lib/session/requester-hub.ts';
-import { HandLane } from '../support/hand-lane.ts';
+  type RequesterHubOptions,
+  SHARE_PERIOD_MS,
+} from '../../lib/session/requester/requester-hub.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { FRAME } from '../../lib/transport/wire/frames.ts';
+import { decodeDownlink } from '../../lib/transport/wire/payload.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { HandLane } from '../support/sim/hand-lane.ts';
+import { soundPath } from '../support/sim/own-loops.ts';
+import { monotonic } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const PAYLOAD_BYTES = 2048;
@@ -31,9 +38,16 @@ class World {
   #feed: () => void = () => {};
   readonly #rng = seededRng(3);
 
-  constructor() {
+  readonly endpoint: RequesterEndpoint;
+  /** The link over which packets come; the first by default. */
+  cameOver: RequesterEndpoint | undefined;
+
+  constructor(load?: RequesterHubOptions['load']) {
     const endpoint: RequesterEndpoint = {
-      topology: { params: { meanDelayMs: 1, payloadBytes: PAYLOAD_BYTES, epochMs: 3_600_000 } } as unknown as Topology,
+      linkState: 'up',
+      topology: {
+        params: { meanDelayMs: 1, payloadBytes: PAYLOAD_BYTES, epochMs: 3_600_000, classes: {} },
+      } as unknown as Topology,
       surbUsable: () => true,
       addLane: (options) => {
         if (this.lanes.filter(({ removed }) => !removed).length >= this.maxLanes) throw new MixError('LIMIT', 'full');
@@ -49,8 +63,10 @@ class World {
       },
       sealReply: (_surb, plaintext) => ({ firstHop: new Uint8Array(32), packet: plaintext }),
     };
+    this.endpoint = endpoint;
     this.hub = new RequesterHub({
-      components: { clock: this.clock, rng: this.#rng },
+      components: { log: silentLog, clock: this.clock, rng: this.#rng },
+      ...(load === undefined ? {} : { load }),
       endpoint,
       accept: (stream) => {
         this.accepted.push(stream);
@@ -58,11 +74,18 @@ class World {
         return { onData() {}, onFin() {}, onReset() {}, onDrain() {} };
       },
     });
+    this.hub.start();
   }
 
   proxy(replyRatePerSecond: number, downlink: Downlink = 'steady'): ProxySession {
     const terms = { rng: this.#rng, payloadBytes: PAYLOAD_BYTES, delay, downlink, replyRatePerSecond };
-    const options = { ...terms, mainRatePerSecond: 200, surbLifeMs: 600_000, mintSurb: () => this.#rng.bytes(372) };
+    const options = {
+      ...terms,
+      mainRatePerSecond: 200,
+      surbLifeMs: 600_000,
+      ownPath: () => soundPath,
+      mintSurb: () => this.#rng.bytes(372),
+    };
     return new ProxySession(options, this.clock.nowMs());
   }
 
@@ -72,18 +95,19 @@ class World {
   }
 
   /** Lets time pass: the proxy sends a packet per step, and gets what one tick of each lane takes. */
-  run(proxy: ProxySession, steps: number): Frame[] {
-    const left: Frame[] = [];
+  run(proxy: ProxySession, steps: number): LaneFrame[] {
+    const left: LaneFrame[] = [];
     for (let step = 0; step < steps; step++) {
       this.clock.advance(STEP_MS);
       const nowMs = this.clock.nowMs();
       proxy.tick(nowMs);
       const up = proxy.fill(nowMs);
-      if (up !== undefined) this.hub.receive(up);
+      if (up !== undefined) this.hub.receive(up, this.cameOver);
       for (const lane of this.lanes.filter(({ removed }) => !removed)) {
         const frame = lane.content.length + lane.idleFrames.length > 0 ? lane.tick() : undefined;
         if (frame === undefined) continue;
         left.push(frame);
+        proxy.settled({ fate: 'returned', firstHop: '' }, nowMs);
         proxy.receive(frame.packet, nowMs);
       }
       this.#feed();
@@ -92,7 +116,7 @@ class World {
   }
 }
 
-const framesIn = (frames: readonly Frame[]) => frames.flatMap(({ packet }) => decodeDownlink(packet)?.frames ?? []);
+const framesIn = (frames: readonly LaneFrame[]) => frames.flatMap(({ packet }) => decodeDownlink(packet)?.frames ?? []);
 
 t.test('a session gets a lane with the clock that it asked for, filled with dummies or data', async (t) => {
   const world = new World();
@@ -117,6 +141,37 @@ t.test('a session gets a lane with the clock that it asked for, filled with dumm
   await world.hub.stop();
 });
 
+/** How many numbers of packets the requester leaves out of 60 or so that carry data of `stream`. */
+function gapsIn(world: World, proxy: ProxySession, stream: AcceptedStream | undefined): number {
+  stream?.write(new Uint8Array(100_000), world.clock.nowMs());
+  const numbers = world.run(proxy, 100).flatMap(({ packet }) => decodeDownlink(packet)?.number || []);
+  return (numbers.at(-1) ?? 0) - (numbers[0] ?? 0) + 1 - numbers.length;
+}
+
+t.test('a session has the parameters that were in force when it began, whenever the requester did', async (t) => {
+  const world = new World();
+  const { params } = world.endpoint.topology;
+  const inForce = (skipEvery: number) => {
+    const topology = { params: { ...params, session: { ...DEFAULT_SESSION_PARAMS, skipEvery } } };
+    Object.assign(world.endpoint, { topology });
+  };
+  const begin = () => {
+    const proxy = world.proxy(100);
+    proxy.open({ kind: 'tcp', host: 'a', port: 80 }, silent(), world.clock.nowMs());
+    world.run(proxy, 40);
+    return proxy;
+  };
+  inForce(1024);
+  const before = begin();
+  inForce(2);
+  t.ok(gapsIn(world, before, world.accepted[0]) < 5, 'one that goes on keeps its own');
+  world.hub.sessions()[0]?.close('idle', world.clock.nowMs());
+  world.run(before, 10);
+  const after = begin();
+  t.ok(gapsIn(world, after, world.accepted[1]) > 20, 'one that begins has the new ones');
+  await world.hub.stop();
+});
+
 t.test('the reply rate of a session has a bound', async (t) => {
   const world = new World();
   const proxy = world.proxy(50_000);
@@ -137,21 +192,43 @@ t.test('the reply rate of a session has a bound', async (t) => {
   );
 });
 
-t.test('the reply clocks of all sessions together have a bound: beyond it a session ends', async (t) => {
+t.test('beyond the bound of all reply clocks sessions share it, and none ends', async (t) => {
   const world = new World();
-  const most = Math.floor(MAX_TOTAL_REPLY_RATE / MAX_REPLY_RATE);
+  const most = Math.floor(MAX_TOTAL_REPLY_RATE / MAX_REPLY_RATE); // and one that wants 100 beside them
   const proxies = Array.from({ length: most }, () => world.proxy(MAX_REPLY_RATE));
-  for (const proxy of proxies) world.run(proxy, 2);
-  t.equal(world.hub.sessions().length, most);
-  const refused = world.proxy(MAX_REPLY_RATE);
-  world.run(refused, 2);
-  t.equal(world.hub.sessions().length, most, 'one too many');
-  const [generous = refused] = proxies;
-  generous.setReplyRate(MAX_REPLY_RATE / 2, world.clock.nowMs());
-  world.run(generous, 4);
-  const next = world.proxy(MAX_REPLY_RATE / 2);
-  world.run(next, 2);
-  t.equal(world.hub.sessions().length, most + 1, 'what one gives back another may have');
+  const small = world.proxy(100);
+  for (const proxy of [...proxies, small]) world.hub.receive(proxy.fill(world.clock.nowMs()) ?? new Uint8Array(0));
+  await Promise.resolve();
+  world.clock.advance(SHARE_PERIOD_MS);
+  t.equal(world.hub.sessions().length, most + 1);
+  const rates = () => world.alive.map(({ rate }) => rate).sort((a, b) => a - b);
+  t.equal(rates()[0], 100, 'who wants little has it');
+  t.ok(Math.abs(rates().reduce((sum, rate) => sum + rate, 0) - MAX_TOTAL_REPLY_RATE) < 1);
+  t.equal(rates()[1], rates()[most], 'the others have the same');
+});
+
+t.test('sessions share what the machine carries by its own measure, and no more when it is too busy', async (t) => {
+  let busyShare = 0.6;
+  const capacity = new ReplyCapacity({ measured: 3000, most: MAX_TOTAL_REPLY_RATE }, monotonic(0));
+  const world = new World({ capacity, busyShare: () => busyShare });
+  const proxies = Array.from({ length: 4 }, () => world.proxy(MAX_REPLY_RATE));
+  for (const proxy of proxies) world.hub.receive(proxy.fill(world.clock.nowMs()) ?? new Uint8Array(0));
+  await Promise.resolve();
+  const sum = () => world.alive.reduce((total, { rate }) => total + rate, 0);
+  const pay = (seconds: number) => {
+    for (let ms = 0; ms < seconds * 1000; ms += STEP_MS) {
+      world.clock.advance(STEP_MS);
+      for (const proxy of proxies) world.hub.receive(proxy.padding(0));
+    }
+  };
+  pay(8);
+  t.ok(Math.abs(sum() - 3000) < 1, `${sum()} replies per second, as measured`);
+  busyShare = 1;
+  pay(8);
+  t.ok(capacity.perSecond <= 1500);
+  t.ok(Math.abs(sum() - capacity.perSecond) < 1, `${sum()} replies per second once the thread is busy`);
+  t.equal(world.hub.replyCapacity, capacity.perSecond);
+  t.equal(world.hub.sessions().length, 4, 'no session ends for it');
 });
 
 t.test('without a lane to be had a session ends, and the requester goes on', async (t) => {
@@ -196,7 +273,7 @@ t.test('a burst session gets a lane without a clock, and no dummies', async (t) 
 
 t.test('dummies are made anew with a consensus, and when they get old', async (t) => {
   const world = new World();
-  const proxy = world.proxy(100);
+  const proxy = world.proxy(1000 / STEP_MS); // as often as lanes tick here
   world.run(proxy, 40);
   const [lane] = world.alive;
   t.equal(lane?.dropped, 0);
@@ -241,3 +318,37 @@ t.test('a stop tells the sessions', async (t) => {
 function silent() {
   return { onOpened() {}, onRefused() {}, onReset() {}, onData() {}, onFin() {}, onDrain() {} };
 }
+
+t.test('replies leave by the gateway through which the packets of the session come', async (t) => {
+  const world = new World();
+  const other = { ...world.endpoint, linkState: 'up' as 'up' | 'down' };
+  const overOther: HandLane[] = [];
+  other.addLane = (options) => {
+    const lane = world.endpoint.addLane(options) as HandLane;
+    overOther.push(lane);
+    return lane;
+  };
+  world.hub.attach(other);
+  const isOverOther = () => {
+    t.equal(world.alive.length, 1, 'one lane per session');
+    return overOther.includes(world.alive[0] as HandLane);
+  };
+  const proxy = world.proxy(100);
+  proxy.open({ kind: 'tcp', host: 'a', port: 80 }, silent(), world.clock.nowMs());
+  world.run(proxy, 40);
+  t.notOk(isOverOther());
+  world.cameOver = other;
+  world.run(proxy, 100);
+  t.notOk(isOverOther(), 'packets that were overtaken on the way do not move it');
+  world.run(proxy, 300);
+  t.ok(isOverOther(), 'the proxy has gone over to the other gateway');
+  world.accepted[0]?.write(new Uint8Array(50_000), world.clock.nowMs());
+  const data = framesIn(world.run(proxy, 300)).filter(({ type }) => type === FRAME.DATA);
+  t.ok(data.length > 0, 'the session goes on there');
+
+  other.linkState = 'down';
+  world.cameOver = world.endpoint;
+  world.run(proxy, 5);
+  t.notOk(isOverOther(), 'at once when the link to the gateway is down');
+  await world.hub.stop();
+});

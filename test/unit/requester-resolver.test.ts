@@ -2,13 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { systemClock } from '../../lib/clock.ts';
+import { systemClock } from '../../lib/core/clock.ts';
 import { RequesterConfig } from '../../network-requester/config.ts';
-import { DnsCache } from '../../network-requester/dns-cache.ts';
-import type { AddressRecord, DnsQueries } from '../../network-requester/dns-queries.ts';
-import { HostsFile, parseHosts } from '../../network-requester/hosts-file.ts';
-import { SystemResolver } from '../../network-requester/resolver.ts';
+import { DnsCache } from '../../network-requester/dns/dns-cache.ts';
+import type { AddressRecord, DnsQueries } from '../../network-requester/dns/dns-queries.ts';
+import { HostsFile, parseHosts } from '../../network-requester/dns/hosts-file.ts';
+import { SystemResolver } from '../../network-requester/dns/resolver.ts';
 import { startDns } from '../support/dns.ts';
+import { monotonic } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 type Answer = string[] | string | 'silence';
@@ -59,19 +60,19 @@ function world(ipv4: Answer, ipv6: Answer, pending = 256, names?: Answer, ttl?: 
   return { clock, dns, resolver };
 }
 
-t.test('both families, IPv6 first, in turn', async (t) => {
+t.test('addresses of both families come in turn, IPv6 first', async (t) => {
   const { resolver, clock } = world(['192.0.2.1', '192.0.2.2'], ['2001:db8::1']);
   t.same(await resolver.resolve('a.example'), ['2001:db8::1', '192.0.2.1', '192.0.2.2']);
   clock.advance(10_000);
   t.equal(clock.pending, 0);
 });
 
-t.test('one family is enough', async (t) => {
+t.test('a name with addresses of one family is resolved', async (t) => {
   t.same(await world(['192.0.2.1'], 'ENODATA').resolver.resolve('a.example'), ['192.0.2.1']);
   t.same(await world('ESERVFAIL', ['2001:db8::1']).resolver.resolve('a.example'), ['2001:db8::1']);
 });
 
-t.test('one that is slow is waited for a moment only', async (t) => {
+t.test('a slow family is waited for a moment only', async (t) => {
   const { resolver, clock, dns } = world(['192.0.2.1'], 'silence');
   let result: readonly string[] | undefined;
   void resolver.resolve('a.example').then((addresses) => {
@@ -87,7 +88,7 @@ t.test('one that is slow is waited for a moment only', async (t) => {
   t.equal(dns.cancelled, 1, 'the other query is ended');
 });
 
-t.test('what does not exist, and what gives no answer', async (t) => {
+t.test('a name that does not exist and one without an answer have their codes', async (t) => {
   await t.rejects(world('ENOTFOUND', 'ENOTFOUND').resolver.resolve('a.example'), { code: 'NOT_FOUND' });
   await t.rejects(world('ENODATA', 'ENODATA').resolver.resolve('a.example'), { code: 'NOT_FOUND' });
   await t.rejects(world('ESERVFAIL', 'ENODATA').resolver.resolve('a.example'), { code: 'HOST_UNREACHABLE' });
@@ -122,7 +123,7 @@ t.test('names under way are bounded', async (t) => {
   await next;
 });
 
-t.test('hosts file', async (t) => {
+t.test('the hosts file is read', async (t) => {
   const text =
     '127.0.0.1 localhost\n# 10.9.9.9 off.example\n 10.0.0.1\tA.example b.example # b2\r\n::1 localhost\n\n1.2.3.4\n';
   const entries = parseHosts(text);
@@ -145,7 +146,7 @@ t.test('hosts file', async (t) => {
 });
 
 t.test('the real resolver answers an unknown name promptly', async (t) => {
-  const { systemClock } = await import('../../lib/clock.ts');
+  const { systemClock } = await import('../../lib/core/clock.ts');
   const resolver = new SystemResolver({ clock: systemClock });
   await t.rejects(resolver.resolve('no-such-name.invalid'), { name: 'MixError' });
 });
@@ -161,7 +162,7 @@ t.test('an answer is remembered for its time to live', async (t) => {
   t.same(await resolver.resolve('a.example'), ['192.0.2.2']);
 });
 
-t.test('but not for long, however long that is', async (t) => {
+t.test('an answer is not remembered for long, however long its time to live', async (t) => {
   const { resolver, dns, clock } = world(['192.0.2.1'], 'ENODATA', 256, undefined, 86_400);
   await resolver.resolve('a.example');
   clock.advance(299_999);
@@ -199,14 +200,14 @@ t.test('half an answer is soon asked for again', async (t) => {
   t.same(await resolver.resolve('a.example'), ['2001:db8::1', '192.0.2.1']);
 });
 
-t.test('who asks for the same name waits for the same answer', async (t) => {
+t.test('look-ups of the same name share one answer', async (t) => {
   const { resolver, dns } = world(['192.0.2.1'], ['2001:db8::1'], 1);
   const answers = await Promise.all([resolver.resolve('a.example'), resolver.resolve('a.example')]);
   t.same(answers[0], answers[1]);
   t.equal(dns.asked.length, 2);
 });
 
-t.test('names of addresses', async (t) => {
+t.test('an address is resolved to names, the hosts file first', async (t) => {
   const { resolver, dns } = world([], [], 256, ['one.example', 'two.example']);
   t.same(await resolver.reverse('10.0.0.138'), ['router.example'], 'the hosts file first');
   t.same(await resolver.reverse('192.0.2.1'), ['one.example', 'two.example']);
@@ -218,16 +219,24 @@ t.test('names of addresses', async (t) => {
 
 t.test('the memory is bounded, and keeps what is used', async (t) => {
   const cache = new DnsCache<number>(3);
-  for (const [index, name] of ['a', 'b', 'c'].entries()) cache.put(name, index, 1000, 0);
-  t.equal(cache.get('a', 1), 0);
-  cache.put('d', 3, 1000, 1);
-  t.same([cache.get('a', 2), cache.get('b', 2), cache.get('c', 2), cache.get('d', 2)], [0, undefined, 2, 3]);
+  for (const [index, name] of ['a', 'b', 'c'].entries()) cache.put(name, index, 1000, monotonic(0));
+  t.equal(cache.get('a', monotonic(1)), 0);
+  cache.put('d', 3, 1000, monotonic(1));
+  t.same(
+    [
+      cache.get('a', monotonic(2)),
+      cache.get('b', monotonic(2)),
+      cache.get('c', monotonic(2)),
+      cache.get('d', monotonic(2)),
+    ],
+    [0, undefined, 2, 3],
+  );
   t.equal(cache.size, 3);
-  t.equal(cache.get('a', 1000), undefined);
+  t.equal(cache.get('a', monotonic(1000)), undefined);
   t.equal(cache.size, 2, 'what is too old goes when it is met');
 });
 
-t.test('name servers of its own, over the wire', async (t) => {
+t.test('name servers of its own are asked over the wire', async (t) => {
   const zone = { 'both.example': ['192.0.2.1', '2001:db8::1'], 'four.example': ['192.0.2.2', '192.0.2.3'] };
   const dns = await startDns(t, zone);
   const resolver = new SystemResolver({ clock: systemClock, nameServers: [dns.place] });

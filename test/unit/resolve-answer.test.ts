@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
-import { parseAddress } from '../../lib/address-policy.ts';
-import { decodeAnswer, encodeAnswer, MAX_ANSWER_BYTES } from '../../lib/resolve-answer.ts';
+import { parseAddress } from '../../lib/net/address-policy.ts';
+import { decodeAnswer, encodeAnswer, MAX_ANSWER_BYTES } from '../../lib/net/resolve-answer.ts';
 
-t.test('bytes of an answer', async (t) => {
+t.test('an answer has the bytes that the protocol says', async (t) => {
   const answer = { addresses: ['8.8.8.8', '2606:4700::1111'], names: ['dns.example'] };
   const bytes = Buffer.from(encodeAnswer(answer));
   t.equal(
@@ -20,7 +20,7 @@ t.test('records of other types are skipped', async (t) => {
   t.same(decodeAnswer(bytes), { addresses: ['8.8.8.8'], names: [] });
 });
 
-t.test('what is not an answer', async (t) => {
+t.test('malformed answers are refused', async (t) => {
   const table = [
     '01',
     '0104080808',
@@ -41,7 +41,7 @@ t.test('a reader has room for the longest answer', async (t) => {
   t.same(decodeAnswer(bytes)?.names, names.slice(0, 16));
 });
 
-t.test('any answer survives', async () => {
+t.test('any answer is read back as it was written', async () => {
   const address = fc
     .oneof(fc.ipV4(), fc.ipV6())
     .map((text) => parseAddress(text)?.text ?? '')

@@ -2,12 +2,17 @@
  * Datagrams of streams of kind udp on the simulated mixnet: whole, unrepeated, in time, and never at the cost of the
  * streams beside them.
  */
+
 import t from 'tap';
-import { DatagramQueue, maxDatagramBytes } from '../../lib/session/datagrams.ts';
 import type { AcceptedStream, AcceptHandler, SessionStream } from '../../lib/session/index.ts';
-import { PacketBuilder } from '../../lib/session/packet-builder.ts';
-import { SessionSim, type SimOptions } from '../support/session-sim.ts';
-import { clientEnd, hostOf, server } from '../support/sim-apps.ts';
+import { DEFAULT_SESSION_LIMITS } from '../../lib/transport/limits.ts';
+import { LossClock } from '../../lib/transport/recovery/loss-clock.ts';
+import { DatagramQueue, maxDatagramBytes } from '../../lib/transport/streams/datagrams.ts';
+import { SessionFlow } from '../../lib/transport/streams/session-flow.ts';
+import { PacketBuilder } from '../../lib/transport/wire/packet-builder.ts';
+import { clientEnd, hostOf, server } from '../support/sim/apps.ts';
+import { SessionSim, type SimOptions } from '../support/sim/session-sim.ts';
+import { monotonic } from '../support/units.ts';
 
 interface Got {
   readonly host: string;
@@ -27,7 +32,7 @@ function world(options: Omit<SimOptions, 'accept' | 'seed'> = {}) {
   const accept: AcceptHandler = (stream, kind, host, port, session) => {
     if (kind !== 'udp') return bulk.accept(stream, kind, host, port, session);
     far.stream = stream;
-    stream.opened({ host: '0.0.0.0', port: 0 }, sim.nowMs);
+    stream.opened({ host: '0.0.0.0', port: 0 }, monotonic(sim.nowMs));
     return {
       onData: () => {},
       onFin: () => {},
@@ -35,7 +40,7 @@ function world(options: Omit<SimOptions, 'accept' | 'seed'> = {}) {
       onDrain: () => {},
       onDatagram: (toHost, toPort, bytes) => {
         far.got.push({ host: toHost, port: toPort, bytes: Buffer.from(bytes), atMs: sim.nowMs });
-        stream.sendDatagram(toHost, toPort, bytes, sim.nowMs);
+        stream.sendDatagram(toHost, toPort, bytes, monotonic(sim.nowMs));
       },
     };
   };
@@ -54,16 +59,16 @@ function world(options: Omit<SimOptions, 'accept' | 'seed'> = {}) {
       onDrain: () => {},
       onDatagram: (host, port, bytes) => near.got.push({ host, port, bytes: Buffer.from(bytes), atMs: sim.nowMs }),
     },
-    sim.nowMs,
+    monotonic(sim.nowMs),
   );
-  const send = (bytes: Uint8Array, port = 53) => stream.sendDatagram(HOST, port, bytes, sim.nowMs);
+  const send = (bytes: Uint8Array, port = 53) => stream.sendDatagram(HOST, port, bytes, monotonic(sim.nowMs));
   const open = () => sim.until(() => near.opened, 10_000);
   let seed = 0;
   const download = (bytes: number) => {
     seed += 10;
     const plan = { up: 0, down: bytes, seed };
     const end = clientEnd(sim.events, plan, 0);
-    end.stream = sim.proxy.open({ kind: 'tcp', host: hostOf(plan), port: 443 }, end, sim.nowMs);
+    end.stream = sim.proxy.open({ kind: 'tcp', host: hostOf(plan), port: 443 }, end, monotonic(sim.nowMs));
     end.pump();
     return end;
   };
@@ -71,7 +76,7 @@ function world(options: Omit<SimOptions, 'accept' | 'seed'> = {}) {
 }
 
 for (const downlink of ['steady', 'burst'] as const) {
-  t.test(`there and back, of any size that fits, ${downlink}`, async (t) => {
+  t.test(`datagrams of any size that fits go there and back, ${downlink}`, async (t) => {
     const { sim, near, far, send, open } = world({ downlink });
     open();
     const sizes = [0, 1, 100, 512, 1200, LARGEST_USUAL_BYTES];
@@ -121,7 +126,7 @@ t.test('lost packets take their datagrams along: nothing comes twice, nothing wa
   t.equal(sim.proxy.stats().bytesRetransmitted, 0);
 });
 
-t.test('they come out of order as packets do', async (t) => {
+t.test('datagrams come out of order as packets do', async (t) => {
   const { sim, far, send, open } = world({ meanDelayMs: 60, mainRate: 200 });
   open();
   for (let i = 0; i < 50; i++) send(Buffer.alloc(1200), i);
@@ -151,7 +156,7 @@ t.test('too many at once: the oldest are lost, and memory stays bounded', async 
 });
 
 for (const downlink of ['steady', 'burst'] as const) {
-  t.test(`beside a download both get their share, ${downlink}`, async (t) => {
+  t.test(`datagrams and a download beside them both get their share, ${downlink}`, async (t) => {
     const { sim, far, near, send, open, download } = world({ downlink });
     open();
     const alone = download(500_000);
@@ -163,7 +168,7 @@ for (const downlink of ['steady', 'burst'] as const) {
     let ms = 0;
     for (; !end.over && sim.nowMs < stop; ms += 20) {
       send(Buffer.alloc(1200), sent++);
-      far.stream?.sendDatagram(HOST, 9, Buffer.alloc(1200), sim.nowMs);
+      far.stream?.sendDatagram(HOST, 9, Buffer.alloc(1200), monotonic(sim.nowMs));
       sim.run(20);
     }
     t.ok(ms < 5 * aloneMs, `${ms} ms beside datagrams, ${aloneMs.toFixed(0)} ms alone`);
@@ -176,23 +181,23 @@ for (const downlink of ['steady', 'burst'] as const) {
 t.test('full-sized ones get through beside an upload and its reply blocks', async (t) => {
   const { sim, far, send, open, stream } = world();
   open();
-  stream.write(Buffer.alloc(100_000), sim.nowMs);
+  stream.write(Buffer.alloc(100_000), monotonic(sim.nowMs));
   for (let i = 0; i < 20; i++) send(Buffer.alloc(LARGEST_USUAL_BYTES), i);
   const ms = sim.until(() => far.got.length === 20, 10_000);
   t.ok(ms < 3000, `${ms.toFixed(0)} ms`);
 });
 
-t.test('before it is open and after its end they are lost', async (t) => {
+t.test('datagrams before the stream is open and after its end are lost', async (t) => {
   const { sim, near, far, stream, send, open } = world();
   t.equal(send(Buffer.alloc(10)), true);
   open();
   sim.run(1000);
   t.equal(far.got.length, 0);
   for (let i = 0; i < 5; i++) send(Buffer.alloc(1200), i);
-  stream.reset('RESET', sim.nowMs);
+  stream.reset('RESET', monotonic(sim.nowMs));
   t.equal(sim.proxy.stats().bytesQueued, 0, 'what waited is given up');
   send(Buffer.alloc(10));
-  far.stream?.sendDatagram(HOST, 1, Buffer.alloc(10), sim.nowMs);
+  far.stream?.sendDatagram(HOST, 1, Buffer.alloc(10), monotonic(sim.nowMs));
   sim.run(3000);
   t.equal(near.got.length, 0);
   t.ok(far.got.length <= 5);
@@ -201,17 +206,9 @@ t.test('before it is open and after its end they are lost', async (t) => {
 });
 
 t.test('the queue keeps copies, at least one, and tells what it holds', async (t) => {
-  let queued = 0;
-  let dropped = 0;
-  const host = {
-    queuedChanged: (delta: number) => {
-      queued += delta;
-    },
-    datagramsDropped: (count: number) => {
-      dropped += count;
-    },
-  };
-  const queue = new DatagramQueue(host, 100);
+  const clock = new LossClock({ delay: { meanDelayMs: 15, mixHops: 3 }, slotGapMs: 20, ackDelayMs: 50 });
+  const flow = new SessionFlow(DEFAULT_SESSION_LIMITS, clock);
+  const queue = new DatagramQueue(flow, 100);
   const bytes = Buffer.from('before');
   queue.push(Buffer.from('h'), 1, bytes);
   bytes.write('after!');
@@ -220,10 +217,10 @@ t.test('the queue keeps copies, at least one, and tells what it holds', async (t
   t.equal(written, 6);
   t.match(Buffer.from(out).toString('latin1'), 'before');
   queue.push(Buffer.from('h'), 1, bytes);
-  queue.push(Buffer.from('h'), 1, Buffer.alloc(1000));
-  t.same([queue.empty, dropped], [false, 1]);
+  t.equal(queue.push(Buffer.from('h'), 1, Buffer.alloc(1000)), 1, 'the older one was dropped');
+  t.equal(queue.empty, false);
   t.equal(queue.writeTo(new PacketBuilder(out, 0), { frameAcked() {}, frameLost() {} }, 0), undefined, 'no room');
-  t.equal(queued, queue.bytes);
+  t.equal(flow.queuedBytes, queue.bytes);
   queue.clear();
-  t.same([queue.empty, queue.bytes, queued], [true, 0, 0]);
+  t.same([queue.empty, queue.bytes, flow.queuedBytes], [true, 0, 0]);
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { shareRate } from '../../lib/session/rate-shares.ts';
-import { MAX_PROXY_SESSIONS, MAX_TOKENS, SESSION_ROTATION_MS, TOKEN_IDLE_MS } from '../../lib/session/session-pool.ts';
-import { type Arrived, HubWorld } from '../support/hub-world.ts';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
+import { shareRate } from '../../lib/session/proxy/rate-shares.ts';
+import { type Arrived, HubWorld } from '../support/sim/hub-world.ts';
 
 const REPLY_RATE = 40;
 
@@ -61,7 +61,7 @@ t.test('whatever the order of streams, no session ever serves two tokens', async
       tokensOf(world.arrived, (host) => host.split('.')[0] ?? '');
       await world.hub.stop();
     }),
-    { numRuns: 6, seed: 3 },
+    { numRuns: 4, seed: 3 },
   );
   t.pass();
 });
@@ -86,14 +86,14 @@ t.test('the replies asked for add up to the rate, with one session or many', asy
   t.ok(Math.abs(measured - REPLY_RATE) < 0.05 * REPLY_RATE, `and so many come: ${measured}/s`);
 });
 
-t.test('shares: the whole is divided, none gets nothing', async (t) => {
+t.test('shares add up to the whole, and none is nothing', async (t) => {
   t.same(shareRate(100, [true]), [100]);
   t.same(shareRate(100, [false, false]), [50, 50]);
   t.same(shareRate(100, [true, false, false]), [98, 1, 1]);
   fc.assert(
     fc.property(
-      fc.double({ min: 0.1, max: 5000, noNaN: true }),
-      fc.array(fc.boolean(), { minLength: 1, maxLength: 96 }),
+      fc.double({ min: 1, max: 5000, noNaN: true }),
+      fc.array(fc.boolean(), { minLength: 1, maxLength: 320 }),
       (total, busy) => {
         const shares = shareRate(total, busy);
         assert.ok(Math.abs(shares.reduce((sum, one) => sum + one, 0) - total) < 1e-6 * total);
@@ -102,13 +102,32 @@ t.test('shares: the whole is divided, none gets nothing', async (t) => {
         assert.ok(
           Math.min(...of(true)) >= Math.max(...of(false)) - 1e-9 || of(true).length === 0 || of(false).length === 0,
         );
+        const asked = shares.reduce((sum, one) => sum + Math.round(one * 1000), 0);
+        assert.ok(asked <= total * 1000 + busy.length * 1e-6 + 0.5, 'what RATE asks for is not more');
       },
     ),
     { seed: 4 },
   );
 });
 
-t.test('packets go to the requesters by the law, whatever is sent', async (t) => {
+t.test('of hundreds of sessions few change their rate when one comes, goes, or falls idle', async (t) => {
+  /** How many sessions have another rate on average when a session is added, and when one falls idle. */
+  const changes = (before: readonly boolean[], after: readonly boolean[]) => {
+    const [was, is] = [shareRate(100, before), shareRate(100, after)];
+    return before.filter((_, i) => was[i] !== is[i]).length;
+  };
+  let added = 0;
+  let idle = 0;
+  for (let count = 1; count < 256; count++) {
+    added += changes(new Array(count).fill(true), new Array(count + 1).fill(true));
+    const busyUpTo = (busy: number) => Array.from({ length: 256 }, (_, i) => i < busy);
+    idle += changes(busyUpTo(count), busyUpTo(count + 1));
+  }
+  t.ok(added / 255 < 12, `added: ${added / 255} of 128 on average`);
+  t.ok(idle / 255 < 24, `idle: ${idle / 255} of 256 on average`);
+});
+
+t.test('packets go to the requesters evenly, whatever is sent', async (t) => {
   const world = new HubWorld({ requesters: 4, spread: 2, mainRate: 50, replyRate: 100 });
   world.run(1000);
   const used = new Set(world.departures);
@@ -137,16 +156,16 @@ t.test('packets go to the requesters by the law, whatever is sent', async (t) =>
 t.test('tokens are drawn to requesters, and stay', async (t) => {
   const world = new HubWorld({ requesters: 2, spread: 2 });
   world.run(1000);
-  const places = new Map<string, string>();
+  const exits = new Map<string, string>();
   for (let i = 0; i < 30; i++) {
     const token = `t${i % 15}`;
     const stream = await world.connect(`${token}.${i}`, token);
-    t.equal(places.get(token) ?? stream.arrived.requester, stream.arrived.requester, 'the same as before');
-    places.set(token, stream.arrived.requester);
+    t.equal(exits.get(token) ?? stream.arrived.requester, stream.arrived.requester, 'the same as before');
+    exits.set(token, stream.arrived.requester);
     world.close(stream);
   }
-  t.equal(new Set(places.values()).size, 2, 'both are used');
-  world.run(500); // the last change of rates arrives
+  t.equal(new Set(exits.values()).size, 2, 'both are used');
+  world.run(1500); // the last change of rates arrives
   for (const { name } of world.nodes) t.ok(Math.abs(world.repliesAsked(name) - REPLY_RATE / 2) < 0.02);
 });
 
@@ -154,7 +173,7 @@ t.test('after ten minutes new streams go to a new session; the old one lives unt
   const world = new HubWorld({ mainRate: 5, replyRate: 10 });
   world.run(1000);
   const first = await world.connect('first', 'a');
-  world.run(SESSION_ROTATION_MS - 60_000);
+  world.run(DEFAULT_SESSION_PARAMS.rotationMs - 60_000);
   const second = await world.connect('second', 'a');
   t.equal(second.arrived.session, first.arrived.session, 'not yet');
   world.close(second);
@@ -175,7 +194,7 @@ t.test('a session nobody used is turned over too', async (t) => {
   const world = new HubWorld({ mainRate: 5, replyRate: 10 });
   world.run(1000);
   const [before] = world.hub.sessions();
-  world.run(SESSION_ROTATION_MS + 15_000);
+  world.run(DEFAULT_SESSION_PARAMS.rotationMs + 15_000);
   t.equal(world.hub.sessions().length, 1);
   t.not(world.hub.sessions()[0], before);
   t.ok(world.hub.ready);
@@ -201,39 +220,14 @@ t.test('an idle token is forgotten and its session closed, while another is left
   world.run(1000);
   const [a, b] = [await world.connect('a', 'a'), await world.connect('b', 'b')];
   world.close(a);
-  world.run(TOKEN_IDLE_MS + 15_000);
+  world.run(DEFAULT_SESSION_PARAMS.identityIdleMs + 15_000);
   t.equal(world.sessionsAt('r0'), 1, 'the one with a stream stays');
   world.close(b);
-  world.run(TOKEN_IDLE_MS + 15_000);
+  world.run(DEFAULT_SESSION_PARAMS.identityIdleMs + 15_000);
   t.equal(world.sessionsAt('r0'), 1, 'the last one stays: it carries the clocks');
   const again = await world.connect('a again', 'a');
   t.not(again.arrived.session, a.arrived.session);
   t.not(again.arrived.session, b.arrived.session, 'and never serves another');
-});
-
-t.test('at the bound of tokens the one idle for longest gives way; busy ones do not', async (t) => {
-  const world = new HubWorld({ mainRate: 200, replyRate: 400 });
-  world.run(200);
-  const streams = [];
-  for (let i = 0; i < MAX_TOKENS; i++) streams.push(await world.connect(`h${i}`, `t${i}`));
-  t.equal(world.hub.sessions().length, MAX_TOKENS);
-  await t.rejects(world.open('one more', 'another'), { code: 'LIMIT' });
-  const [, , third, fourth] = streams;
-  if (third === undefined || fourth === undefined) throw new Error('not open');
-  world.close(third);
-  world.close(fourth);
-  world.run(2000);
-  await world.connect('h3 again', 't3');
-  const more = await world.connect('one more', 'another');
-  t.ok(more.asked.opened);
-  world.run(15_000);
-  t.equal(world.hub.sessions().length, MAX_TOKENS, 'the session of t2 is gone');
-  t.ok(
-    streams.every(({ asked }) => asked.reset === undefined),
-    'and no stream was hurt',
-  );
-  t.ok(MAX_PROXY_SESSIONS > MAX_TOKENS);
-  t.ok(Math.abs(world.repliesAsked('r0') - 400) < 0.1);
 });
 
 t.test('a requester that is no longer listed is left for another', async (t) => {
@@ -286,8 +280,9 @@ t.test('what goes to no port in particular goes where a port is let through, if 
   t.ok(world.hub.suits(dns, 53));
   world.run(1000);
   t.same(
-    world.arrived.map(({ requester }) => requester === 'r1'),
+    world.arrived.map(({ requester }) => requester === 'r1').sort(),
     [false, true],
+    'in whatever order they arrive',
   );
 });
 
@@ -333,7 +328,7 @@ t.test("what nobody lets through is asked for all the same: the refusal is the r
   const world = new HubWorld({ requesters: 2, policies: ['accept 80', 'accept 80'] });
   world.run(1000);
   t.ok((await world.connect('mail.example', 'a', 25)).asked.opened);
-  t.equal(world.hub.sessions().length, 1, 'no place was added');
+  t.equal(world.hub.sessions().length, 1, 'no exit was added');
 });
 
 for (const downlink of ['steady', 'burst'] as const) {

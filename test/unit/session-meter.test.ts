@@ -1,8 +1,10 @@
 import t from 'tap';
-import { Metrics } from '../../lib/metrics.ts';
-import { ProxySession } from '../../lib/session/proxy-session.ts';
+import { ProxySession } from '../../lib/session/proxy/proxy-session.ts';
 import { type Metered, SessionMeter } from '../../lib/session/session-meter.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { soundPath } from '../support/sim/own-loops.ts';
+import { monotonic } from '../support/units.ts';
 
 /** A real session's counters with some set by the test. */
 function session(fields: object): Metered {
@@ -16,9 +18,10 @@ function session(fields: object): Metered {
       replyRatePerSecond: 100,
       downlink: 'steady',
       surbLifeMs: 500_000,
+      ownPath: () => soundPath,
       mintSurb: () => undefined,
     },
-    0,
+    monotonic(0),
   );
   return { stats: () => ({ ...idle.stats(), ...fields }), surbStats: () => ({ ...idle.surbStats(), ...fields }) };
 }

@@ -59,7 +59,7 @@ t.test('requests that are not valid', async (t) => {
   t.throws(() => sphinx.openHeader(rng.bytes(31), new Uint8Array(700)), invalid, 'short node secret');
 });
 
-t.test('reasons to drop', async (t) => {
+t.test('each kind of bad packet is dropped for its reason', async (t) => {
   const [node, next] = makeRoute(crypto, rng, 2) as [TestNode, TestNode];
   const packet = sphinx.createPacket(request([node, next]));
   const reasonOf = (bytes: Uint8Array) => sphinx.openHeader(node.secret, bytes);
@@ -108,7 +108,7 @@ t.test('openHeader leaves the packet alone, and its result stands for itself', a
   t.notSame(packet.subarray(348), before.subarray(348));
 });
 
-t.test('delays', async (t) => {
+t.test('delays are carried as whole nanoseconds', async (t) => {
   const [node, next] = makeRoute(crypto, rng, 2) as [TestNode, TestNode];
   for (const [delayNs, seen] of [
     [0, 0],
@@ -123,7 +123,7 @@ t.test('delays', async (t) => {
   }
 });
 
-t.test('what the last hop reads', async (t) => {
+t.test('the last hop reads destination, identifier and payload', async (t) => {
   const [node] = makeRoute(crypto, rng, 1) as [TestNode];
   const sent = request([node]);
   const result = unwrap(sphinx, node.secret, sphinx.createPacket(sent));
@@ -146,7 +146,7 @@ t.test('packets of one request share no byte string', async (t) => {
   t.same(keys.slice(1), ['mac', 'mac', 'mac', 'mac'], 'only the first hop opens it');
 });
 
-t.test('reply blocks', async (t) => {
+t.test('a reply block carries a reply to its maker', async (t) => {
   const route = makeRoute(crypto, rng, 4);
   const self = { address: rng.bytes(32) };
   const { surb, recovery } = sphinx.createSurb({ route, self });

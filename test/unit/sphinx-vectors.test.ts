@@ -5,12 +5,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { asBuffer, toHex } from '../../lib/bytes.ts';
+import { asBuffer, toHex } from '../../lib/core/bytes.ts';
+import { rngFrom, systemRng } from '../../lib/core/rng.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import { nobleBackend } from '../../lib/crypto/noble.ts';
 import { nodeBackend } from '../../lib/crypto/node.ts';
-import { rngFrom, systemRng } from '../../lib/rng.ts';
 import { forwardHeader } from '../../lib/sphinx/header.ts';
 import { Sphinx, unpad } from '../../lib/sphinx/index.ts';
 import { expandSecret } from '../../lib/sphinx/keys.ts';
@@ -19,6 +20,7 @@ import { padInto } from '../../lib/sphinx/payload.ts';
 import { encodeSurb } from '../../lib/sphinx/surb.ts';
 import type { GammaKey } from '../../lib/sphinx/types.ts';
 import { checkEntry } from '../vectors/check.ts';
+import { runVectors } from '../vectors/command.ts';
 
 const FILE = new URL('../vectors/sphinx-packet-0.6.0.json', import.meta.url);
 const vectors = JSON.parse(readFileSync(FILE, 'utf8'));
@@ -91,7 +93,7 @@ for (const [name, crypto] of Object.entries(CRYPTOS)) {
   });
 }
 
-t.test('padding', async (t) => {
+t.test('padding is added and removed', async (t) => {
   const { message, size, out } = vectors.encapsulateNoLayer;
   const payload = new Uint8Array(size).fill(0xee);
   padInto(payload, Buffer.from(message));
@@ -139,14 +141,18 @@ t.test('fields that only some entries have may be missing', async (t) => {
   t.same(checkEntry(CRYPTOS.fastest, publicOnly), []);
 });
 
-t.test('npm run vectors', async (t) => {
+t.test('npm run vectors checks files and says what is wrong', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'vectors-'));
   t.teardown(() => rmSync(dir, { recursive: true }));
-  const run = (...args: string[]) => {
-    const script = new URL('../vectors/run.ts', import.meta.url).pathname;
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', script, ...args], {
-      encoding: 'utf8',
-      env: { PATH: process.env.PATH },
+  const run = async (...args: string[]) => {
+    let [stdout, stderr] = ['', ''];
+    const status = await runVectors(args, {
+      out: (text) => {
+        stdout += text;
+      },
+      err: (text) => {
+        stderr += text;
+      },
     });
     return { status, stderr, last: stdout.trimEnd().split('\n').at(-1) };
   };
@@ -154,19 +160,22 @@ t.test('npm run vectors', async (t) => {
     writeFileSync(join(dir, name), text);
     return join(dir, name);
   };
-  t.match(run(), { status: 0, last: '9 passed, 0 failed' });
+  const script = fileURLToPath(new URL('../vectors/run.ts', import.meta.url));
+  const whole = spawnSync(process.execPath, ['--import', 'tsx', script], { encoding: 'utf8' });
+  t.match(whole, { status: 0, stdout: /\n\d{3} passed, 0 failed\n$/ }, 'all bundled files');
+  t.match(await run(fileURLToPath(FILE)), { status: 0, last: '9 passed, 0 failed' });
   const [good] = vectors.packets;
   const bad = { ...good, header: good.header.replace(/^../, 'ff') };
   const mixed = write('mixed.json', JSON.stringify({ packets: [good, bad] }));
-  t.match(run(mixed, '--crypto', 'noble'), { status: 1, last: '1 passed, 1 failed' });
+  t.match(await run(mixed, '--crypto', 'noble'), { status: 1, last: '1 passed, 1 failed' });
   for (const file of [
     write('broken.json', '{\n"packets": [\n'),
     write('other.json', '[]'),
     join(dir, 'missing.json'),
   ]) {
-    const { status, stderr } = run(file);
+    const { status, stderr } = await run(file);
     t.equal(status, 2, file);
     t.match(stderr, /^vectors: .*\n$/, 'one line');
   }
-  t.match(run('--crypto', 'rot13'), { status: 2, stderr: /fastest or noble/ });
+  t.match(await run('--crypto', 'rot13'), { status: 2, stderr: /fastest or noble/ });
 });

@@ -3,9 +3,9 @@
  * compared at each.
  * @module
  */
-import { toHex } from '../../lib/bytes.ts';
+import { toHex } from '../../lib/core/bytes.ts';
+import { type Rng, rngFrom, systemRng } from '../../lib/core/rng.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
-import { type Rng, rngFrom, systemRng } from '../../lib/rng.ts';
 import { FINAL_BLOCK_BYTES, HEADER_BYTES, PADDING_BYTES, SEED_BYTES } from '../../lib/sphinx/constants.ts';
 import { forwardHeader, type SealedHeader } from '../../lib/sphinx/header.ts';
 import { Sphinx, type SphinxHop, unpad } from '../../lib/sphinx/index.ts';

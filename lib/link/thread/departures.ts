@@ -1,11 +1,12 @@
 /**
  * Decides what leaves and when: for every lane a Poisson clock and two rings. At a tick the oldest content frame
- * leaves, else the oldest idle frame. A state machine that is told the time and hands frames to `send`.
+ * leaves, else the oldest idle frame. A state machine on injected time that hands frames to `send`.
  * @module
  */
-import type { Rng } from '../../rng.ts';
+import { PoissonClock } from '../../core/poisson-clock.ts';
+import type { Rng } from '../../core/rng.ts';
+import { type MonotonicMs, NEVER_MS } from '../../core/units.ts';
 import type { LaneMemory } from './memory.ts';
-import { PoissonClock } from './poisson-clock.ts';
 import type { SpscRing } from './spsc-ring.ts';
 
 /** Takes one frame, copying it; false when the link is down or its queue full. */
@@ -32,7 +33,7 @@ class ClockedLane {
     readonly memory: LaneMemory,
     rng: Rng,
     ratePerSecond: number,
-    nowMs: number,
+    nowMs: MonotonicMs,
   ) {
     this.clock = new PoissonClock(rng, ratePerSecond, nowMs);
   }
@@ -83,7 +84,7 @@ export class Departures {
     readonly lateness: Lateness,
   ) {}
 
-  add(lane: number, memory: LaneMemory, ratePerSecond: number, nowMs: number): void {
+  add(lane: number, memory: LaneMemory, ratePerSecond: number, nowMs: MonotonicMs): void {
     this.#clocked.set(lane, new ClockedLane(memory, this.rng, ratePerSecond, nowMs));
   }
 
@@ -91,7 +92,7 @@ export class Departures {
     this.#immediate.set(lane, memory);
   }
 
-  setRate(lane: number, ratePerSecond: number, nowMs: number): void {
+  setRate(lane: number, ratePerSecond: number, nowMs: MonotonicMs): void {
     this.#clocked.get(lane)?.clock.setRate(ratePerSecond, nowMs);
   }
 
@@ -119,8 +120,8 @@ export class Departures {
   }
 
   /** The earliest deadline of all lanes; Infinity when no clock runs. */
-  nextDeadlineMs(): number {
-    let earliestMs = Number.POSITIVE_INFINITY;
+  nextDeadlineMs(): MonotonicMs {
+    let earliestMs = NEVER_MS;
     for (const { clock } of this.#clocked.values()) {
       if (clock.deadlineMs < earliestMs) earliestMs = clock.deadlineMs;
     }
@@ -128,7 +129,7 @@ export class Departures {
   }
 
   /** Serves every tick that is due; returns how many were. */
-  runDue(nowMs: number, send: SendFrame): number {
+  runDue(nowMs: MonotonicMs, send: SendFrame): number {
     let ticks = 0;
     for (const lane of this.#clocked.values()) {
       while (lane.clock.tick(nowMs)) {

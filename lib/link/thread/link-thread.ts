@@ -1,17 +1,20 @@
 /**
  * The link thread: owns the socket to the gateway and the clocks, so that neither waits for the work of main. This
- * file only connects its parts; what they decide is in `departures.ts` and `uplink.ts`.
+ * file only connects its parts; what they decide is in `departures.ts` and `gateway-connection.ts`.
  * @module
  */
+
 import { parentPort, workerData } from 'node:worker_threads';
-import { every, systemClock } from '../../clock.ts';
-import { MixError } from '../../errors.ts';
-import { monotonicMs } from '../../monotonic.ts';
-import { systemRng } from '../../rng.ts';
+import { every, systemClock } from '../../core/clock.ts';
+import { MixError } from '../../core/errors.ts';
+import { monotonicMs } from '../../core/monotonic.ts';
+import { systemRng } from '../../core/rng.ts';
+import { laterMs } from '../../core/units.ts';
+import { DOWNLINK_KIND } from '../framing.ts';
 import { Departures } from './departures.ts';
+import { GatewayConnection } from './gateway-connection.ts';
 import { LaneMemory, LinkMemory } from './memory.ts';
-import type { LinkNews, LinkOrder, LinkThreadData } from './messages.ts';
-import { Uplink } from './uplink.ts';
+import type { LinkOrder, LinkReport, LinkThreadData } from './messages.ts';
 
 /** Immediate lanes fill the queue at most this far, so that clocked frames find room and little before them. */
 const IMMEDIATE_QUEUE_FRAMES = 64;
@@ -20,32 +23,46 @@ const RETRY_IMMEDIATE_MS = 2;
 
 if (parentPort === null) throw new MixError('INTERNAL', 'the link thread was started as a program');
 const main = parentPort;
-const { memory: buffer, inboundSlots, packetBytes, networkId, clockPort } = workerData as LinkThreadData;
+const {
+  memory: buffer,
+  inboundSlots,
+  packetBytes,
+  networkId,
+  client,
+  keyExchange,
+  localAddress,
+  clockPort,
+} = workerData as LinkThreadData;
 const memory = new LinkMemory(buffer, inboundSlots, packetBytes);
 const departures = new Departures(systemRng, memory.lateness);
-const uplink = new Uplink({
+const gateway = new GatewayConnection({
   terms: { networkId, packetBytes },
+  client,
+  keyExchange,
+  localAddress,
   clock: systemClock,
   rng: systemRng,
   onFrame: receive,
-  onState(state, reason) {
+  onOtherVersion: (version) => report({ report: 'other-version', version }),
+  onObservedAddress: (address) => report({ report: 'observed-address', address }),
+  onState(state, reason, group) {
     if (state === 'up') memory.countConnect();
-    tell({ news: 'state', state, reason });
+    report({ report: 'state', state, reason, group });
     sendImmediate();
   },
 });
 const measuring = every(systemClock, 1000, () => departures.measure());
 let immediateRetry = false;
 
-const ROOM: LinkNews = { news: 'room' };
-const INBOUND: LinkNews = { news: 'inbound' };
+const ROOM: LinkReport = { report: 'room' };
+const INBOUND: LinkReport = { report: 'inbound' };
 
-function tell(news: LinkNews): void {
-  main.postMessage(news);
+function report(message: LinkReport): void {
+  main.postMessage(message);
 }
 
 /**
- * The alarm rings ahead of time, since waking takes a few tenths of a millisecond, and the rest is waited here, exactly.
+ * The timer fires ahead of time, since waking takes a few tenths of a millisecond, and the rest is waited here, exactly.
  * One deadline at a time: what has left is written to the socket at the end of the turn, and must not wait for the next.
  */
 function serveClocks(): void {
@@ -53,9 +70,9 @@ function serveClocks(): void {
   const aheadMs = departures.nextDeadlineMs() - monotonicMs();
   if (aheadMs <= leadMs) {
     if (aheadMs > 0) spin(aheadMs);
-    if (departures.runDue(monotonicMs(), uplink.send) > 0 && memory.roomFlag.raise()) tell(ROOM);
+    if (departures.runDue(monotonicMs(), gateway.send) > 0 && memory.roomFlag.raise()) report(ROOM);
   }
-  memory.alarm.set(departures.nextDeadlineMs() - leadMs);
+  memory.timer.set(laterMs(departures.nextDeadlineMs(), -leadMs));
 }
 
 function spin(durationMs: number): void {
@@ -65,12 +82,12 @@ function spin(durationMs: number): void {
 
 /** With the link down, frames are taken and discarded: what waits would leave in a burst when it is back. */
 function mayTakeImmediate(): boolean {
-  return !uplink.up || uplink.queued < IMMEDIATE_QUEUE_FRAMES;
+  return !gateway.up || gateway.queued < IMMEDIATE_QUEUE_FRAMES;
 }
 
 function sendImmediate(): void {
   memory.pushedFlag.lower();
-  if (departures.runImmediate(uplink.send, mayTakeImmediate) > 0 && memory.roomFlag.raise()) tell(ROOM);
+  if (departures.runImmediate(gateway.send, mayTakeImmediate) > 0 && memory.roomFlag.raise()) report(ROOM);
   if (immediateRetry || !departures.immediateWaiting()) return;
   immediateRetry = true;
   systemClock.after(RETRY_IMMEDIATE_MS, () => {
@@ -79,22 +96,28 @@ function sendImmediate(): void {
   });
 }
 
+/** Padding ends here: it never reaches main. A piece of a consensus came in place of padding, and counts as such. */
 function receive(frame: Buffer): void {
+  const kind = frame[packetBytes];
+  const isConsensus = kind === DOWNLINK_KIND.consensus;
+  if (isConsensus || kind === DOWNLINK_KIND.padding) memory.countPadding();
+  else if (kind !== DOWNLINK_KIND.packet) memory.countUnknownFrame();
+  if (!isConsensus && kind !== DOWNLINK_KIND.packet) return;
   const slot = memory.inbound.reserve();
   if (slot === undefined) {
     memory.countInboundDropped();
     return;
   }
-  frame.copy(slot, 0, 0, packetBytes);
+  frame.copy(slot, 0, 0, packetBytes + 1);
   memory.inbound.commit();
-  memory.countReceived();
-  if (memory.inboundFlag.raise()) tell(INBOUND);
+  if (kind === DOWNLINK_KIND.packet) memory.countReceived();
+  if (memory.inboundFlag.raise()) report(INBOUND);
 }
 
-function obey(order: LinkOrder): void {
+function onOrder(order: LinkOrder): void {
   switch (order.order) {
     case 'gateway':
-      uplink.connect(order.target, order);
+      gateway.connect(order.target, order);
       break;
     case 'add-lane':
       addLane(order);
@@ -103,7 +126,7 @@ function obey(order: LinkOrder): void {
       departures.setRate(order.lane, order.ratePerSecond, monotonicMs());
       break;
     case 'drop-idle':
-      if (departures.dropIdle(order.lane, order.count) > 0 && memory.roomFlag.raise()) tell(ROOM);
+      if (departures.dropIdle(order.lane, order.count) > 0 && memory.roomFlag.raise()) report(ROOM);
       break;
     case 'remove-lane':
       departures.remove(order.lane);
@@ -125,12 +148,12 @@ function addLane(order: LinkOrder & { order: 'add-lane' }): void {
 }
 
 function stop(): void {
-  memory.alarm.stop();
+  memory.timer.stop();
   measuring.cancel();
-  uplink.close('stopped');
+  gateway.close('stopped');
   clockPort.close();
   main.close();
 }
 
-main.on('message', obey);
+main.on('message', onOrder);
 clockPort.on('message', serveClocks);

@@ -5,7 +5,7 @@
  * inbound ring and main empties it. Wake-ups are messages; a flag per kind keeps at most one of each on its way.
  * @module
  */
-import { Alarm } from '../../alarm.ts';
+import { ThreadTimer } from '../../runtime/thread-timer.ts';
 import { LatenessHistogram } from './lateness.ts';
 import { SpscRing } from './spsc-ring.ts';
 
@@ -16,7 +16,7 @@ export class Flag {
     readonly index: number,
   ) {}
 
-  /** Raises the flag; true if it was down, that is, if the other side has to be told. */
+  /** Raises the flag; true if it was down, that is, if the other side needs a message. */
   raise(): boolean {
     return Atomics.exchange(this.words, this.index, 1) === 0;
   }
@@ -30,10 +30,12 @@ export class Flag {
 const RECEIVED = 0;
 const INBOUND_DROPPED = 1;
 const CONNECTS = 2;
+const PADDING = 3;
+const UNKNOWN_FRAMES = 4;
 
 /** The part that exists once per link. */
 export class LinkMemory {
-  readonly alarm: Alarm;
+  readonly timer: ThreadTimer;
   readonly lateness: LatenessHistogram;
   readonly inbound: SpscRing;
   /** Frames have left a ring since main last looked. */
@@ -54,13 +56,13 @@ export class LinkMemory {
     this.inboundFlag = new Flag(words, 1);
     this.pushedFlag = new Flag(words, 2);
     this.#counters = new Float64Array(buffer, 64, 8);
-    this.alarm = new Alarm(buffer, ALARM_OFFSET);
+    this.timer = new ThreadTimer(buffer, TIMER_OFFSET);
     this.lateness = new LatenessHistogram(buffer, LATENESS_OFFSET);
-    this.inbound = new SpscRing(buffer, INBOUND_OFFSET, inboundSlots, packetBytes);
+    this.inbound = new SpscRing(buffer, INBOUND_OFFSET, inboundSlots, inboundSlotBytes(packetBytes));
   }
 
   static allocate(inboundSlots: number, packetBytes: number): LinkMemory {
-    const bytes = INBOUND_OFFSET + SpscRing.bytes(inboundSlots, packetBytes);
+    const bytes = INBOUND_OFFSET + SpscRing.bytes(inboundSlots, inboundSlotBytes(packetBytes));
     return new LinkMemory(new SharedArrayBuffer(bytes), inboundSlots, packetBytes);
   }
 
@@ -76,10 +78,23 @@ export class LinkMemory {
     bump(this.#counters, CONNECTS);
   }
 
-  counters(): { received: number; inboundDropped: number; connects: number } {
-    const [received = 0, inboundDropped = 0, connects = 0] = this.#counters;
-    return { received, inboundDropped, connects };
+  countPadding(): void {
+    bump(this.#counters, PADDING);
   }
+
+  countUnknownFrame(): void {
+    bump(this.#counters, UNKNOWN_FRAMES);
+  }
+
+  counters() {
+    const [received = 0, inboundDropped = 0, connects = 0, padding = 0, unknownFrames = 0] = this.#counters;
+    return { received, inboundDropped, connects, padding, unknownFrames };
+  }
+}
+
+/** A packet, or what stands in its place, and its kind. */
+function inboundSlotBytes(packetBytes: number): number {
+  return packetBytes + 1;
 }
 
 /** Counters of a lane. A torn read of one is possible in theory and harmless: they are statistics. */
@@ -145,9 +160,9 @@ export class LaneMemory {
   }
 }
 
-/** Where the alarm is: its thread needs nothing else of the link's memory. */
-export const ALARM_OFFSET = 128;
-const LATENESS_OFFSET = ALARM_OFFSET + Alarm.BYTES;
+/** Where the timer is: its thread needs nothing else of the link's memory. */
+export const TIMER_OFFSET = 128;
+const LATENESS_OFFSET = TIMER_OFFSET + ThreadTimer.BYTES;
 const INBOUND_OFFSET = Math.ceil((LATENESS_OFFSET + LatenessHistogram.BYTES) / 64) * 64;
 
 function bump(counters: Float64Array, index: number): void {

@@ -1,9 +1,10 @@
 /**
- * What main and link thread tell each other. Packets never travel in messages, only in shared memory.
+ * The messages between main and link thread. Packets never travel in messages, only in shared memory.
  * @module
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { LinkState, LinkTarget } from '../types.ts';
+import type { KeyExchange } from '../key-exchange.ts';
+import type { ClientTerms, LinkState, LinkTarget } from '../types.ts';
 import type { LaneShape } from './memory.ts';
 
 export interface LinkThreadData {
@@ -11,7 +12,10 @@ export interface LinkThreadData {
   readonly inboundSlots: number;
   readonly packetBytes: number;
   readonly networkId: Uint8Array;
-  /** The alarm's thread rings here. */
+  readonly client: ClientTerms;
+  readonly keyExchange: KeyExchange;
+  readonly localAddress: string | undefined;
+  /** The timer's thread fires here. */
   readonly clockPort: MessagePort;
 }
 
@@ -38,7 +42,9 @@ export type LinkOrder =
   | { readonly order: 'stop' };
 
 /** Link thread to main. */
-export type LinkNews =
-  | { readonly news: 'room' }
-  | { readonly news: 'inbound' }
-  | { readonly news: 'state'; readonly state: LinkState; readonly reason: string };
+export type LinkReport =
+  | { readonly report: 'room' }
+  | { readonly report: 'inbound' }
+  | { readonly report: 'other-version'; readonly version: number }
+  | { readonly report: 'observed-address'; readonly address: string }
+  | { readonly report: 'state'; readonly state: LinkState; readonly reason: string; readonly group: string };

@@ -18,7 +18,7 @@ const BYTES = 60_000;
 
 /** A client inside this process: streams, look-ups, requests, and a clean end. */
 export async function library(t: Test, { network, web }: FrontNetwork): Promise<void> {
-  const client = await MixnetClient.connect({ network: network.ready.network, allowPrivate: true });
+  const client = await MixnetClient.join({ network: network.ready.network, allowPrivate: true });
   t.teardown(() => client.close());
   await client.ready();
   t.ok(client.status().ready);

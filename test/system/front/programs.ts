@@ -13,7 +13,7 @@ const HELPER = fileURLToPath(new URL('../../support/connect-helper.mjs', import.
 const FILE_BYTES = 100_000;
 
 /** A repository with two commits, served as git's own web server does it; the port. */
-async function serveRepository(t: Test, folder: string): Promise<number> {
+export async function serveRepository(t: Test, folder: string): Promise<number> {
   const work = join(folder, 'work');
   const git = (...args: string[]) => runProgram('git', ['-C', work, ...args]);
   for (const args of [

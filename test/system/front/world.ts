@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { noteDestination } from '../../support/destinations.ts';
 import { startDns, type TestDns } from '../../support/dns.ts';
-import type { RowListener } from '../../support/front-rows.ts';
+import type { RowListener } from '../../support/front-row-tools.ts';
 import { MAIN, TestNetwork, until } from '../../support/localnet.ts';
-import { startWeb, type TestWeb } from '../../support/web.ts';
+import { curl, startWeb, type TestWeb } from '../../support/web.ts';
 
 export const HELLO = 'hello through the mixnet\n';
 /** A site by the name that only the exit's name server knows. */
@@ -47,10 +47,14 @@ export async function startFrontNetwork(t: Test): Promise<FrontNetwork> {
   const network = await TestNetwork.start(t, ['--mixes-per-layer', '1']);
   const policyFile = join(folder, 'policy');
   writeFileSync(policyFile, '');
-  await network.reconfigure('requester-1', { nameServers: [dns.place], exitPolicyFile: policyFile });
   const path = join(folder, 'socks');
-  const listeners = await startProxy(t, network, path);
-  await until('the first proxy has found its requester again', 60_000, async () => (await network.status()).ready);
+  const [listeners] = await Promise.all([
+    startProxy(t, network, path),
+    network.reconfigure('requester-1', { nameServers: [dns.place], exitPolicyFile: policyFile }),
+  ]);
+  // A proxy takes a while to notice that its requester began anew, and counts as ready until then.
+  const works = async () => (await curl(network.socks, [`${web.url}/`], 10)).code === 0;
+  await until('the first proxy has found its requester again', 60_000, works);
   return { network, web, web6Port, dns, listeners, path, policyFile };
 }
 
@@ -71,7 +75,7 @@ async function startProxy(t: Test, network: TestNetwork, path: string): Promise<
 }
 
 async function startWeb6(t: Test): Promise<number> {
-  const server = createServer((_request, response) => response.end(HELLO));
+  const server = createServer({ keepAliveTimeout: 0 }, (_request, response) => response.end(HELLO));
   await new Promise<void>((resolve) => server.listen(0, '::1', resolve));
   t.teardown(() => server.close());
   const { port } = server.address() as AddressInfo;

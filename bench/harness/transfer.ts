@@ -1,0 +1,117 @@
+/**
+ * Requests through a SOCKS front, every byte checked. A transfer that failed says why, and has no duration.
+ * @module
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { SocksClient } from 'socks';
+import { contentChunks, contentHash } from './site.ts';
+
+export type Transfer =
+  | { readonly bytes: number; readonly seconds: number }
+  | { readonly bytes: number; readonly fault: string };
+
+/** From where to where: the proxy's front and a site behind the network. */
+export interface Ends {
+  /** `host:port` of the SOCKS front. */
+  readonly socks: string;
+  /** Of a site on 127.0.0.1. */
+  readonly sitePort: number;
+}
+
+/** A connection to the site; the caller closes it. Rejects with the proxy's reason. */
+export async function connectThrough({ socks, sitePort }: Ends, timeoutSeconds: number): Promise<Socket> {
+  const [host = '', port] = socks.split(':');
+  const { socket } = await SocksClient.createConnection({
+    proxy: { host, port: Number(port), type: 5 },
+    command: 'connect',
+    destination: { host: '127.0.0.1', port: sitePort },
+    timeout: 1000 * timeoutSeconds,
+  });
+  return socket;
+}
+
+/** Asks for `bytes` of content and reads them all. */
+export function download(ends: Ends, bytes: number, timeoutSeconds: number, seed: string): Promise<Transfer> {
+  return timed(ends, bytes, timeoutSeconds, async (socket) => {
+    socket.write(`GET /bytes/${bytes}?${seed} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n`);
+    const hash = createHash('sha256');
+    const got = await readBody(socket, (part) => hash.update(part));
+    return checked(hash, got, bytes, seed);
+  });
+}
+
+/** Sends `bytes` of content; it has arrived when the site has answered with its hash. */
+export function upload(ends: Ends, bytes: number, timeoutSeconds: number, seed: string): Promise<Transfer> {
+  return timed(ends, bytes, timeoutSeconds, async (socket) => {
+    const head = ['POST /sha256 HTTP/1.1', 'Host: site', 'Connection: close', `Content-Length: ${bytes}`];
+    socket.write(`${head.join('\r\n')}\r\n\r\n`);
+    const parts: Buffer[] = [];
+    const answered = readBody(socket, (part) => parts.push(part));
+    answered.catch(() => {}); // waited for below
+    for (const chunk of contentChunks(bytes, seed)) {
+      if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), answered]);
+    }
+    await answered;
+    return Buffer.concat(parts).toString().includes(contentHash(bytes, seed)) ? '' : 'the site got other bytes';
+  });
+}
+
+/** A download without end; `onBytes` hears how many came. The caller destroys the socket. */
+export async function endlessDownload(ends: Ends, seed: string, onBytes: (count: number) => void): Promise<Socket> {
+  const socket = await connectThrough(ends, 120);
+  socket.on('error', () => {});
+  socket.on('data', (part: Buffer) => onBytes(part.byteLength));
+  socket.write(`GET /bytes/${1e12}?${seed} HTTP/1.1\r\nHost: site\r\n\r\n`);
+  return socket;
+}
+
+async function timed(
+  ends: Ends,
+  bytes: number,
+  timeoutSeconds: number,
+  work: (socket: Socket) => Promise<string>,
+): Promise<Transfer> {
+  const startMs = performance.now();
+  let socket: Socket | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${timeoutSeconds} s`)), 1000 * timeoutSeconds);
+  });
+  try {
+    socket = await connectThrough(ends, timeoutSeconds);
+    const fault = await Promise.race([work(socket), tooLate]);
+    return fault === '' ? { bytes, seconds: (performance.now() - startMs) / 1000 } : { bytes, fault };
+  } catch (error) {
+    return { bytes, fault: (error as Error).message };
+  } finally {
+    clearTimeout(timer);
+    socket?.on('error', () => {}).destroy();
+  }
+}
+
+/** Hands on what follows the head of the answer; resolves at its end with the number of bytes. Rejects on an error. */
+async function readBody(socket: Socket, onPart: (part: Buffer) => void): Promise<number> {
+  let head = Buffer.alloc(0);
+  let inBody = false;
+  let bytes = 0;
+  for await (const part of socket as AsyncIterable<Buffer>) {
+    let body = part;
+    if (!inBody) {
+      head = Buffer.concat([head, part]);
+      const end = head.indexOf('\r\n\r\n');
+      if (end < 0) continue;
+      inBody = true;
+      body = head.subarray(end + 4);
+    }
+    bytes += body.byteLength;
+    onPart(body);
+  }
+  return bytes;
+}
+
+function checked(hash: Hash, got: number, bytes: number, seed: string): string {
+  if (got !== bytes) return `${got} of ${bytes} bytes came`;
+  return hash.digest('hex') === contentHash(bytes, seed) ? '' : 'other bytes came';
+}

@@ -1,0 +1,165 @@
+/**
+ * `mix`: what one mixnode process costs per packet, at saturation and at a low rate, how exactly it delays, and what it keeps
+ * for packets that wait.
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Figure, failure, figure, quantile } from '../harness/figure.ts';
+import { until } from '../harness/localnet.ts';
+import type { Run, RunTerms } from '../harness/paired.ts';
+import { processSeconds, residentBytes } from '../harness/processor.ts';
+import { MixLoad } from './load.ts';
+import { type MixNetwork, startMixNetwork } from './network.ts';
+
+const MEAN_DELAY_MS = 15;
+/** Packets under way at a time: the load follows what the mixnode can do. */
+const WINDOW = 1000;
+const WARM_UP_PACKETS = 2000;
+/** The mix is given up when nothing comes for so long. */
+const STALL_MS = 5000;
+const LOW_RATE = 80;
+/** Longer than it takes to send all that are to wait. */
+const WAIT_MS = 590_000;
+const FILL_TIMEOUT_MS = 300_000;
+/** Packets sent before one looks how many wait: fewer than a node accepts at once. */
+const BATCH = 2000;
+const METRICS_PERIOD_MS = 100;
+const DROPPED = 'mixsocks_packets_dropped_total';
+const POOLED = 'mixsocks_pool_packets';
+
+export function mixRun({ quick }: RunTerms): Run {
+  const amounts = quick
+    ? { saturated: 300, warmUp: 100, lowSeconds: 1, waiting: 500 }
+    : { saturated: 30_000, warmUp: WARM_UP_PACKETS, lowSeconds: 30, waiting: 100_000 };
+  return async (build, scope) => {
+    const network = await startMixNetwork(scope, build);
+    const load = await MixLoad.start(scope, network);
+    await saturate(network, load, amounts.warmUp);
+    return [
+      ...(await saturate(network, load, amounts.saturated)),
+      ...(await lowRate(network, load, amounts.lowSeconds)),
+      ...(await waiting(network, load, amounts.waiting)),
+    ];
+  };
+}
+
+function drawDelayMs(): number {
+  return -MEAN_DELAY_MS * Math.log(1 - Math.random());
+}
+
+/** Sends `count` packets as fast as the mix lets them through or refuses them. */
+async function saturate(network: MixNetwork, load: MixLoad, count: number): Promise<Figure[]> {
+  const { pid, payloadBytes } = network;
+  const terms = { packetSize: payloadBytes };
+  const packets = Array.from({ length: count }, () => load.make(drawDelayMs()).packet);
+  const refused = await watchRefused(network);
+  const receivedBefore = load.received;
+  const passed = () => load.received - receivedBefore;
+  const startSeconds = processSeconds(pid);
+  const startMs = performance.now();
+  let lastMs = startMs;
+  for (let sent = 0, seen = 0; passed() + refused.count < count; ) {
+    while (sent < count && sent - passed() - refused.count < WINDOW) load.send(packets[sent++] as Uint8Array);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (passed() > seen) lastMs = performance.now();
+    else if (performance.now() - lastMs > STALL_MS) break;
+    seen = passed();
+  }
+  const micros = (1e6 * (processSeconds(pid) - startSeconds)) / passed();
+  await refused.stop();
+  const lost = count - passed() - refused.count;
+  if (lost > 0) return [failure('mix.saturated.processor', 'us', `${lost} of ${count} packets lost`, terms)];
+  return [
+    figure('mix.saturated.processor', 'us', micros, terms),
+    figure('mix.saturated.rate', 'packets/s', (1000 * passed()) / (lastMs - startMs), terms),
+    figure('mix.saturated.refused', 'ratio', refused.count / count, terms),
+  ];
+}
+
+/** Follows how many packets the mix has dropped from now on, as its metrics say. */
+async function watchRefused({ metrics }: MixNetwork): Promise<{ readonly count: number; stop(): Promise<void> }> {
+  const before = await metricOf(metrics, DROPPED);
+  let count = 0;
+  let running = true;
+  const watch = async () => {
+    while (running) {
+      await sleep(METRICS_PERIOD_MS);
+      count = (await metricOf(metrics, DROPPED)) - before;
+    }
+  };
+  const watching = watch();
+  watching.catch(() => {}); // `stop` reports it
+  return {
+    get count() {
+      return count;
+    },
+    stop() {
+      running = false;
+      return watching;
+    },
+  };
+}
+
+/** A Poisson stream of `LOW_RATE` packets per second. */
+async function lowRate({ pid, payloadBytes }: MixNetwork, load: MixLoad, seconds: number): Promise<Figure[]> {
+  const terms = { packetSize: payloadBytes, rate: LOW_RATE };
+  const packets = Array.from({ length: LOW_RATE * seconds }, () => load.make(drawDelayMs()));
+  const goal = load.received + packets.length;
+  const startSeconds = processSeconds(pid);
+  let dueMs = performance.now();
+  for (const packet of packets) {
+    dueMs += (-1000 / LOW_RATE) * Math.log(1 - Math.random());
+    const waitMs = dueMs - performance.now();
+    if (waitMs > 1) await sleep(waitMs);
+    load.sendMarked(packet);
+  }
+  const allCame = () => load.received >= goal;
+  const lost = await until('all packets', STALL_MS, allCame).then(
+    () => 0,
+    () => goal - load.received,
+  );
+  if (lost > 0) return [failure('mix.low.processor', 'us', `${lost} of ${packets.length} packets lost`, terms)];
+  const micros = (1e6 * (processSeconds(pid) - startSeconds)) / packets.length;
+  return [
+    figure('mix.low.processor', 'us', micros, terms),
+    figure('mix.low.excess', 'ms', quantile(load.excessMs, 0.5), terms),
+    figure('mix.low.excess.p99', 'ms', quantile(load.excessMs, 0.99), terms),
+  ];
+}
+
+/** Memory that `count` packets take which wait in the mix. */
+async function waiting({ pid, metrics, payloadBytes }: MixNetwork, load: MixLoad, count: number): Promise<Figure[]> {
+  const terms = { packetSize: payloadBytes, waiting: count };
+  const before = residentBytes(pid);
+  const startMs = performance.now();
+  let pooled = 0;
+  for (let missing = count; missing > 0; missing = count - pooled) {
+    for (let i = 0; i < Math.min(BATCH, missing); i++) load.send(load.make(WAIT_MS).packet);
+    pooled = await settledPool(metrics);
+    if (performance.now() - startMs > FILL_TIMEOUT_MS) {
+      return [failure('mix.waiting.memory', 'MB', `only ${pooled} of ${count} packets wait`, terms)];
+    }
+  }
+  const after = residentBytes(pid);
+  return [
+    figure('mix.waiting.memory', 'MB', after / 1e6, terms),
+    figure('mix.waiting.packet', 'B', (after - before) / count, terms),
+  ];
+}
+
+/** Packets in the node's pool when no more come in. */
+async function settledPool(metrics: string): Promise<number> {
+  for (let last = await metricOf(metrics, POOLED); ; ) {
+    await sleep(2 * METRICS_PERIOD_MS);
+    const now = await metricOf(metrics, POOLED);
+    if (now === last) return now;
+    last = now;
+  }
+}
+
+/** A metric of a node, summed over its labels. */
+async function metricOf(metrics: string, name: string): Promise<number> {
+  const page = await (await fetch(metrics)).text();
+  const lines = page.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}

@@ -1,0 +1,100 @@
+/**
+ * The rates of a local network, lowered to what its machine carries. Pure: machine.ts measures, capacity.ts reckons.
+ * @module
+ */
+import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
+import {
+  type MachineCosts,
+  type NetworkRates,
+  type NetworkShape,
+  type ProcessorTime,
+  processorTime,
+} from './capacity.ts';
+
+export interface FittedRates {
+  readonly rates: NetworkRates;
+  /** Packets and replies per second, together and in the ratio asked for, that the machine carries. */
+  readonly carried: number;
+  /** Whether it carries what was asked for, loops and cover included. */
+  readonly fits: boolean;
+}
+
+/**
+ * Of the machine's time, as capacity.ts reckons it; the rest is for what comes in bursts. Two processors whose downloads were
+ * fastest at 200:500 (870 kB/s; 750 at 150:375, 770 at 300:750, 630 at 450:1000) need so much by it, one that kept its clocks up to
+ * 75:180, and half a one up to 25:50.
+ */
+const USED_SHARE = 0.7;
+/** Of one processor for one process, whose main thread takes most of it: what comes unevenly must not wait. */
+const THREAD_SHARE = 0.85;
+/** Of all that, loops and drop packets get so much at most: only on slow machines are they lowered, too. */
+const COVER_SHARE = 1 / 2;
+/** Packets per second that remain on any machine: with fewer no connection opens in a time that programs wait … */
+const LEAST_RATE = 2;
+/** … and what remains of loops and drop packets: nodes are judged by loops. */
+const LEAST_COVER = 1 / 20;
+/** What the options allow; where one rate is asked for that is a hundred times the other, the other stays above it. */
+const LEAST_OPTION = 0.1;
+/** How much more than was asked for a machine may be said to carry, and how often the search for it halves. */
+const MOST_FACTOR = 1024;
+const STEPS = 40;
+
+/** The rates of a network with these for packets and replies, and the default ones for loops and drop packets. */
+export function ratesWith({ rate, replyRate }: Pick<NetworkRates, 'rate' | 'replyRate'>): NetworkRates {
+  const { loopRate = 0, dropRate = 0 } = DEFAULT_PARAMS.classes.standard ?? {};
+  return { rate, replyRate, loopRate, dropRate, nodeLoopRate: DEFAULT_PARAMS.nodeLoopRate };
+}
+
+/** `asked`, lowered together as far as a machine with these costs needs it. */
+export function fitRates(asked: NetworkRates, shape: NetworkShape, costs: MachineCosts): FittedRates {
+  const isCarried = (content: number, cover: number, share: number) =>
+    within(processorTime(scaled(asked, content, cover), shape, costs), share * costs.processors, costs.processors);
+  const coverFits = greatest((cover) => isCarried(0, cover, COVER_SHARE));
+  const cover = Math.min(1, Math.max(LEAST_COVER, coverFits));
+  const content = greatest((factor) => isCarried(factor, cover, 1));
+  const carried = content * (asked.rate + asked.replyRate);
+  if (content >= 1 && cover === 1) return { rates: asked, carried, fits: true };
+  const least = Math.min(1, LEAST_RATE / asked.rate);
+  return { rates: rounded(scaled(asked, Math.min(1, Math.max(least, content)), cover)), carried, fits: false };
+}
+
+/** Whether the network needs no more than its part of `processors`, and no process more than its part of one. */
+function within({ all, ...threads }: ProcessorTime, processors: number, ofOne: number): boolean {
+  const busiest = Math.max(...Object.values(threads));
+  return all <= USED_SHARE * processors && busiest <= THREAD_SHARE * Math.min(1, ofOne);
+}
+
+/** The greatest factor that `isCarried`, which holds for all smaller ones, too; 0 where none does, at most MOST_FACTOR. */
+function greatest(isCarried: (factor: number) => boolean): number {
+  let [carried, beyond] = [0, MOST_FACTOR];
+  for (let step = 0; step < STEPS; step++) {
+    const middle = (carried + beyond) / 2;
+    if (isCarried(middle)) carried = middle;
+    else beyond = middle;
+  }
+  return carried;
+}
+
+/** `content` and `cover` are factors. */
+function scaled({ rate, replyRate, loopRate, dropRate, nodeLoopRate }: NetworkRates, content: number, cover: number) {
+  return {
+    rate: content * rate,
+    replyRate: content * replyRate,
+    loopRate: cover * loopRate,
+    dropRate: cover * dropRate,
+    nodeLoopRate: cover * nodeLoopRate,
+  };
+}
+
+/** Downwards, to whole numbers where these are exact enough. Packets and replies keep what makes them come at all. */
+function rounded(rates: NetworkRates): NetworkRates {
+  const round = (rate: number) => (rate >= 20 ? Math.floor(rate) : Math.floor(100 * rate) / 100);
+  const { rate, replyRate, loopRate, dropRate, nodeLoopRate } = rates;
+  return {
+    rate: Math.max(LEAST_OPTION, round(rate)),
+    replyRate: Math.max(LEAST_OPTION, round(replyRate)),
+    loopRate: round(loopRate),
+    dropRate: round(dropRate),
+    nodeLoopRate: round(nodeLoopRate),
+  };
+}

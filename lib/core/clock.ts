@@ -1,0 +1,78 @@
+/**
+ * The one place that touches timers and the wall clock. Everything else gets a Clock and
+ * is tested on a virtual one (test/support/virtual-clock.ts).
+ * @module
+ */
+import type { MonotonicMs, UnixMs } from './units.ts';
+
+/** A running timer; `cancel` after it fired does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Monotonic milliseconds with a fraction, from an arbitrary start: for delays, deadlines, round trips. */
+  nowMs(): MonotonicMs;
+  /** Unix time in milliseconds: for epochs and documents only. */
+  wallMs(): UnixMs;
+  /** How much later than asked `after` may fire on an idle machine. */
+  readonly grainMs: number;
+  /** Calls `fire` once, `delayMs` from now at the earliest. Does not keep the process alive. */
+  after(delayMs: number, fire: () => void): Timer;
+  /** Calls `fire` once, after the events that wait now had their turn. Keeps the process alive until then. */
+  soon(fire: () => void): void;
+}
+
+/** Node's largest timer; a longer delay would fire at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  grainMs: 1,
+  nowMs: () => performance.now() as MonotonicMs,
+  wallMs: () => Date.now() as UnixMs,
+  after(delayMs, fire) {
+    const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), MAX_TIMEOUT_MS));
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  },
+  soon(fire) {
+    setImmediate(fire);
+  },
+};
+
+/** Repeats `run` every `periodMs` on `clock` until cancelled; the next period starts after `run` returned. */
+export function every(clock: Clock, periodMs: number, run: () => void): Timer {
+  let timer: Timer;
+  let cancelled = false;
+  const arm = () => {
+    timer = clock.after(periodMs, () => {
+      run();
+      if (!cancelled) arm();
+    });
+  };
+  arm();
+  return {
+    cancel() {
+      cancelled = true;
+      timer.cancel();
+    },
+  };
+}
+
+/** Resolves `delayMs` from now on `clock`. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve);
+  });
+}
+
+/** The time that a `Date` field names (RFC 9110 section 5.6.7); undefined when there is none or it is none. */
+export function httpDateMs(field: string | string[] | undefined): UnixMs | undefined {
+  const ms = typeof field === 'string' ? Date.parse(field) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : (ms as UnixMs);
+}
+
+/** A point in time for people: `2026-12-27 10:00 UTC`. */
+export function dateText(ms: UnixMs): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}

@@ -1,0 +1,145 @@
+/**
+ * The accepting side's handshake behind TLS: wait for the hello of a peer that has proven its key, check it, answer with ours.
+ * @module
+ */
+import type { TLSSocket } from 'node:tls';
+import type { Clock, Timer } from '../core/clock.ts';
+import { systemCode } from '../core/errors.ts';
+import type { MemoryBudget } from '../core/memory-budget.ts';
+import { FrameSocket } from './frame-socket.ts';
+import { frameShape } from './framing.ts';
+import {
+  decodeHello,
+  encodeHello,
+  frameBytesOf,
+  HELLO_BYTES,
+  type Hello,
+  type HelloTerms,
+  type LinkHello,
+  versionIn,
+} from './hello.ts';
+import { withObservedAddress } from './observed-address.ts';
+import type { LinkKind, LinkLimits } from './types.ts';
+
+/** How long a peer of another version may take to read which one is ours. */
+const REFUSAL_LINGER_MS = 500;
+
+export interface InboundHandshakeOptions {
+  readonly socket: TLSSocket;
+  readonly terms: HelloTerms;
+  readonly clock: Clock;
+  readonly limits: LinkLimits;
+  readonly memory?: MemoryBudget;
+  readonly admit: (hello: Hello) => boolean;
+  /** What goes behind our hello to a peer that asks for it, and is no link. */
+  readonly countersign: () => Uint8Array;
+  /** Both hellos are exchanged. */
+  readonly onUp: (link: FrameSocket, hello: LinkHello) => void;
+  /** The peer speaks another version; it is refused. */
+  readonly onOtherVersion: (version: number) => void;
+  readonly onFrame: (frame: Buffer) => void;
+  /** The handshake failed or the link ended; called once. */
+  readonly onDown: (reason: string) => void;
+}
+
+export class InboundHandshake {
+  readonly #options: InboundHandshakeOptions;
+  #timer: Timer | undefined;
+  /** Bytes that came before the kind, and with it the frame size, was known. */
+  #head: Buffer = Buffer.alloc(0);
+  #link: FrameSocket | undefined;
+  #up = false;
+  #ended = false;
+
+  private constructor(options: InboundHandshakeOptions) {
+    this.#options = options;
+  }
+
+  /** Waits for the hello of `options.socket`. */
+  static start(options: InboundHandshakeOptions): void {
+    const { socket, clock, limits } = options;
+    const handshake = new InboundHandshake(options);
+    handshake.#timer = clock.after(limits.handshakeTimeoutMs, () => handshake.#fail('hello-timeout'));
+    socket.on('data', handshake.#onHead);
+    socket.on('error', handshake.#onEarlyError);
+    socket.on('close', handshake.#onEarlyClose);
+  }
+
+  readonly #onHead = (chunk: Buffer): void => {
+    this.#head = this.#head.byteLength === 0 ? chunk : Buffer.concat([this.#head, chunk]);
+    if (this.#head.byteLength < HELLO_BYTES) return;
+    const { socket, terms, admit } = this.#options;
+    socket.off('data', this.#onHead);
+    const hello = decodeHello(this.#head.subarray(0, HELLO_BYTES), terms);
+    if ('fault' in hello) {
+      if (hello.fault === 'wrong-version') this.#refuseVersion();
+      else this.#fail(hello.fault);
+      return;
+    }
+    const classless = hello.kind !== 'node' && hello.client === undefined;
+    if (classless || !admit(hello)) {
+      this.#fail(classless ? 'no-class' : 'not-admitted');
+      return;
+    }
+    this.#takeOver(hello);
+  };
+
+  /** The only refusal with an answer, a hello of ours: both ends can name both versions then. */
+  #refuseVersion(): void {
+    const { socket, terms, clock, onOtherVersion } = this.#options;
+    const kind: LinkKind = this.#head[5] === 0 ? 'node' : 'client';
+    const answer = Buffer.alloc(frameShape(frameBytesOf(kind, terms.packetBytes)).wireBytes);
+    encodeHello(kind, terms).copy(answer);
+    socket.end(answer);
+    clock.after(REFUSAL_LINGER_MS, () => socket.destroy());
+    onOtherVersion(versionIn(this.#head));
+    this.#fail('wrong-version', false);
+  }
+
+  #takeOver(hello: Hello): void {
+    const { socket, terms, clock, limits, memory } = this.#options;
+    const { kind } = hello;
+    this.#link = new FrameSocket({
+      socket,
+      shape: frameShape(frameBytesOf(kind, terms.packetBytes)),
+      clock,
+      queueFrames: limits.queueFrames,
+      stallTimeoutMs: limits.stallTimeoutMs,
+      ...(memory === undefined ? {} : { memory }),
+      onFrame: (frame) => (this.#up ? this.#options.onFrame(frame) : this.#onHelloFrame(hello)),
+      onClose: (reason) => this.#fail(reason),
+    });
+    socket.off('error', this.#onEarlyError);
+    socket.off('close', this.#onEarlyClose);
+    this.#link.feed(this.#head);
+  }
+
+  /** The whole hello frame is here; its meaning was checked when its head was. */
+  #onHelloFrame(hello: Hello): void {
+    const { socket, terms, onUp } = this.#options;
+    const { kind } = hello;
+    if (this.#ended || this.#link === undefined) return;
+    this.#timer?.cancel();
+    if (kind === 'countersign') {
+      this.#ended = true; // neither refused nor a link
+      this.#link.send(Buffer.concat([encodeHello(kind, terms), this.#options.countersign()]));
+      this.#link.close('countersigned');
+      return;
+    }
+    this.#up = true;
+    const answer = encodeHello(kind, terms);
+    this.#link.send(kind === 'client' ? withObservedAddress(answer, socket.remoteAddress) : answer);
+    onUp(this.#link, { ...hello, kind });
+  }
+
+  readonly #onEarlyError = (error: Error): void => this.#fail(systemCode(error) ?? 'error');
+  readonly #onEarlyClose = (): void => this.#fail(this.#head.byteLength === 0 ? 'no-hello' : 'truncated-frame');
+
+  #fail(reason: string, destroy = true): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#timer?.cancel();
+    if (!this.#up && destroy) this.#options.socket.destroy();
+    this.#options.onDown(reason);
+  }
+}

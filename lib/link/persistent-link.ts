@@ -1,0 +1,116 @@
+/**
+ * A link that is kept: dialled, and dialled again with back-off after a loss.
+ * @module
+ */
+import type { SecureContext } from 'node:tls';
+import type { Clock, Timer } from '../core/clock.ts';
+import type { MemoryBudget } from '../core/memory-budget.ts';
+import type { Rng } from '../core/rng.ts';
+import type { MonotonicMs } from '../core/units.ts';
+import { Backoff } from './backoff.ts';
+import { Dial } from './dial.ts';
+import type { FrameSocket } from './frame-socket.ts';
+import type { HelloTerms } from './hello.ts';
+import type { KeyExchange } from './key-exchange.ts';
+import type { ClientTerms, LinkKind, LinkLimits, LinkTarget } from './types.ts';
+
+/** The reason of a link that is left for another target. */
+export const MOVED = 'moved';
+
+export interface PersistentLinkOptions {
+  readonly kind: LinkKind;
+  readonly terms: HelloTerms;
+  readonly client?: ClientTerms;
+  readonly keyExchange: KeyExchange;
+  readonly localAddress?: string | undefined;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly limits: Pick<LinkLimits, 'queueFrames' | 'stallTimeoutMs' | 'handshakeTimeoutMs'>;
+  readonly memory?: MemoryBudget;
+  readonly onFrame: (frame: Buffer) => void;
+  readonly onOtherVersion: (version: number) => void;
+  /** `group`: that of the key exchange. */
+  readonly onUp: (frames: FrameSocket, group: string) => void;
+  readonly onObservedAddress?: (address: string) => void;
+  /** The link ended (`wasUp`), or an attempt to dial failed. */
+  readonly onDown: (reason: string, wasUp: boolean) => void;
+}
+
+export class PersistentLink {
+  readonly #options: PersistentLinkOptions;
+  readonly #backoff: Backoff;
+  #dial: Dial | undefined;
+  #retry: Timer | undefined;
+  #frames: FrameSocket | undefined;
+  #upAtMs: MonotonicMs | undefined;
+
+  constructor(options: PersistentLinkOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.rng);
+  }
+
+  /** Where frames go; undefined while the link is down. */
+  get frames(): FrameSocket | undefined {
+    return this.#frames;
+  }
+
+  get state(): 'up' | 'connecting' | 'waiting' {
+    if (this.#frames !== undefined) return 'up';
+    return this.#dial === undefined ? 'waiting' : 'connecting';
+  }
+
+  /** Failed attempts since the link was last up for a while. */
+  get attempts(): number {
+    return this.#backoff.failures;
+  }
+
+  /** Leaves the present target, if any, for `reason`, and keeps a link to this one from now on. */
+  connect(target: LinkTarget, context: SecureContext, reason = MOVED): void {
+    void this.close(reason);
+    this.#backoff.reset();
+    this.#dialNow(target, context);
+  }
+
+  /** Closes the link and dials no more; resolves when its socket is closed. `onDown` gets `reason` first. */
+  async close(reason: string): Promise<void> {
+    this.#retry?.cancel();
+    const dial = this.#dial;
+    this.#dial = undefined;
+    dial?.close(reason);
+    await dial?.closed;
+  }
+
+  #dialNow(target: LinkTarget, context: SecureContext): void {
+    const { limits, clock } = this.#options;
+    const dial: Dial = Dial.start({
+      ...this.#options,
+      ...limits,
+      context,
+      target,
+      onUp: (frames, _extra, group) => this.#onUp(frames, group),
+      onDown: (reason) => {
+        const lost = this.#dial === dial; // else it was closed by `close`
+        if (lost) this.#dial = undefined;
+        this.#onDown(reason);
+        if (lost && this.#dial === undefined) {
+          this.#retry = clock.after(this.#backoff.nextMs(), () => this.#dialNow(target, context));
+        }
+      },
+    });
+    this.#dial = dial;
+  }
+
+  #onUp(frames: FrameSocket, group: string): void {
+    this.#frames = frames;
+    this.#upAtMs = this.#options.clock.nowMs();
+    this.#options.onUp(frames, group);
+  }
+
+  #onDown(reason: string): void {
+    const wasUp = this.#frames !== undefined;
+    if (this.#upAtMs !== undefined) this.#backoff.ended(this.#options.clock.nowMs() - this.#upAtMs);
+    this.#frames = undefined;
+    this.#upAtMs = undefined;
+    this.#options.onDown(reason, wasUp);
+  }
+}

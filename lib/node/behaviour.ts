@@ -1,0 +1,56 @@
+/**
+ * What mixes and gateways do differently, as the engine and the shell see it.
+ * @module
+ */
+import type { AddressKey, IdentityHex } from '../core/bytes.ts';
+import type { MonotonicMs } from '../core/units.ts';
+import type { ConsensusText } from '../directory/index.ts';
+import type { ClientInboundLink, ClientTerms, PeerLinks } from '../link/index.ts';
+import type { NodeDrop } from '../mixing/index.ts';
+import type { Components } from '../runtime/components.ts';
+import type { NodeMetrics } from './metrics.ts';
+import type { NetworkView } from './network-view.ts';
+
+/** Something that packets can be sent to: a link to a node, or a client. */
+export interface NextHop {
+  /** Sends `packet` on; takes ownership of it. What becomes of it is counted where it is known. */
+  send(packet: Uint8Array, nowMs: MonotonicMs): void;
+}
+
+export interface NodeBehaviour {
+  /** Who has this address, or why no packet may go there. */
+  nextHop(address: AddressKey): NextHop | NodeDrop;
+  /** Whether packets may end here: drop traffic at gateways. */
+  readonly endsPackets: boolean;
+  /** Absent: nobody may connect as a client. */
+  readonly clients?: ClientAccess;
+  /** The consensus changed who is who. */
+  onNeighbours?(): void;
+  /** The consensuses that clients can use have changed: the one in force, and the next. */
+  onUsableConsensus?(documents: readonly ConsensusText[]): void;
+  /** About once a second. */
+  upkeep?(): void;
+  /** The node stops: no timer may be left. */
+  stop?(): void;
+}
+
+/** Whom a node serves as clients, and how. */
+export interface ClientAccess {
+  /** Whether an identity that is no mix or gateway may connect, on these terms. */
+  admits(peer: IdentityHex, terms: ClientTerms): boolean;
+  connect(link: ClientInboundLink): void;
+  disconnect(link: ClientInboundLink): void;
+  /** Why a packet from this client may not be relayed to `next`; undefined when it may. */
+  refuses(link: ClientInboundLink, next: AddressKey): NodeDrop | undefined;
+}
+
+/** The parts of a node that its behaviour builds on. */
+export interface NodeParts {
+  readonly components: Components;
+  readonly metrics: NodeMetrics;
+  readonly view: NetworkView;
+  /** The links to the nodes that this one may send to. */
+  readonly peers: PeerLinks;
+  /** Bytes of a packet of this network. */
+  readonly packetBytes: number;
+}

@@ -1,0 +1,84 @@
+/**
+ * The last two minutes of the figures that the page draws, kept here and not in the browser: a page opened now has a
+ * past, also without scripts.
+ * @module
+ */
+
+import type { Status } from '../../../lib/access/status/status.ts';
+import { type Clock, every, type Timer } from '../../../lib/core/clock.ts';
+
+/** Samples by name, oldest first, all of one length. */
+export interface History {
+  readonly periodSeconds: number;
+  /** Samples kept at most. */
+  readonly room: number;
+  /** Packets per second of each clock. */
+  readonly main: readonly number[];
+  readonly loop: readonly number[];
+  readonly drop: readonly number[];
+  readonly reply: readonly number[];
+  /** Bytes of streams per second, cover not counted. */
+  readonly sentBytes: readonly number[];
+  readonly deliveredBytes: readonly number[];
+}
+
+type Series = Exclude<keyof History, 'periodSeconds' | 'room'>;
+type Sample = Readonly<Record<Series, number>>;
+
+const PERIOD_MS = 1_000;
+/** Samples kept. */
+export const HISTORY_SAMPLES = 120;
+
+export class StatusHistory {
+  readonly #clock: Clock;
+  readonly #status: () => Status;
+  #timer: Timer | undefined;
+  #samples: Sample[] = [];
+  #sent = 0;
+  #delivered = 0;
+
+  constructor(clock: Clock, status: () => Status) {
+    this.#clock = clock;
+    this.#status = status;
+  }
+
+  start(): void {
+    this.#timer = every(this.#clock, PERIOD_MS, () => this.#sample());
+  }
+
+  series(): History {
+    const of = (name: Series) => this.#samples.map((sample) => Math.round(sample[name] * 10) / 10);
+    return {
+      periodSeconds: PERIOD_MS / 1000,
+      room: HISTORY_SAMPLES,
+      main: of('main'),
+      loop: of('loop'),
+      drop: of('drop'),
+      reply: of('reply'),
+      sentBytes: of('sentBytes'),
+      deliveredBytes: of('deliveredBytes'),
+    };
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  #sample(): void {
+    const { rates, sessions } = this.#status();
+    const sent = sessions.reduce((sum, session) => sum + session.bytesSent, 0);
+    const delivered = sessions.reduce((sum, session) => sum + session.bytesDelivered, 0);
+    this.#samples.push({
+      main: rates.main.measured,
+      loop: rates.loop.measured,
+      drop: rates.drop.measured,
+      reply: rates.reply.measured,
+      // A session that ended takes its count with it; that is not a step back.
+      sentBytes: Math.max(0, sent - this.#sent),
+      deliveredBytes: Math.max(0, delivered - this.#delivered),
+    });
+    this.#sent = sent;
+    this.#delivered = delivered;
+    if (this.#samples.length > HISTORY_SAMPLES) this.#samples.shift();
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The status page and what belongs to it: a few files of one origin, none from elsewhere. The scripts are modules of
+ * this program, compiled; the folder `browser/` is served as it is.
+ * @module
+ */
+import { readFile } from 'node:fs/promises';
+import type { Status } from '../../../lib/access/status/status.ts';
+import type { HttpAnswer, Routes } from '../../../lib/net/http.ts';
+import { pageDocument } from './document.ts';
+import type { History } from './history.ts';
+import { PAC_TYPE, pacScript } from './pac.ts';
+import { STYLE } from './style.ts';
+
+/** The compiled modules that the page loads, by name. */
+export const BROWSER_MODULES = [
+  'live',
+  'view',
+  'clocks',
+  'paths',
+  'troubles',
+  'mixing',
+  'cards',
+  'chart',
+  'html',
+  'morph',
+  'words',
+] as const;
+
+/**
+ * Nothing but what this server sends itself: a name of a node that would break out of its text could not load, run or
+ * send anything.
+ */
+const HEADERS: Readonly<Record<string, string>> = {
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+};
+
+export interface PageSources {
+  readonly status: () => Status;
+  readonly history: () => History;
+}
+
+/** `/` with its files, `/history.json` and `/proxy.pac`. */
+export function pageRoutes({ status, history }: PageSources): Routes {
+  const modules = BROWSER_MODULES.map((name) => [`/page/${name}.js`, () => browserModule(name)] as const);
+  return {
+    '/': () => file('text/html; charset=utf-8', pageDocument(status(), history())),
+    '/page/style.css': () => file('text/css; charset=utf-8', STYLE),
+    ...Object.fromEntries(modules),
+    '/history.json': () => file('application/json', `${JSON.stringify(history())}\n`),
+    '/proxy.pac': () => pac(status().socks),
+  };
+}
+
+function file(type: string, body: string | Uint8Array): HttpAnswer {
+  return { type, body, headers: HEADERS };
+}
+
+async function browserModule(name: string): Promise<HttpAnswer> {
+  return file('text/javascript; charset=utf-8', await readFile(new URL(`./browser/${name}.js`, import.meta.url)));
+}
+
+function pac(socks: string): HttpAnswer {
+  const script = pacScript(socks);
+  return script === undefined ? { status: 404, body: 'the proxy has no address\n' } : file(PAC_TYPE, script);
+}

@@ -1,0 +1,197 @@
+/**
+ * The ways out of one UDP association. It begins with one stream to a requester; a datagram for a port that this
+ * requester does not let through, and another one does, goes over a further stream there, which then stays.
+ * @module
+ */
+
+import type { StreamOpener } from '../../lib/access/opener.ts';
+import type { Clock } from '../../lib/core/clock.ts';
+import { type ErrorCode, MixError } from '../../lib/core/errors.ts';
+import { DatagramChannel } from '../../lib/relay/datagram-channel.ts';
+import type { SessionStream, StreamHandlers } from '../../lib/session/index.ts';
+
+/** Streams of one association. */
+export const MAX_EXITS = 8;
+/** Datagrams that wait until a further stream is open. */
+export const MAX_WAITING = 16;
+/** A further stream that could not be had is not asked for again before this. */
+const RETRY_MS = 10_000;
+
+/** An association is for any destination; its streams name none. */
+const ANYWHERE = { kind: 'udp', host: '0.0.0.0', port: 0 } as const;
+
+export interface UdpExitsOptions {
+  readonly opener: StreamOpener;
+  readonly clock: Clock;
+  readonly isolation: string | undefined;
+  /** From a requester, with the address that it is from. */
+  readonly onDatagram: (host: string, port: number, bytes: Uint8Array) => void;
+  /** The first stream is open: there is an association. */
+  readonly onOpened: () => void;
+  /** The first stream could not be opened. */
+  readonly onRefused: (code: ErrorCode) => void;
+  /** The first stream is over. */
+  readonly onEnded: () => void;
+}
+
+export class UdpExits {
+  readonly #options: UdpExitsOptions;
+  #exits: UdpExit[] = [];
+
+  constructor(options: UdpExitsOptions) {
+    this.#options = options;
+  }
+
+  /** The first stream. */
+  get first(): SessionStream | undefined {
+    return this.#exits[0]?.stream;
+  }
+
+  /** Opens the first stream. Throws a MixError when it is clear at once that it cannot be had. */
+  start(): void {
+    const { onOpened, onRefused, onEnded } = this.#options;
+    this.#add(undefined, { onOpened, onRefused, onEnded });
+  }
+
+  /** False when the datagram is lost. */
+  send(host: string, port: number, bytes: Uint8Array): boolean {
+    return this.#exitFor(port)?.send(host, port, bytes) ?? false;
+  }
+
+  stop(code: ErrorCode): void {
+    for (const exit of this.#exits) exit.reset(code);
+  }
+
+  #exitFor(port: number): UdpExit | undefined {
+    const { opener, clock } = this.#options;
+    const fitting = this.#exits.find(
+      (exit) => exit.alive && (exit.forPort === port || exit.stream === undefined || opener.suits(exit.stream, port)),
+    );
+    if (fitting !== undefined) return fitting;
+    const nowMs = clock.nowMs();
+    this.#exits = this.#exits.filter((exit, index) => index === 0 || exit.alive || nowMs - exit.endedMs < RETRY_MS);
+    if (this.#exits.some((exit) => exit.forPort === port)) return undefined; // it was refused a moment ago
+    if (this.#exits.length >= MAX_EXITS) return this.#exits[0];
+    return this.#addFurther(port);
+  }
+
+  /** A further stream: the association outlives it. */
+  #addFurther(port: number): UdpExit | undefined {
+    const ignore = () => {};
+    try {
+      return this.#add(port, { onOpened: ignore, onRefused: ignore, onEnded: ignore });
+    } catch (error) {
+      if (error instanceof MixError) return undefined; // what the network lacks is a lost datagram
+      throw error;
+    }
+  }
+
+  #add(forPort: number | undefined, events: ExitEvents): UdpExit {
+    const { opener, isolation } = this.#options;
+    const exit = new UdpExit(forPort, this.#options, events);
+    const kept = isolation === undefined ? {} : { isolation };
+    exit.attach(opener.open({ ...ANYWHERE, ...kept, ...(forPort === undefined ? {} : { forPort }) }, exit));
+    this.#exits.push(exit);
+    return exit;
+  }
+}
+
+type ExitEvents = Pick<UdpExitsOptions, 'onOpened' | 'onRefused' | 'onEnded'>;
+
+interface Waiting {
+  readonly host: string;
+  readonly port: number;
+  readonly bytes: Uint8Array;
+}
+
+/** One stream. */
+class UdpExit implements StreamHandlers {
+  readonly #clock: Clock;
+  readonly #events: ExitEvents;
+  readonly #channel: DatagramChannel;
+  stream: SessionStream | undefined;
+  endedMs = Number.POSITIVE_INFINITY;
+  #open = false;
+  #waiting: Waiting[] = [];
+
+  /** `forPort` is the port that it was opened for; undefined for the first. */
+  constructor(
+    readonly forPort: number | undefined,
+    options: Pick<UdpExitsOptions, 'clock' | 'onDatagram'>,
+    events: ExitEvents,
+  ) {
+    const { clock, onDatagram } = options;
+    this.#clock = clock;
+    this.#events = events;
+    this.#channel = new DatagramChannel({ clock, onDatagram, onMalformed: () => this.#breakOff('MALFORMED') });
+  }
+
+  get alive(): boolean {
+    return this.endedMs === Number.POSITIVE_INFINITY;
+  }
+
+  attach(stream: SessionStream): void {
+    this.stream = stream;
+    this.#channel.attach(stream);
+  }
+
+  send(host: string, port: number, bytes: Uint8Array): boolean {
+    if (this.#open) return this.#channel.send(host, port, bytes);
+    if (this.#waiting.length >= MAX_WAITING) return false;
+    this.#waiting.push({ host, port, bytes: new Uint8Array(bytes) });
+    return true;
+  }
+
+  reset(code: ErrorCode): void {
+    if (!this.alive) return;
+    this.#end();
+    this.stream?.reset(code, this.#clock.nowMs());
+  }
+
+  onOpened(): void {
+    if (!this.alive) return;
+    this.#open = true;
+    this.#events.onOpened();
+    for (const { host, port, bytes } of this.#waiting.splice(0)) this.#channel.send(host, port, bytes);
+  }
+
+  onRefused(code: ErrorCode): void {
+    if (!this.alive) return;
+    this.#end();
+    this.#events.onRefused(code);
+  }
+
+  onReset(): void {
+    if (!this.alive) return;
+    this.#end();
+    this.#events.onEnded();
+  }
+
+  /** Half an association is of no use. */
+  onFin(): void {
+    this.#breakOff('RESET');
+  }
+
+  onData(bytes: Uint8Array): void {
+    this.#channel.onData(bytes);
+  }
+
+  onDrain(): void {
+    this.#channel.onDrain();
+  }
+
+  onDatagram(host: string, port: number, bytes: Uint8Array): void {
+    this.#channel.onDatagram(host, port, bytes);
+  }
+
+  #breakOff(code: ErrorCode): void {
+    if (!this.alive) return;
+    this.reset(code);
+    this.#events.onEnded();
+  }
+
+  #end(): void {
+    this.endedMs = this.#clock.nowMs();
+    this.#waiting = [];
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Admission without files and without a running authority, and the files of one.
+ * @module
+ */
+import { Admission } from '../../directory/admission.ts';
+import { MemberFiles } from '../../directory/members/member-files.ts';
+import { Members } from '../../directory/members/members.ts';
+import { type JoinRules, Membership } from '../../directory/members/membership.ts';
+import type { TokenTerms } from '../../directory/members/token.ts';
+import { toHex } from '../../lib/core/bytes.ts';
+import type { Clock } from '../../lib/core/clock.ts';
+import type { MonotonicMs } from '../../lib/core/units.ts';
+import { joinKeyOf, type NodeRole, type VerifiedDescriptor, type Verifier } from '../../lib/directory/index.ts';
+import { type Log, silentLog } from '../../lib/telemetry/log.ts';
+import { seededRng } from './seeded-rng.ts';
+import { crypto } from './signed-documents.ts';
+import { monotonic, unix } from './units.ts';
+
+export const OPEN: JoinRules = { allow: new Set(), openToAll: true };
+export const CLOSED: JoinRules = { allow: new Set(), openToAll: false };
+
+export function admissionOf(
+  verifier: Verifier,
+  rules = OPEN,
+  maxNodes = 10,
+  nowMs: () => MonotonicMs = () => monotonic(0),
+): Admission {
+  return new Admission({ verifier, membership: new Membership(rules, crypto), maxNodes, nowMs });
+}
+
+/** Judges and holds at once, as an authority does once the uses are on its disk; undefined when it is held already. */
+export function take(
+  admission: Admission,
+  text: string,
+  nowMs: number,
+  proof?: string,
+): VerifiedDescriptor | undefined {
+  const accepted = admission.accept(text, proof, unix(nowMs));
+  if (accepted !== undefined) admission.hold(accepted);
+  return accepted;
+}
+
+/** The n-th token. */
+export const joinTokenOf = (n: number): string => toHex(seededRng(5000 + n).bytes(32));
+
+export function termsOf(token: string, terms: Partial<TokenTerms> = {}): TokenTerms {
+  const roles: NodeRole[] = ['mixnode', 'gateway', 'requester'];
+  return { key: joinKeyOf(token, crypto), uses: 1, roles, createdMs: unix(0), ...terms };
+}
+
+/** The members of an authority on the folder `dir`. */
+export function membersOn(dir: string, { options }: Admission, clock: Clock, log: Log = silentLog): Members {
+  return new Members({ membership: options.membership, files: new MemberFiles(dir), clock, log });
+}

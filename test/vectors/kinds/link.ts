@@ -1,0 +1,147 @@
+/**
+ * Vectors of links: certificate, hello, frames and their records (docs/PROTOCOL.md section 3).
+ * @module
+ */
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
+import { z } from 'zod';
+import { concatBytes, toHex } from '../../../lib/core/bytes.ts';
+import { packetBytes } from '../../../lib/core/params.ts';
+import { privateKeyOfSeed, rawPublicKey, selfSignedCertificate } from '../../../lib/link/certificate.ts';
+import { DOWNLINK_KIND, FrameSplitter, frameShape } from '../../../lib/link/framing.ts';
+import { decodeHello, encodeHello, frameBytesOf, HELLO_BYTES } from '../../../lib/link/hello.ts';
+import { expectSame, fixedHex, hex, type Json, pattern, vectorKind } from '../kind.ts';
+
+const linkKind = z.enum(['node', 'client']);
+const payloadSize = z.int();
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+/** What is the same for every frame of a link. */
+function shapeOf(kind: 'node' | 'client', payloadBytes: number) {
+  const { frameBytes, wireBytes, recordBytes } = frameShape(frameBytesOf(kind, packetBytes(payloadBytes)));
+  return { frameBytes, records: wireBytes / recordBytes, recordBytes };
+}
+
+/** A frame as it is on the stream, zeros included, divided into records. */
+function onTheWire(kind: 'node' | 'client', payloadBytes: number, frame: Uint8Array): Json {
+  const { frameBytes, records, recordBytes } = shapeOf(kind, payloadBytes);
+  const wire = new Uint8Array(records * recordBytes);
+  wire.set(frame);
+  const read: Uint8Array[] = [];
+  const splitter = new FrameSplitter(wire.byteLength);
+  for (let at = 0; at < wire.byteLength; at += 1000) {
+    splitter.push(wire.slice(at, at + 1000), (whole) => read.push(new Uint8Array(whole)));
+  }
+  expectSame(read, [wire]);
+  const sums = Array.from({ length: records }, (_, i) => sha256(wire.subarray(i * recordBytes, (i + 1) * recordBytes)));
+  return { frameBytes, recordBytes, recordsSha256: sums };
+}
+
+const NETWORK_ID = fixedHex('network id');
+const clientTerms = z.object({ trafficClass: z.string(), clocked: z.boolean() });
+const STANDARD = { trafficClass: 'standard', clocked: true };
+const helloHead = (change: Readonly<Record<number, string>>, kind: 'node' | 'client'): string => {
+  const terms = { networkId: Buffer.from(NETWORK_ID, 'hex'), packetBytes: packetBytes(2048) };
+  const head = encodeHello(kind, terms, kind === 'client' ? STANDARD : undefined);
+  for (const [at, bytes] of Object.entries(change)) head.set(Buffer.from(bytes, 'hex'), Number(at));
+  return toHex(head);
+};
+const read = (change: Readonly<Record<number, string>> = {}, kind: 'node' | 'client' = 'node'): Json => ({
+  payloadBytes: 2048,
+  networkId: NETWORK_ID,
+  head: helloHead(change, kind),
+});
+
+export const linkKinds = [
+  vectorKind(
+    'certificate',
+    z.object({ seed: hex(32) }),
+    async (_crypto, { seed }) => {
+      const certificate = new X509Certificate(await selfSignedCertificate(seed));
+      const { subject, serialNumber } = certificate;
+      const [validFrom, validTo] = [certificate.validFrom, certificate.validTo].map((at) => new Date(at).toISOString());
+      const identity = rawPublicKey(createPublicKey(privateKeyOfSeed(seed)));
+      expectSame(rawPublicKey(certificate.publicKey), identity);
+      const dates = { validFrom: validFrom!, validTo: validTo! };
+      return { identity: toHex(identity!), subject, serialNumber, ...dates, der: toHex(certificate.raw) };
+    },
+    { 'of one identity': { seed: fixedHex('link identity') } },
+  ),
+
+  vectorKind(
+    'hello',
+    z.object({ kind: linkKind, payloadBytes: payloadSize, networkId: hex(32), client: clientTerms.optional() }),
+    (_crypto, { kind, payloadBytes, networkId, client }) => {
+      const terms = { networkId, packetBytes: packetBytes(payloadBytes) };
+      const head = encodeHello(kind, terms, client);
+      expectSame(decodeHello(head, terms), client === undefined ? { kind } : { kind, client });
+      return { head: toHex(head), ...(onTheWire(kind, payloadBytes, head) as object) };
+    },
+    {
+      'between nodes': { kind: 'node', payloadBytes: 2048, networkId: NETWORK_ID },
+      'of a client': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID, client: STANDARD },
+      'of a client without delivery clock, of the longest class, three records': {
+        kind: 'client',
+        payloadBytes: 32_768,
+        networkId: NETWORK_ID,
+        client: { trafficClass: 'c'.repeat(64), clocked: false },
+      },
+      'of a gateway to its client': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID },
+    },
+  ),
+
+  vectorKind(
+    'read-hello',
+    z.object({ payloadBytes: payloadSize, networkId: hex(32), head: hex(HELLO_BYTES) }),
+    (_crypto, { payloadBytes, networkId, head }) =>
+      ({ ...decodeHello(head, { networkId, packetBytes: packetBytes(payloadBytes) }) }) as Json,
+    {
+      'of a node': read(),
+      'reserved bytes are ignored': read({ 6: 'ffff' }),
+      'another magic': read({ 0: '4d58534c' }),
+      'of a client': read({}, 'client'),
+      'of a client without class': read({ 45: '00' }, 'client'),
+      'of a client with a delivery that there is not': read({ 44: '02' }, 'client'),
+      'of a client with a class of 65 bytes': read({ 45: '41' }, 'client'),
+      'of a client with a space in its class': read({ 48: '20' }, 'client'),
+      'the version before': read({ 4: '01' }),
+      'a later version': read({ 4: '03' }),
+      'no kind': read({ 5: '03' }),
+      'a client with the frame size of a node': read({ 5: '01' }),
+      'another network': read({ 12: '00' }),
+      'another frame size': read({ 8: '0000096e' }),
+    },
+  ),
+
+  vectorKind(
+    'frame',
+    z.object({
+      from: z.enum(['node', 'client', 'gateway']),
+      payloadBytes: payloadSize,
+      nextHop: hex(32).optional(),
+      padding: z.boolean().optional(),
+      consensus: z.boolean().optional(),
+    }),
+    (_crypto, { from, payloadBytes, nextHop, padding = false, consensus = false }) => {
+      const packet = padding ? new Uint8Array(packetBytes(payloadBytes)) : pattern(packetBytes(payloadBytes));
+      if (from === 'node') return onTheWire('node', payloadBytes, packet);
+      const behind = new Uint8Array(from === 'client' ? 0 : 32);
+      if (padding) behind[0] = DOWNLINK_KIND.padding;
+      if (consensus) behind[0] = DOWNLINK_KIND.consensus;
+      return onTheWire('client', payloadBytes, concatBytes(nextHop ?? new Uint8Array(0), packet, behind));
+    },
+    {
+      'from node to node': { from: 'node', payloadBytes: 2048 },
+      'from client to gateway': { from: 'client', payloadBytes: 2048, nextHop: fixedHex('first mix') },
+      'from gateway to client': { from: 'gateway', payloadBytes: 2048 },
+      'from gateway to client, padding': { from: 'gateway', payloadBytes: 2048, padding: true },
+      'from gateway to client, a piece of a consensus': { from: 'gateway', payloadBytes: 2048, consensus: true },
+      'from node to node, 8192': { from: 'node', payloadBytes: 8192 },
+      'from node to node, in two records, one zero byte behind the frame': { from: 'node', payloadBytes: 16_384 },
+      'from client to gateway, in three records': {
+        from: 'client',
+        payloadBytes: 32_768,
+        nextHop: fixedHex('first mix'),
+      },
+    },
+  ),
+];
