@@ -1,5 +1,5 @@
 /**
- * `mixsocks init ROLE`: makes the folder of a role and says what to do next. Never touches a folder that holds one.
+ * `mixsocks init ROLE`, and `mixsocks ROLE --init`: makes the folder of a role. Never touches a folder that holds one.
  * @module
  */
 
@@ -20,12 +20,29 @@ const FIRST_TOKEN_USES = 16;
 
 /** Makes the folder `--dir`, prints the identity and the next steps. Throws CONFIG if there is a role in it already. */
 export async function initRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<void> {
+  const made = await makeRole(role, flags, env);
+  process.stdout.write(lines([...madeLines(made), 'Next:', ...nextSteps(made).map((step) => `  ${step}`)]));
+}
+
+/** Makes the folder where it holds no role yet, and prints its identity and the join token; else does nothing. */
+export async function initMissingRole(
+  role: Role,
+  flags: Readonly<Record<string, unknown>>,
+  env: Environment,
+): Promise<void> {
+  if (await holdsRole(folderOf(flags, env, role.name))) return;
+  process.stdout.write(lines(madeLines(await makeRole(role, flags, env))));
+}
+
+async function holdsRole(dir: string): Promise<boolean> {
+  return existsSync(join(dir, CONFIG_FILE)) || (await hasIdentity(dir));
+}
+
+async function makeRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<Made> {
   const dir = folderOf(flags, env, role.name);
   const { schema } = await role.load();
   const config = checkedConfig(schema, flags, env, dir);
-  if (existsSync(join(dir, CONFIG_FILE)) || (await hasIdentity(dir))) {
-    throw new MixError('CONFIG', `${dir} holds a role already; it is left as it is`);
-  }
+  if (await holdsRole(dir)) throw new MixError('CONFIG', `${dir} holds a role already; it is left as it is`);
   const given = typeof config.networkFile === 'string' ? resolve(config.networkFile) : undefined;
   const network = join(dir, NETWORK_FILE);
   const copy = given !== undefined && given !== network;
@@ -37,10 +54,10 @@ export async function initRole(role: Role, flags: Readonly<Record<string, unknow
   }
   if (copy) await copyFile(given, network, constants.COPYFILE_EXCL).catch(asConfigError(`cannot write ${network}`));
   const id = role.hasIdentity ? await makeIdentity(dir) : undefined;
-  await writeConfig(dir, schema, { ...withAbsolutePaths(config), networkFile: NETWORK_FILE });
+  await writeConfig(role, dir, schema, { ...withAbsolutePaths(config), networkFile: NETWORK_FILE });
   const token = await firstToken(role, dir, config);
   const hasToken = config.joinToken !== undefined;
-  process.stdout.write(nextSteps({ role, dir, id, token, hasNetwork: existsSync(network), hasToken }));
+  return { role, dir, id, token, hasNetwork: existsSync(network), hasToken };
 }
 
 /** The config as the role will load it, so that what is wrong shows now. */
@@ -69,10 +86,15 @@ async function makeIdentity(dir: string): Promise<string> {
 }
 
 /** Writes what differs from the schema's defaults: those may get better with a new version. It may hold a token. */
-async function writeConfig(dir: string, schema: ConfigSchema, config: Record<string, unknown>): Promise<void> {
+async function writeConfig(
+  { name: role }: Role,
+  dir: string,
+  schema: ConfigSchema,
+  config: Record<string, unknown>,
+): Promise<void> {
   const { dir: _dir, ...rest } = withoutDefaults(schema, config);
   const path = join(dir, CONFIG_FILE);
-  await writeFile(path, `${JSON.stringify(rest, null, 2)}\n`, { flag: 'wx', mode: 0o600 }).catch(
+  await writeFile(path, `${JSON.stringify({ role, ...rest }, null, 2)}\n`, { flag: 'wx', mode: 0o600 }).catch(
     asConfigError(`cannot write ${path}`),
   );
 }
@@ -106,7 +128,11 @@ interface Made {
   readonly hasToken: boolean;
 }
 
-function nextSteps({ role, dir, id, token, hasNetwork, hasToken }: Made): string {
+function madeLines({ dir, id, token }: Made): string[] {
+  return [`made ${dir}`, ...(id === undefined ? [] : [`identity ${id}`]), ...token];
+}
+
+function nextSteps({ role, dir, token, hasNetwork, hasToken }: Made): string[] {
   const steps: string[] = [];
   if (role.name === 'directory') {
     if (token.length > 0) steps.push('give the join token to those who run nodes, for --join-token of mixsocks init');
@@ -121,6 +147,7 @@ function nextSteps({ role, dir, id, token, hasNetwork, hasToken }: Made): string
     }
   }
   steps.push(`mixsocks ${role.name} --dir ${dir}`);
-  const head = [`made ${dir}`, ...(id === undefined ? [] : [`identity ${id}`]), ...token];
-  return `${[...head, 'Next:', ...steps.map((step) => `  ${step}`)].join('\n')}\n`;
+  return steps;
 }
+
+const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join('');

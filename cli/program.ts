@@ -76,10 +76,16 @@ async function addCommands(program: Command, args: readonly string[], done: Done
 async function addRole(role: Role, run: Command, make: Command, done: Done): Promise<void> {
   const { schema } = await role.load();
   addOptions(run, schema);
+  run.option('--init', 'make the folder first where it holds no role yet, as mixsocks init does');
   run.addHelpText('after', `${SOURCES_HELP}\n\nExample:\n  ${role.example}\n${exitCodesHelp()}`);
   run.action(async () => {
+    const { init, ...flags } = givenFlags(run);
+    if (init === true) {
+      const { initMissingRole } = await import('./init.ts');
+      await initMissingRole(role, flags, process.env);
+    }
     const { runRole } = await import('./run-role.ts');
-    done(await runRole(role, givenFlags(run), process.env));
+    done(await runRole(role, flags, process.env));
   });
   if (role.name === 'directory') {
     const { addAuthorityCommands } = await import('./directory/commands.ts');

@@ -32,7 +32,8 @@ export function loadRoleConfig<Schema extends ConfigSchema>(
 ) {
   const dir = folderOf(flags, env, role);
   requireFolder(dir, role);
-  return loadConfig(schema, { flags: { ...flags, dir }, env, file: join(dir, CONFIG_FILE), fallbacks: fallbacks(dir) });
+  const file = join(dir, CONFIG_FILE);
+  return loadConfig(schema, { flags: { ...flags, dir }, env, file, fallbacks: fallbacks(dir), fixed: { role } });
 }
 
 function requireFolder(dir: string, role: string): void {

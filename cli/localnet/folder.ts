@@ -148,7 +148,8 @@ async function prepareNode(
   makeFolder(dir);
   const address = state.addresses[slot.name] ?? HOST;
   const node = { ...slot, dir, ports, address, identity: slot.role === 'proxy' ? undefined : await identityIn(dir) };
-  const text = `${JSON.stringify(configOf(node, config, state.joinToken, state.rates), null, 2)}\n`;
+  const contents = { role: node.role, ...configOf(node, config, state.joinToken, state.rates) };
+  const text = `${JSON.stringify(contents, null, 2)}\n`;
   await writeFileAtomic(join(dir, CONFIG_FILE), text);
   return { ...node, argv: argvOf(slot.role, dir) };
 }

@@ -103,6 +103,8 @@ export interface ConfigSources {
   readonly file?: string;
   /** Defaults that only the caller can know; they beat those of the schema. */
   readonly fallbacks?: Readonly<Record<string, unknown>>;
+  /** Keys that the file may hold beside those of the schema, each with the one value that it may have. */
+  readonly fixed?: Readonly<Record<string, string>>;
 }
 
 /** Reads, merges and checks; throws CONFIG with one line about the first thing that is wrong. */
@@ -113,7 +115,7 @@ export function loadConfig<Schema extends ConfigSchema>(schema: Schema, sources:
     const value = sources.fallbacks?.[option.key];
     if (value !== undefined) given.set(option.key, { value, source: option.key });
   }
-  if (sources.file !== undefined) addFile(given, options, sources.file);
+  if (sources.file !== undefined) addFile(given, options, sources.file, sources.fixed ?? {});
   for (const option of options) {
     const text = sources.env[option.variable];
     if (text !== undefined && text !== '') given.set(option.key, fromText(option, text, option.variable));
@@ -131,9 +133,18 @@ export function loadConfig<Schema extends ConfigSchema>(schema: Schema, sources:
   return parsed.data as z.infer<Schema>;
 }
 
-function addFile(given: Map<string, Given>, options: readonly ConfigOption[], file: string): void {
+function addFile(
+  given: Map<string, Given>,
+  options: readonly ConfigOption[],
+  file: string,
+  fixed: Readonly<Record<string, string>>,
+): void {
   const known = options.map((option) => option.key);
   for (const [key, value] of Object.entries(readJsonObject(file))) {
+    if (Object.hasOwn(fixed, key)) {
+      if (value === fixed[key]) continue;
+      throw new MixError('CONFIG', `"${key}" in ${file} is ${JSON.stringify(value)}, not "${fixed[key]}"`);
+    }
     if (!known.includes(key)) throw new MixError('CONFIG', `unknown key "${key}" in ${file}${hint(key, known)}`);
     given.set(key, { value: fileRelative(key, value, file), source: `"${key}" in ${file}` });
   }
@@ -145,7 +156,7 @@ const hint = (name: string, known: readonly string[]): string => {
 };
 
 /** The object in a JSON file; empty when the file does not exist. */
-function readJsonObject(file: string): object {
+export function readJsonObject(file: string): object {
   let text: string;
   try {
     text = readTextFile(file);

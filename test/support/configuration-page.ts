@@ -22,7 +22,8 @@ Every key of a role is at once a key of \`config.json\` in its folder, a flag an
 \`meanDelayMs\`, \`--mean-delay-ms\`, \`MIXSOCKS_MEAN_DELAY_MS\`. A flag beats the environment, which beats the file, which
 beats the default. Switches can be negated: \`--no-allow-private\`. Lists are separated by commas. The folder itself is named by
 \`--dir\` or \`MIXSOCKS_DIR\`. In a config file, paths (keys that end in \`File\` or \`Dir\`) are relative to the file. A key
-that does not exist is an error that names the nearest one. \`networkFile\` is \`network.json\` in the folder, and \`name\` the
+that does not exist is an error that names the nearest one. \`role\` in the file, which \`mixsocks init\` writes, says whose folder
+it is: another role refuses it. \`networkFile\` is \`network.json\` in the folder, and \`name\` the
 name of the folder, unless they are given.
 
 Tokens given as flags can be read by other users of the machine in its list of processes: put them into the config file,

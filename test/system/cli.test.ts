@@ -95,7 +95,10 @@ t.test('init makes a folder once', async (t) => {
   t.match(made.stdout, /^identity [0-9a-f]{64}$/m);
   t.match(made.stdout, /mixsocks mixnode --dir /);
   const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as object;
-  t.strictSame(config, { name: 'mix', networkFile: 'network.json', listen: '127.0.0.1:4321', layer: 2 });
+  t.strictSame(config, {
+    ...{ role: 'mixnode', name: 'mix', networkFile: 'network.json' },
+    ...{ listen: '127.0.0.1:4321', layer: 2 },
+  });
   t.equal(statSync(join(dir, 'identity.pem')).mode & 0o777, 0o600);
   t.equal(statSync(join(dir, 'config.json')).mode & 0o777, 0o600);
 

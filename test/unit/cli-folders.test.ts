@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import t from 'tap';
-import { initRole } from '../../cli/init.ts';
+import { initMissingRole, initRole } from '../../cli/init.ts';
 import { loadRoleConfig } from '../../cli/role-config.ts';
 import { ROLES, type Role } from '../../cli/roles.ts';
 import { saveNetworkFile } from '../../lib/directory/index.ts';
@@ -47,4 +47,24 @@ t.test('a path given to init means the same to the role', async (t) => {
     exitPolicyFile: policy,
     networkFile: join(dir, 'network.json'),
   });
+});
+
+t.test('the folder of one role is refused by another', async (t) => {
+  const dir = join(t.testdir(), 'mix');
+  await initRole(roleOf('mixnode'), { dir, layer: '1' }, {});
+  const { schema } = await roleOf('gateway').load();
+  t.throws(() => loadRoleConfig('gateway', schema, { dir }, {}), {
+    code: 'CONFIG',
+    message: /^"role" in .*config\.json is "mixnode", not "gateway"$/,
+  });
+});
+
+t.test('--init makes the folder once, and leaves one that is there as it is', async (t) => {
+  const dir = join(t.testdir(), 'mix');
+  const role = roleOf('mixnode');
+  await initMissingRole(role, { dir, layer: '1' }, {});
+  const files = () => ['identity.pem', 'config.json'].map((name) => readFileSync(join(dir, name), 'utf8'));
+  const made = files();
+  await initMissingRole(role, { dir, layer: '2' }, {});
+  t.strictSame(files(), made);
 });
