@@ -158,7 +158,7 @@ export class TestNetwork {
     const byHand = this.#byHand.get(name);
     const pid = byHand?.pid ?? this.node(name).pid;
     process.kill(pid, signal);
-    await until(`${name} gone`, 5000, () =>
+    await until(`${name} gone`, READY_TIMEOUT_MS, () =>
       byHand === undefined ? !isAlive(pid) : byHand.exitCode !== null || byHand.signalCode !== null,
     );
     this.#byHand.delete(name);
@@ -189,7 +189,7 @@ export class TestNetwork {
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
     this.#byHand.set(name, child);
     this.#outputs.push(() => stdout() + stderr());
-    await until(`${name} listens`, 20_000, () => {
+    await until(`${name} listens`, READY_TIMEOUT_MS, () => {
       if (child.exitCode !== null) throw new Error(`${name} ended with code ${child.exitCode}: ${stderr()}`);
       return stdout().includes('listening ');
     });
