@@ -12,6 +12,7 @@ import {
   type Descriptor,
   DocumentRefused,
   epochMsOf,
+  hasCapacity,
   MAX_COUNTERSIGNATURE_AGE_MS,
   timing,
   type VerifiedDescriptor,
@@ -32,6 +33,8 @@ export interface AdmissionOptions {
   readonly membership: Membership;
   /** Members and nodes held at most. */
   readonly maxNodes: number;
+  /** Packets per second that a mix or gateway carries at least; 0 by default. */
+  readonly minCapacity?: number;
   readonly nowMs: () => MonotonicMs;
 }
 
@@ -63,6 +66,7 @@ export class Admission {
     this.#requireTimely(descriptor, nowMs);
     if (this.#held.get(descriptor.identity)?.payload === verified.payload) return undefined;
     this.#requireNewer(descriptor);
+    this.#requireCapacity(descriptor);
     this.#requireRoom(descriptor);
     this.#requireRate(descriptor);
     claim.enter();
@@ -147,6 +151,17 @@ export class Admission {
     if (!epochs.includes(epoch) || !epochs.includes(laterEpoch(epoch, 1))) {
       throw new DocumentRefused('key-epochs', `descriptor: has no keys for epochs ${epoch} and ${epoch + 1}`);
     }
+  }
+
+  /** It would not be listed: its operator learns why. */
+  #requireCapacity(descriptor: Descriptor): void {
+    const { minCapacity = 0 } = this.options;
+    if (hasCapacity(descriptor, minCapacity)) return;
+    const carried = 'capacity' in descriptor ? descriptor.capacity : 'an unknown number of';
+    throw new DocumentRefused(
+      'capacity',
+      `descriptor: this node carries ${carried} packets/s, and the network lists those that carry ${minCapacity} or more`,
+    );
   }
 
   #requireRecent(gateways: readonly Countersignature[], nowMs: UnixMs): void {

@@ -49,6 +49,7 @@ const STATUS: Readonly<Partial<Record<Refusal, number>>> = {
   'token-role': 403,
   'token-revoked': 403,
   expelled: 403,
+  capacity: 403,
   'prefix-collision': 409,
   stale: 409,
   oversize: 413,

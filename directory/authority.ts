@@ -168,10 +168,10 @@ export class Authority {
 
   async #signIfDue(epoch: EpochNumber, nowMs: UnixMs): Promise<void> {
     if (epoch <= this.#newest) return;
-    const { admission, verifier } = this.options;
+    const { admission, verifier, params } = this.options;
     if (nowMs < timing.signingMs(epoch, this.epochMs, true)) return;
     const descriptors = [...admission.held.values()].map(({ descriptor }) => descriptor);
-    const nodes = nodesFor(epoch, descriptors, verifier.network);
+    const nodes = nodesFor(epoch, descriptors, verifier.network, params, this.#signed.get(this.#newest)?.consensus);
     const lacks = lacking(nodes, this.#newest < 0 ? this.options.minimums : ROUTABLE);
     if (epoch === epochAt(nowMs, this.epochMs)) this.#tellLacking(lacks);
     if (lacks !== '') return;

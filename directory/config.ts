@@ -11,7 +11,7 @@ import {
   type SessionOptionName,
   sessionOptionName,
 } from '../lib/core/session-params.ts';
-import { MAX_DELIVERY_RATE, MAX_NODES } from '../lib/directory/index.ts';
+import { MAX_CAPACITY, MAX_DELIVERY_RATE, MAX_NODES } from '../lib/directory/index.ts';
 import { hostList } from '../lib/net/host-header.ts';
 import { SERVER_LIMITS } from './server.ts';
 
@@ -81,6 +81,12 @@ export const DirectoryConfig = z.strictObject({
     .default(DEFAULT_PARAMS.maxDelayMs)
     .describe('longest delay a node grants'),
   nodeLoopRate: rate(DEFAULT_PARAMS.nodeLoopRate).describe('own loops of each mix and gateway per second'),
+  minCapacity: z
+    .int()
+    .min(0)
+    .max(MAX_CAPACITY)
+    .default(DEFAULT_PARAMS.minCapacity)
+    .describe('mixes and gateways that carry fewer packets per second are not listed'),
   mainRate: rate(standard?.mainRate ?? 0).describe('class standard: packets to the requester per second'),
   replyRate: rate(standard?.replyRate ?? 0).describe('class standard: replies per second'),
   loopRate: rate(standard?.loopRate ?? 0).describe('class standard: loops per second'),

@@ -8,10 +8,12 @@ import type { IdentityHex } from '../lib/core/bytes.ts';
 import { epochStartMs, type NetworkParams } from '../lib/core/params.ts';
 import { type EpochNumber, laterMs } from '../lib/core/units.ts';
 import {
+  admitClients,
   type Consensus,
   type Descriptor,
   DOCUMENT_VERSION,
   epochMsOf,
+  hasCapacity,
   MAX_NODES,
   type NetworkFile,
   type NodeRecord,
@@ -31,23 +33,39 @@ export const ROUTABLE: Minimums = { mixesPerLayer: 1, gateways: 1, requesters: 0
 
 /**
  * The nodes of consensus `epoch`: announced for it, with keys for it and the epoch after (for as long it may be in use),
- * and requesters only together with a gateway, and without gateways that are not listed. Marked are those at which, by the loops of the others, packets get lost.
+ * requesters only together with a gateway, and without gateways that are not listed; mixes and gateways only with the capacity that the
+ * network asks for. Marked are those at which, by the loops of the others, packets get lost; gateways get the number of clients that they may
+ * admit. `last` is the consensus before this one.
  */
-export function nodesFor(epoch: EpochNumber, descriptors: Iterable<Descriptor>, network: NetworkFile): NodeRecord[] {
+export function nodesFor(
+  epoch: EpochNumber,
+  descriptors: Iterable<Descriptor>,
+  network: NetworkFile,
+  params: NetworkParams,
+  last: Consensus | undefined,
+): NodeRecord[] {
   const fromMs = timing.announcedFromMs(epoch, epochMsOf(network));
-  const fit = [...descriptors].filter(({ publishedMs, sphinxKeys }) => {
-    const has = (wanted: number) => sphinxKeys.some((key) => key.epoch === wanted);
-    return publishedMs >= fromMs && has(epoch) && has(epoch + 1);
+  const fit = [...descriptors].filter((descriptor) => {
+    const has = (wanted: number) => descriptor.sphinxKeys.some((key) => key.epoch === wanted);
+    return (
+      descriptor.publishedMs >= fromMs && has(epoch) && has(epoch + 1) && hasCapacity(descriptor, params.minCapacity)
+    );
   });
   const gateways = new Set(fit.filter((node) => node.role === 'gateway').map((node) => node.identity));
   const listed = fit
     .filter((node) => node.role !== 'requester' || node.gateways.some(({ gateway }) => gateways.has(gateway)))
     .sort((a, b) => (a.identity < b.identity ? -1 : 1))
     .slice(0, MAX_NODES);
-  const lossy = lossyNodes(listed);
+  const { marked, maxClients } = admitClients(listed, lossyNodes(listed), params, last);
   return listed.map((node) => {
     const record = recordOf(node, epoch, gateways);
-    return lossy.has(node.identity) && record.role !== 'requester' ? { ...record, lossy: true } : record;
+    if (record.role === 'requester') return record;
+    const most = maxClients.get(node.identity);
+    return {
+      ...record,
+      ...(marked.has(node.identity) ? { lossy: true as const } : {}),
+      ...(most === undefined ? {} : { maxClients: most }),
+    };
   });
 }
 
@@ -94,7 +112,7 @@ export function buildConsensus(
 
 /**
  * What of a descriptor goes into the consensus: keys for two epochs, those of its gateways that are `listed`, no time of making,
- * no loop results, no countersignatures.
+ * no loop results, no capacity, no countersignatures.
  */
 function recordOf(descriptor: Descriptor, epoch: EpochNumber, listed: ReadonlySet<IdentityHex>): NodeRecord {
   const { version: _version, network: _network, publishedMs: _publishedMs, ...published } = descriptor;
@@ -103,6 +121,6 @@ function recordOf(descriptor: Descriptor, epoch: EpochNumber, listed: ReadonlySe
     const gateways = published.gateways.map(({ gateway }) => gateway).filter((gateway) => listed.has(gateway));
     return { ...published, gateways, sphinxKeys };
   }
-  const { loops: _loops, ...record } = published;
-  return { ...record, sphinxKeys };
+  const { loops: _loops, capacity: _capacity, shed = 0, ...record } = published;
+  return { ...record, ...(shed === 0 ? {} : { shed }), sphinxKeys };
 }

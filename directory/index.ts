@@ -74,8 +74,8 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
     const { clock, crypto } = components;
     const membership = new Membership(rules, crypto);
     const members = new Members({ membership, files: new MemberFiles(config.dir), clock, log });
-    const { maxNodes } = config;
-    const admission = new Admission({ verifier, membership, maxNodes, nowMs: () => clock.nowMs() });
+    const { maxNodes, minCapacity } = config;
+    const admission = new Admission({ verifier, membership, maxNodes, minCapacity, nowMs: () => clock.nowMs() });
     isMember = memberSources(admission);
     const authority = openAuthority(config, components, identity, { verifier, admission, members });
     await authority.open();

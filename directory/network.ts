@@ -125,6 +125,7 @@ export function networkParams(config: DirectoryConfig, network: NetworkFile): Ne
     maxDelayMs: config.maxDelayMs,
     epochMs: network.epochSeconds * 1000,
     nodeLoopRate: config.nodeLoopRate,
+    minCapacity: config.minCapacity,
     classes: {
       standard: withDelivery(
         {

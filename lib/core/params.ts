@@ -48,6 +48,8 @@ export interface NetworkParams {
   readonly epochMs: number;
   /** λM: own loops per second of each mix and gateway. */
   readonly nodeLoopRate: number;
+  /** Mixes and gateways that say that they carry fewer packets per second are not listed. */
+  readonly minCapacity: number;
   readonly classes: Readonly<Record<string, TrafficClass>>;
   /** How proxies run their sessions, as far as an exit sees it. */
   readonly session: SessionParams;
@@ -59,6 +61,7 @@ export const DEFAULT_PARAMS: NetworkParams = {
   maxDelayMs: 10_000,
   epochMs: 3_600_000,
   nodeLoopRate: 10,
+  minCapacity: 0,
   classes: {
     standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1, deliveryRate: 132 },
     fast: { mainRate: 200, replyRate: 500, loopRate: 5, dropRate: 1, deliveryRate: 632 },

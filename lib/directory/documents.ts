@@ -11,6 +11,7 @@ import { minDeliveryRate, type NetworkParams, PAYLOAD_SIZES } from '../core/para
 import { perSessionParam, sessionContradiction } from '../core/session-params.ts';
 import { epochNumber, type UnixMs } from '../core/units.ts';
 import { isSmallOrderPoint } from '../crypto/index.ts';
+import { listedMaxClients, listedShed, minCapacity, publishedCapacity } from './capacity.ts';
 import { DocumentRefused, firstProblem } from './refusal.ts';
 import { isLossy, mostLossy, ringOf } from './ring.ts';
 
@@ -139,14 +140,14 @@ const listedGateways = { gateways: oneOrTwo(identityHex, (gateway) => gateway) }
 
 const identified = { identity: identityHex };
 /** Packets are lost there, by what most others found: clients keep their routes off it. */
-const marked = { lossy: z.literal(true).exactOptional() };
-/** What became of its own loops lately. */
-const withLoops = { loops: loopResults.exactOptional() };
+const marked = { lossy: z.literal(true).exactOptional(), ...listedShed };
+/** What became of its own loops lately, and what it carries. */
+const withLoops = { loops: loopResults.exactOptional(), ...publishedCapacity };
 const nodeRecord = z.discriminatedUnion(
   'role',
   [
     z.strictObject({ ...identified, ...mixnode, ...marked }),
-    z.strictObject({ ...identified, ...gateway, ...marked }),
+    z.strictObject({ ...identified, ...gateway, ...marked, ...listedMaxClients }),
     z.strictObject({ ...identified, ...requester, ...listedGateways }),
   ],
   'expected a role: mixnode, gateway or requester',
@@ -201,6 +202,7 @@ export const networkParams = z.strictObject({
     .min(5_000)
     .max(7 * 86_400_000),
   nodeLoopRate: rate,
+  minCapacity,
   classes: z
     .record(label, trafficClass)
     .refine((classes) => Object.hasOwn(classes, 'standard'), 'expected a class "standard"')

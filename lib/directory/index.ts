@@ -2,6 +2,8 @@
  * The directory as its users see it: documents, their verification, and the client that keeps a consensus at hand.
  * @module
  */
+
+export { CAPACITY_STEPS, hasCapacity, MAX_CAPACITY, MAX_CLIENTS, SHED_STEPS, stepAtMost } from './capacity.ts';
 export type { MakeDescriptor } from './client/announcer.ts';
 export { ConsensusStore, type Evidence } from './client/consensus-store.ts';
 export { DirectoryClient, type DirectoryClientOptions } from './client/directory-client.ts';
@@ -9,6 +11,7 @@ export type { SourcesStatus } from './client/directory-sources.ts';
 export type { GatewaySource } from './client/gateway-source.ts';
 export type { LaggingSource } from './client/source-watch.ts';
 export type { HttpReply, HttpRequest, Transport } from './client/transport.ts';
+export { admitClients, type ClientAdmission, LEAST_CLIENTS } from './client-admission.ts';
 export { type ConsensusText, consensusPieces } from './consensus-pieces.ts';
 export {
   COUNTERSIGNATURE_BYTES,

@@ -31,6 +31,7 @@ export const REFUSALS = [
   'stale',
   'clock-skew',
   'key-epochs',
+  'capacity',
   'prefix-collision',
   'full',
   'rate',

@@ -34,6 +34,10 @@ export interface NodeEntry {
   readonly accessTokenRequired?: boolean;
   /** Marked by the consensus: clients keep their routes off it. */
   readonly lossy?: true;
+  /** Of mixes and gateways: the share of packets that it says it sheds, per cent; absent when none. */
+  readonly shed?: number;
+  /** Of gateways: clients of class standard, or what makes as many packets, that it may admit; absent: the consensus does not say. */
+  readonly maxClients?: number;
   /** Its Sphinx key for `epoch`, 32 bytes; undefined if it has not announced one. */
   sphinxKey(epoch: EpochNumber): Uint8Array | undefined;
 }

@@ -24,8 +24,9 @@ export function admissionOf(
   rules = OPEN,
   maxNodes = 10,
   nowMs: () => MonotonicMs = () => monotonic(0),
+  minCapacity = 0,
 ): Admission {
-  return new Admission({ verifier, membership: new Membership(rules, crypto), maxNodes, nowMs });
+  return new Admission({ verifier, membership: new Membership(rules, crypto), maxNodes, minCapacity, nowMs });
 }
 
 /** Judges and holds at once, as an authority does once the uses are on its disk; undefined when it is held already. */

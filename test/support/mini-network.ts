@@ -154,6 +154,8 @@ export class MiniAuthority {
         ...record,
         ...('gateways' in record ? { gateways: record.gateways.map(({ gateway }) => gateway) } : {}),
         loops: undefined, // left out of the JSON
+        capacity: undefined,
+        shed: undefined,
       }))
       .sort((a, b) => (a.identity < b.identity ? -1 : 1));
     return {
@@ -195,6 +197,7 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
     maxDelayMs: 1000,
     epochMs: epochSeconds * 1000,
     nodeLoopRate: 0,
+    minCapacity: 0,
     classes: { standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1, deliveryRate: 132 } },
     session: DEFAULT_SESSION_PARAMS,
     ...options.params,

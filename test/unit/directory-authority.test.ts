@@ -45,7 +45,8 @@ function outcome(act: () => unknown): Refusal | 'accepted' {
   }
 }
 
-const admission = (rules = OPEN, maxNodes = 10) => admissionOf(verifier, rules, maxNodes);
+const admission = (rules = OPEN, maxNodes = 10, minCapacity = 0) =>
+  admissionOf(verifier, rules, maxNodes, () => monotonic(0), minCapacity);
 const gateway = (n: number, extra: object = {}, nowMs = NOW_MS): Descriptor =>
   descriptorOf(network, n, draft('gateway', [EPOCH, EPOCH + 1]), nowMs, extra);
 
@@ -133,6 +134,15 @@ t.test('a node may join when it is allowed, or when all may', async (t) => {
   });
 });
 
+t.test('a mix or gateway that carries too little is refused, and learns why', async (t) => {
+  const held = admission(OPEN, 100, 293);
+  const give = (n: number, extra: object) => outcome(() => take(held, signedDescriptor(n, gateway(n, extra)), NOW_MS));
+  t.same([give(1, { capacity: 235 }), give(2, {}), give(5, { capacity: 293 })], ['capacity', 'capacity', 'accepted']);
+  t.throws(() => take(held, signedDescriptor(1, gateway(1, { capacity: 235 })), NOW_MS), {
+    message: /this node carries 235 packets\/s, and the network lists those that carry 293 or more/,
+  });
+});
+
 t.test('the table is bounded; what has no key any more makes room', async (t) => {
   const held = admission(OPEN, 2);
   const give = (n: number) => outcome(() => take(held, signedDescriptor(n, gateway(n)), NOW_MS));
@@ -153,14 +163,14 @@ t.test('a consensus lists who announced for it, with the keys of its time, in on
     epochs = all,
   ) => descriptorOf(network, n, draft(role, epochs, extra), publishedMs);
   const listed = (...descriptors: Descriptor[]) =>
-    nodesFor(epochNumber(EPOCH), descriptors, network).map((record) => record.identity);
+    nodesFor(epochNumber(EPOCH), descriptors, network, DEFAULT_PARAMS, undefined).map((record) => record.identity);
   t.same(listed(node(1, 'gateway')), [keys(1).id]);
   t.same(listed(node(1, 'gateway', {}, fresh - 1)), [], 'announced for an earlier one');
   t.same(listed(node(1, 'gateway', {}, fresh, [EPOCH - 1, EPOCH])), [], 'without a key for the epoch after');
   t.same(listed(node(4, 'requester')), [], 'a requester without its gateway');
   t.same(listed(node(4, 'requester'), node(3, 'gateway')).length, 2);
   t.same(listed(node(4, 'requester'), node(3, 'gateway', {}, fresh - 1)), [], 'nor one whose gateway has gone');
-  const [record] = nodesFor(epochNumber(EPOCH), [node(1, 'gateway')], network);
+  const [record] = nodesFor(epochNumber(EPOCH), [node(1, 'gateway')], network, DEFAULT_PARAMS, undefined);
   t.same(
     record?.sphinxKeys.map((key) => key.epoch),
     [EPOCH, EPOCH + 1],
@@ -169,7 +179,12 @@ t.test('a consensus lists who announced for it, with the keys of its time, in on
   const many = [1, 2, 3, 5, 6, 7].map((n) => node(n, 'gateway'));
   const bytes = (order: Descriptor[]) =>
     JSON.stringify(
-      buildConsensus(epochNumber(EPOCH), nodesFor(epochNumber(EPOCH), order, network), DEFAULT_PARAMS, '0'.repeat(64)),
+      buildConsensus(
+        epochNumber(EPOCH),
+        nodesFor(epochNumber(EPOCH), order, network, DEFAULT_PARAMS, undefined),
+        DEFAULT_PARAMS,
+        '0'.repeat(64),
+      ),
     );
   t.equal(bytes(many), bytes([...many].reverse()));
 });

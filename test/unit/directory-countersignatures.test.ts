@@ -117,6 +117,8 @@ t.test(
       epochNumber(EPOCH),
       [gateway(1), gateway(2), exit(4, 1, 2), exit(5, 9, 2), exit(6, 8, 9)],
       network,
+      DEFAULT_PARAMS,
+      undefined,
     );
     const gatewaysOf = (n: number) => listed.find(({ identity }) => identity === keys(n).id) as { gateways?: string[] };
     t.same(gatewaysOf(4)?.gateways, [keys(1).id, keys(2).id]);

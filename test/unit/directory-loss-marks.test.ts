@@ -175,7 +175,7 @@ t.test('the consensus carries marks and no loop results, the same bytes in whate
     JSON.stringify(
       buildConsensus(
         epochNumber(EPOCH),
-        nodesFor(epochNumber(EPOCH), order, network),
+        nodesFor(epochNumber(EPOCH), order, network, DEFAULT_PARAMS, undefined),
         { ...DEFAULT_PARAMS, epochMs: 60_000 },
         '0'.repeat(64),
       ),
@@ -257,7 +257,12 @@ t.test('all routes of a client avoid what is marked, by the same law for all kin
   const reports = withLoops(all, 5, 900, dropping([nodeAt(all, 0), nodeAt(all, 21), nodeAt(all, 31)], 0.6));
   const params = { ...DEFAULT_PARAMS, epochMs: 60_000 };
   const topology = new Topology(
-    buildConsensus(epochNumber(EPOCH), nodesFor(epochNumber(EPOCH), reports, network), params, '0'.repeat(64)),
+    buildConsensus(
+      epochNumber(EPOCH),
+      nodesFor(epochNumber(EPOCH), reports, network, DEFAULT_PARAMS, undefined),
+      params,
+      '0'.repeat(64),
+    ),
   );
   t.equal(topology.layers[0]?.length, 3, 'nodes go on sending over it');
   const health = new PathHealth();

@@ -183,6 +183,12 @@ export const DESCRIPTORS: Readonly<Record<string, Json>> = {
     GATEWAY,
     loops(['0000000000000000', 1, 0], ['00000000000000ff', 1_000_000, 1_000_000]),
   ),
+  'a mixnode with its capacity': descriptorSample(mix(1), { capacity: 2172, shed: 0 }),
+  'a gateway with the greatest capacity': descriptorSample(GATEWAY, { capacity: 897_793, shed: 100 }),
+  'refused: a capacity between two steps': descriptorSample(mix(1), { capacity: 2173 }),
+  'refused: a capacity of 0': descriptorSample(mix(1), { capacity: 0 }),
+  'refused: a share shed that is no step': descriptorSample(mix(1), { shed: 3 }),
+  'refused: the capacity of a requester': descriptorSample(REQUESTER, { capacity: 2172 }),
   'a requester': descriptorSample(REQUESTER),
   'a requester at two gateways': descriptorSample(REQUESTER, {
     gateways: [WORD, countersignature('gateway 2', 'requester 1')],
@@ -233,6 +239,7 @@ const PARAMS: Fields = {
   maxDelayMs: 10_000,
   epochMs: EPOCH_MS,
   nodeLoopRate: 10,
+  minCapacity: 0,
   classes: { standard: RATES, fast: { ...RATES, mainRate: 200, replyRate: 500, deliveryRate: 632.5 } },
   session: { ...DEFAULT_SESSION_PARAMS },
 };
@@ -287,6 +294,27 @@ export const CONSENSUSES: Readonly<Record<string, Json>> = {
   'nodes in another order': consensusSample({ nodes: RECORDS.toReversed() }),
   'one gateway of three marked': consensusSample(marked(1)),
   'refused: two gateways of three marked': consensusSample(marked(2)),
+  'a mix that sheds, and a gateway with a number of clients': consensusSample({
+    nodes: RECORDS.map((one) =>
+      one.role === 'gateway' ? { ...one, maxClients: 40 } : one.layer === 1 ? { ...one, shed: 5 } : one,
+    ),
+  }),
+  'refused: a share shed of 0': consensusSample({
+    nodes: RECORDS.map((one) => (one.role === 'mixnode' ? { ...one, shed: 0 } : one)),
+  }),
+  'refused: a number of clients of a mix': consensusSample({
+    nodes: RECORDS.map((one) => (one.role === 'mixnode' ? { ...one, maxClients: 40 } : one)),
+  }),
+  'refused: a negative number of clients': consensusSample({
+    nodes: RECORDS.map((one) => (one.role === 'gateway' ? { ...one, maxClients: -1 } : one)),
+  }),
+  'refused: a record with its capacity': consensusSample({
+    nodes: RECORDS.map((one) => (one.role === 'mixnode' ? { ...one, capacity: 2172 } : one)),
+  }),
+  'refused: minCapacity with a fraction': consensusSample(params({ minCapacity: 0.5 })),
+  'refused: minCapacity missing': consensusSample({
+    params: Object.fromEntries(Object.entries(PARAMS).filter(([key]) => key !== 'minCapacity')),
+  }),
   'refused: one signature of two': consensusSample({}, ['authority alice']),
   'refused: one authority twice': consensusSample({}, ['authority alice', 'authority alice']),
   'refused: times of another epoch': consensusSample({ validAfterMs: START_MS + 1 }),
