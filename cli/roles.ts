@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import type { ConfigSchema } from '../lib/config/config.ts';
 import type { Components, Running } from '../lib/runtime/components.ts';
+import type { Health } from '../lib/telemetry/health.ts';
 
 export const ROLE_NAMES = ['proxy', 'mixnode', 'gateway', 'requester', 'directory'] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];
@@ -18,6 +19,7 @@ export function isAuthorityCommand([name, ...words]: readonly string[]): boolean
 export interface RunningRole extends Running {
   /** What the line `listening …` says behind that word. */
   readonly listening: string;
+  readonly health: Health;
   /** Reads again what can change while the role runs; what SIGHUP means to it. */
   reload?(): void;
 }
@@ -67,7 +69,8 @@ export const ROLES: readonly Role[] = [
       const { ProxyConfig, startProxy } = await import('../proxy/index.ts');
       return loaded(ProxyConfig, async (config, components) => {
         const running = await startProxy(config, components);
-        return { listening: `${running.listens.join(', ')}, status ${running.statusUrl}`, stop: () => running.stop() };
+        const listening = `${running.listens.join(', ')}, status ${running.statusUrl}`;
+        return { listening, health: running.health, stop: () => running.stop() };
       });
     },
   },
@@ -80,7 +83,8 @@ export const ROLES: readonly Role[] = [
       const { MixnodeConfig, startMixnode } = await import('../mixnode/index.ts');
       return loaded(MixnodeConfig, async (config, components) => {
         const running = await startMixnode(config, components);
-        return { listening: `${running.listen}, metrics ${running.metricsUrl}`, stop: () => running.stop() };
+        const listening = `${running.listen}, metrics ${running.metricsUrl}`;
+        return { listening, health: running.health, stop: () => running.stop() };
       });
     },
   },
@@ -93,7 +97,8 @@ export const ROLES: readonly Role[] = [
       const { GatewayConfig, startGateway } = await import('../gateway/index.ts');
       return loaded(GatewayConfig, async (config, components) => {
         const running = await startGateway(config, components);
-        return { listening: `${running.listen}, metrics ${running.metricsUrl}`, stop: () => running.stop() };
+        const listening = `${running.listen}, metrics ${running.metricsUrl}`;
+        return { listening, health: running.health, stop: () => running.stop() };
       });
     },
   },
@@ -107,8 +112,8 @@ export const ROLES: readonly Role[] = [
       return loaded(RequesterConfig, async (config, components) => {
         const running = await startRequester(config, components);
         const listening = `nowhere but for metrics: ${running.metricsUrl}`;
-        const { reload } = running;
-        return { listening, ...(reload === undefined ? {} : { reload }), stop: () => running.stop() };
+        const { health, reload } = running;
+        return { listening, health, ...(reload === undefined ? {} : { reload }), stop: () => running.stop() };
       });
     },
   },
@@ -122,7 +127,8 @@ export const ROLES: readonly Role[] = [
       const { DirectoryConfig, startDirectory } = await import('../directory/index.ts');
       return loaded(DirectoryConfig, async (config, components) => {
         const running = await startDirectory(config, components);
-        return { listening: `${running.url}, metrics ${running.metricsUrl}`, stop: () => running.stop() };
+        const listening = `${running.url}, metrics ${running.metricsUrl}`;
+        return { listening, health: running.health, stop: () => running.stop() };
       });
     },
   },

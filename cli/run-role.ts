@@ -3,7 +3,7 @@
  * the `localnet` that started it is gone.
  * @module
  */
-import { systemClock } from '../lib/core/clock.ts';
+import { every, systemClock } from '../lib/core/clock.ts';
 import { MixError } from '../lib/core/errors.ts';
 import { systemRng } from '../lib/core/rng.ts';
 import { createCrypto } from '../lib/crypto/index.ts';
@@ -16,6 +16,7 @@ import { Metrics } from '../lib/telemetry/metrics.ts';
 import { reportError } from './report.ts';
 import { type Environment, loadRoleConfig } from './role-config.ts';
 import type { CommonConfig, Role, RunningRole } from './roles.ts';
+import { ServiceManager, STATUS_PERIOD_MS } from './service-manager.ts';
 import { stopRequested } from './stop-signal.ts';
 
 /** From the request to stop until the process ends whatever is still open. */
@@ -43,22 +44,41 @@ export async function runRole(role: Role, flags: Readonly<Record<string, unknown
   const components = { ...buildComponents(crypto, log, memoryBudgetMiB), outboundAddress, onFatal };
   const running = await Promise.race([start(config, components), stop, defect]);
   if (running === undefined) return 0; // asked to stop before it ran
-  // A role that has nothing to read again keeps the signal's usual meaning: its terminal is gone.
-  if (running.reload !== undefined) process.on('SIGHUP', () => running.reload?.());
+  const manager = ServiceManager.of(env, process.send !== undefined, log);
+  reloadOnHangup(running, manager, log);
   process.stdout.write(`listening ${running.listening}\n`);
   process.send?.(RUNNING_MESSAGE, undefined, undefined, () => {
     // A parent that is gone shows by the closed channel.
   });
+  const showStatus = () => manager.status(running.health.ready());
+  void manager.ready();
+  showStatus();
+  const status = every(systemClock, STATUS_PERIOD_MS, showStatus);
   try {
     await Promise.race([stop, defect]);
     return 0;
   } catch (error) {
     return reportError(error, `mixsocks ${role.name}`);
   } finally {
-    await stopInTime(running);
+    status.cancel();
+    await inTime(Promise.all([manager.stopping(), running.stop()]));
     lock.release();
     clearInterval(alive);
   }
+}
+
+/**
+ * What SIGHUP means: a requester reads its exit policy again. To a role that has nothing to read again it means what it usually does,
+ * that its terminal is gone; a service has none, and its manager may ask every unit to reload.
+ */
+function reloadOnHangup(running: RunningRole, manager: ServiceManager, log: Log): void {
+  if (running.reload === undefined && !manager.present) return;
+  process.on('SIGHUP', () => {
+    void manager.reloading();
+    if (running.reload === undefined) log.info({}, 'there is nothing that this role reads again');
+    else running.reload();
+    void manager.ready();
+  });
 }
 
 async function checkOwn(address: string): Promise<void> {
@@ -96,12 +116,12 @@ function firstDefect(log: Log): { defect: Promise<never>; onFatal: (error: unkno
   return { defect, onFatal };
 }
 
-/** Stops, or gives up on stopping after STOP_TIMEOUT_MS. */
-async function stopInTime(running: RunningRole): Promise<void> {
+/** Waits for the end, for STOP_TIMEOUT_MS at most. */
+async function inTime(stopped: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, STOP_TIMEOUT_MS);
   });
-  await Promise.race([running.stop(), late]).catch(() => {});
+  await Promise.race([stopped, late]).catch(() => {});
   clearTimeout(timer);
 }

@@ -48,7 +48,7 @@ export const DirectoryConfig = z.strictObject({
     .default('127.0.0.1:0')
     .describe('address and port of the HTTP API; port 0: that of our URL in network.json, or any free one'),
   advertise: z.string().optional().describe('URL under which others reach the API, for a network.json made here'),
-  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics'),
+  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics, /livez and /readyz'),
   metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
   maxConnectionsPerSource: connectionsPerSource(SERVER_LIMITS.connectionsPerSource),
   memoryBudgetMiB: memoryBudget,

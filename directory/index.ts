@@ -10,8 +10,9 @@ import { type NetworkFile, Verifier } from '../lib/directory/index.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { warnIfUnbounded } from '../lib/net/connection-bounds.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
-import { serveLocalHttp } from '../lib/net/http.ts';
+import { serveMetricsPage } from '../lib/net/metrics-page.ts';
 import type { Components, Running } from '../lib/runtime/components.ts';
+import { type Health, RoleHealth } from '../lib/telemetry/health.ts';
 import type { Metrics } from '../lib/telemetry/metrics.ts';
 import { Admission } from './admission.ts';
 import { Api } from './api.ts';
@@ -30,6 +31,7 @@ import {
   publicUrl,
   publishNetwork,
 } from './network.ts';
+import { authorityFaults } from './readiness.ts';
 import { type RunningServer, SERVER_LIMITS, serveApi } from './server.ts';
 
 export { DirectoryConfig } from './config.ts';
@@ -38,6 +40,7 @@ export interface RunningDirectory extends Running {
   /** Base URL of the HTTP API. */
   readonly url: string;
   readonly metricsUrl: string;
+  readonly health: Health;
   readonly network: NetworkFile;
   /** Path of network.json. */
   readonly networkFile: string;
@@ -144,23 +147,28 @@ async function running(
   parts: { server: RunningServer; authority: Authority; network: NetworkFile; identity: NodeIdentity },
 ): Promise<RunningDirectory> {
   const { server, authority, network, identity } = parts;
-  const metricsServer = await serveLocalHttp({
-    listen: config.metricsListen,
-    hosts: { listed: config.metricsHosts, flag: '--metrics-hosts' },
-    routes: { '/metrics': async () => ({ type: 'text/plain; version=0.0.4', body: await metrics.text() }) },
-    log,
+  const health = new RoleHealth(clock, 'signing', () => {
+    const epoch = authority.current()?.consensus.epoch;
+    return authorityFaults({ epoch, epochMs: authority.epochMs, wallMs: clock.wallMs() });
   });
+  const metricsServer = await serveMetricsPage({ config, metrics, health, log });
   const timer = every(clock, tickMs(authority.epochMs), () => {
-    authority.tick().catch((error) => log.error({ problem: asMixError(error).message }, 'no consensus could be made'));
+    const failed = (error: unknown) => log.error({ problem: asMixError(error).message }, 'no consensus could be made');
+    void authority
+      .tick()
+      .catch(failed)
+      .finally(() => health.worked()); // what fails does not hang
   });
   const url = network.authorities.find(({ id }) => id === identity.id)?.url ?? publicUrl(config, server.port);
   log.info({ network: network.name, identity: identity.id, url }, 'directory ready');
   return {
     url,
     metricsUrl: metricsServer.url,
+    health,
     network,
     networkFile: networkPath(config),
     async stop() {
+      health.stop();
       timer.cancel();
       await server.close();
       await metricsServer.close();

@@ -87,7 +87,7 @@ export const RequesterConfig = z.strictObject({
   dir: z.string().describe('folder of the requester: identity, Sphinx keys, its copy of the consensus'),
   networkFile: z.string().optional().describe('network.json of the network to join (default DIR/network.json)'),
   outboundAddress,
-  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics'),
+  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics, /livez and /readyz'),
   metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])

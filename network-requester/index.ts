@@ -5,8 +5,9 @@
 
 import { asMixError } from '../lib/core/errors.ts';
 import { sayKeyExchange } from '../lib/link/index.ts';
-import { serveLocalHttp } from '../lib/net/http.ts';
+import { serveMetricsPage } from '../lib/net/metrics-page.ts';
 import type { Components, Running } from '../lib/runtime/components.ts';
+import type { Health } from '../lib/telemetry/health.ts';
 import { egressLimits, type RequesterConfig } from './config.ts';
 import { SystemResolver } from './dns/resolver.ts';
 import { Egress } from './egress/egress.ts';
@@ -19,6 +20,7 @@ export { RequesterConfig } from './config.ts';
 export interface RunningRequester extends Running {
   readonly identity: string;
   readonly metricsUrl: string;
+  readonly health: Health;
   /** Whether sessions can come. */
   readonly ready: () => boolean;
   /** Reads the exit policy again, and announces it; absent when it is in no file. */
@@ -47,12 +49,8 @@ export async function startRequester(config: RequesterConfig, components: Compon
     resolver,
   });
   metrics.gaugeOf('requester_sessions', 'Sessions of proxies.', () => mixnet.hub?.stats().sessions ?? 0);
-  const page = await serveLocalHttp({
-    listen: config.metricsListen,
-    hosts: { listed: config.metricsHosts, flag: '--metrics-hosts' },
-    log,
-    routes: { '/metrics': async () => ({ type: metrics.registry.contentType, body: await metrics.text() }) },
-  }).catch(async (error: unknown) => {
+  const { health } = mixnet;
+  const page = await serveMetricsPage({ config, metrics, health, log }).catch(async (error: unknown) => {
     await mixnet.stop();
     throw error;
   });
@@ -64,6 +62,7 @@ export async function startRequester(config: RequesterConfig, components: Compon
   return {
     identity: mixnet.identity,
     metricsUrl: `${page.url}/metrics`,
+    health,
     ready: () => mixnet.ready,
     ...(exitPolicyFile === undefined
       ? {}

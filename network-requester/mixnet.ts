@@ -25,6 +25,7 @@ import { type FairPolicer, openPolicedKeys, type SphinxKeyRing } from '../lib/mi
 import type { Components, Running } from '../lib/runtime/components.ts';
 import type { AcceptHandler } from '../lib/session/index.ts';
 import type { RequesterHub } from '../lib/session/requester/requester-hub.ts';
+import { RoleHealth } from '../lib/telemetry/health.ts';
 import { announcedGateways } from './announced-gateways.ts';
 import type { RequesterConfig } from './config.ts';
 import { Countersignatures } from './countersignatures.ts';
@@ -32,6 +33,7 @@ import { describeRequester } from './descriptor.ts';
 import { GatewayPlan } from './gateway-plan.ts';
 import { startHub } from './hub.ts';
 import type { ExitPolicy } from './policy/exit-policy.ts';
+import { requesterFaults } from './readiness.ts';
 
 /** How often a new requester asks for a gateway's descriptor, and for the first consensus that lists itself. */
 const POLL_MS = 500;
@@ -53,6 +55,7 @@ export class RequesterMixnet implements Running {
   /** Shares what is accepted between the links, by their places. */
   readonly #policer: FairPolicer<number>;
   readonly directory: DirectoryClient;
+  readonly health: RoleHealth;
   #upkeep: Timer | undefined;
   /** A link to a gateway each, at the places of the plan. */
   readonly #endpoints: (MixEndpoint | undefined)[] = [];
@@ -85,6 +88,11 @@ export class RequesterMixnet implements Running {
     this.#plan = new GatewayPlan({ self: identity.id, rng: components.rng, ...fixed });
     this.#countersignatures = new Countersignatures(components, identity, network, config);
     this.directory = new DirectoryClient({ network, components, cacheFile: join(config.dir, 'consensus.json') });
+    const { clock } = components;
+    const listing = { directory: this.directory, self: identity.id, keys };
+    this.health = new RoleHealth(clock, 'the upkeep', () =>
+      requesterFaults({ ...listing, hasLink: this.ready, wallMs: clock.wallMs() }),
+    );
   }
 
   /** Loads identity and keys; `serve` goes on. `policy` is announced, and told our address. Throws CONFIG or IDENTITY. */
@@ -123,6 +131,7 @@ export class RequesterMixnet implements Running {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.health.stop();
     this.#upkeep?.cancel();
     await this.hub?.stop();
     await Promise.all(this.#endpoints.map((endpoint) => endpoint?.stop()));
@@ -209,6 +218,7 @@ export class RequesterMixnet implements Running {
   }
 
   #maintain(): void {
+    this.health.worked();
     this.#keys.advance(this.#components.clock.wallMs());
     if (this.#keys.takeRenewed()) this.directory.announceNow();
     const topology = this.directory.topology();

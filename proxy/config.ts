@@ -66,7 +66,10 @@ export const ProxyConfig = z.strictObject({
     .describe(
       'SOCKS5: choose "no authentication" where a program offers it beside a login; for programs that offer a login and have none',
     ),
-  statusListen: z.string().default('127.0.0.1:1081').describe('address and port of /status.json and /metrics'),
+  statusListen: z
+    .string()
+    .default('127.0.0.1:1081')
+    .describe('address and port of the status page, /status.json, /metrics, /livez and /readyz'),
   statusHosts: hostList.describe('names and addresses, besides its own, by which the status page may be asked for'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])

@@ -9,6 +9,7 @@ import { slotsMissed, statusOf } from '../lib/access/status/status-of.ts';
 import { Diagnosis } from '../lib/access/troubles/diagnosis.ts';
 import { loadNetworkFile } from '../lib/directory/index.ts';
 import type { Components, Running } from '../lib/runtime/components.ts';
+import type { Health } from '../lib/telemetry/health.ts';
 import { frontLimits, type ProxyConfig } from './config.ts';
 import { listenersOf, startFront } from './front/front.ts';
 import { isRemote, parseListenAddress, requireMeant } from './front/listener.ts';
@@ -25,6 +26,7 @@ export interface RunningProxy extends Running {
   readonly listens: readonly string[];
   readonly statusUrl: string;
   readonly metricsUrl: string;
+  readonly health: Health;
   /** Whether a SOCKS request made now would find a way. */
   readonly ready: () => boolean;
 }
@@ -59,11 +61,14 @@ export async function startProxy(config: ProxyConfig, components: Components): P
     const status = () =>
       statusOf({ config, components, mixnet, socks: front.listen, streams: front.streams(), replies, startedMs });
     parts.push({ stop: async () => replies.stop() });
+    const readiness = new Readiness({ clock, log, obstacle: () => mixnet.obstacle() });
+    const { health } = readiness;
     const page = await startStatusServer({
       listen: config.statusListen,
       hosts: config.statusHosts,
       status,
       metrics,
+      health,
       clock,
       log,
     });
@@ -71,7 +76,6 @@ export async function startProxy(config: ProxyConfig, components: Components): P
     if (isRemote(pageAddress))
       log.warn({}, 'the status page can be reached from other machines: anyone there may read it');
     log.info({ socks: front.listens, status: page.url }, 'proxy is running');
-    const readiness = new Readiness({ clock, log, obstacle: () => mixnet.obstacle() });
     readiness.start();
     parts.push({ stop: async () => readiness.stop() });
     return {
@@ -79,6 +83,7 @@ export async function startProxy(config: ProxyConfig, components: Components): P
       listens: front.listens,
       statusUrl: page.url,
       metricsUrl: `${page.url}/metrics`,
+      health,
       ready: () => mixnet.ready,
       stop,
     };

@@ -7,6 +7,7 @@
 import { type Clock, every, type Timer } from '../lib/core/clock.ts';
 import type { MixError } from '../lib/core/errors.ts';
 import type { MonotonicMs } from '../lib/core/units.ts';
+import { RoleHealth } from '../lib/telemetry/health.ts';
 import type { Log } from '../lib/telemetry/log.ts';
 
 const CHECK_PERIOD_MS = 1_000;
@@ -26,10 +27,12 @@ export class Readiness {
   #timer: Timer | undefined;
   #sinceMs: MonotonicMs;
   #logged: string | undefined;
+  readonly health: RoleHealth;
 
   constructor(options: ReadinessOptions) {
     this.#options = options;
     this.#sinceMs = options.clock.nowMs();
+    this.health = new RoleHealth(options.clock, 'the look for a way through the network', () => this.#faults());
   }
 
   start(): void {
@@ -39,13 +42,20 @@ export class Readiness {
   }
 
   stop(): void {
+    this.health.stop();
     this.#timer?.cancel();
+  }
+
+  #faults(): string[] {
+    const missing = this.#options.obstacle();
+    return missing === undefined ? [] : [missing.message];
   }
 
   #check(): void {
     const { obstacle, clock, log } = this.#options;
     const missing = obstacle();
     const nowMs = clock.nowMs();
+    this.health.worked();
     if (missing === undefined) {
       this.#sinceMs = nowMs;
       if (this.#logged !== '') log.info({}, 'ready: there is a way through the network');

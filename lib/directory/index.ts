@@ -56,6 +56,7 @@ export {
   parseNetworkFile,
   saveNetworkFile,
 } from './network-file.ts';
+export { type Listing, listingFaults, staleness } from './readiness.ts';
 export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
 export { mostLossy, RING_SIZE, ringIndexOf, ringOf } from './ring.ts';
 export * as timing from './timing.ts';

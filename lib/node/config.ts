@@ -19,7 +19,7 @@ export const nodeOptions = {
   outboundAddress: outboundAddress.describe(
     'address of this machine to dial links and the directory from, which must be of its family (default: the system chooses). Where the machine has several, the announced one: others keep seats for that',
   ),
-  metricsListen: z.string().default('127.0.0.1:0').describe('address of the metrics page'),
+  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics, /livez and /readyz'),
   metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
   joinToken,
   poolPackets: z

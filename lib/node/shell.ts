@@ -34,9 +34,11 @@ import {
 import { DelayQueue, DepartureTicks, openPolicedKeys, PacketPipeline, type PolicedKeys } from '../mixing/index.ts';
 import { type HostPort, joinHostPort, parseListen } from '../net/address.ts';
 import { warnIfUnbounded } from '../net/connection-bounds.ts';
-import { type LocalHttp, serveLocalHttp } from '../net/http.ts';
+import type { LocalHttp } from '../net/http.ts';
+import { serveMetricsPage } from '../net/metrics-page.ts';
 import type { Components, Running } from '../runtime/components.ts';
 import { Sphinx } from '../sphinx/index.ts';
+import { type Health, RoleHealth } from '../telemetry/health.ts';
 import { advertisedAddress } from './advertise.ts';
 import type { ClientAccess, NodeBehaviour, NodeParts } from './behaviour.ts';
 import type { NodeOptions } from './config.ts';
@@ -47,6 +49,7 @@ import { showNodeGauges } from './gauges.ts';
 import { LoopDriver } from './loop-driver.ts';
 import { NodeMetrics } from './metrics.ts';
 import { type Neighbours, NetworkView } from './network-view.ts';
+import { nodeFaults } from './readiness.ts';
 import { listenAgain } from './remembered-port.ts';
 
 /** How often keys and absent clients are looked after. */
@@ -54,6 +57,7 @@ const UPKEEP_PERIOD_MS = 1000;
 
 /** A mix or gateway that runs. */
 export interface RunningNode extends Running {
+  readonly health: Health;
   readonly identity: IdentityHex;
   /** Where links are accepted, host:port. */
   readonly listen: string;
@@ -86,6 +90,7 @@ export async function startNode(spec: NodeSpec): Promise<RunningNode> {
 
 class NodeShell implements RunningNode {
   readonly identity: IdentityHex;
+  readonly health: RoleHealth;
   readonly #metrics: NodeMetrics;
   readonly #linkMetrics: LinkMetrics;
   readonly #directory: DirectoryClient;
@@ -124,6 +129,8 @@ class NodeShell implements RunningNode {
       queueFrames: options.linkQueuePackets,
       onResult: (result, packets) => metrics.sent('node', result, packets),
     });
+    const listing = { directory: this.#directory, self: this.identity, keys, peers: this.#peers };
+    this.health = new RoleHealth(clock, 'the upkeep', () => nodeFaults({ ...listing, wallMs: clock.wallMs() }));
     const bytes = packetBytes(network.payloadBytes);
     const parts = { components, metrics, view: this.#view, peers: this.#peers, packetBytes: bytes };
     this.#behaviour = behaviourOf(parts);
@@ -171,13 +178,7 @@ class NodeShell implements RunningNode {
     sayKeyExchange(options.linkKeyExchange, log);
     this.#listener = await listenAgain(options.dir, port, (port) => this.#listenOn(host, port));
     const address = advertisedAddress(options, this.#listener.port);
-    const routes = { '/metrics': async () => ({ type: metrics.registry.contentType, body: await metrics.text() }) };
-    this.#page = await serveLocalHttp({
-      listen: options.metricsListen,
-      hosts: { listed: options.metricsHosts, flag: '--metrics-hosts' },
-      routes,
-      log,
-    });
+    this.#page = await serveMetricsPage({ config: options, metrics, health: this.health, log });
     this.#directory.onTopology((topology) => this.#view.update(topology));
     this.#directory.announce((epochs) => this.#descriptor(epochs, address), this.nodeIdentity.seed, options.joinToken);
     this.#directory.onUsable((documents) => this.#behaviour.onUsableConsensus?.(documents));
@@ -189,6 +190,7 @@ class NodeShell implements RunningNode {
   }
 
   async stop(): Promise<void> {
+    this.health.stop();
     this.#upkeep?.cancel();
     this.#loops.stop();
     this.#view.stop();
@@ -276,6 +278,7 @@ class NodeShell implements RunningNode {
   }
 
   #maintain(): void {
+    this.health.worked();
     this.#policed.keys.advance(this.spec.components.clock.wallMs());
     if (this.#policed.keys.takeRenewed()) this.#directory.announceNow();
     this.#behaviour.upkeep?.();

@@ -5,6 +5,8 @@
 import type { Status } from '../../lib/access/status/status.ts';
 import type { Clock } from '../../lib/core/clock.ts';
 import { type LocalHttp, serveLocalHttp } from '../../lib/net/http.ts';
+import { watchRoutes } from '../../lib/net/metrics-page.ts';
+import type { Health } from '../../lib/telemetry/health.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { Metrics } from '../../lib/telemetry/metrics.ts';
 import { StatusHistory } from './page/history.ts';
@@ -17,16 +19,17 @@ export interface StatusServerOptions {
   readonly hosts: readonly string[];
   readonly status: () => Status;
   readonly metrics: Metrics;
+  readonly health: Health;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
- * Serves the page, `/status.json`, `/metrics` and `/proxy.pac` to this machine; rejects with LISTEN when the address
+ * Serves the page, `/status.json`, `/proxy.pac`, metrics and health to this machine; rejects with LISTEN when the address
  * cannot be had.
  */
 export async function startStatusServer(options: StatusServerOptions): Promise<LocalHttp> {
-  const { listen, hosts, status, metrics, clock, log } = options;
+  const { listen, hosts, status, metrics, health, clock, log } = options;
   const history = new StatusHistory(clock, status);
   const { url, port, close } = await serveLocalHttp({
     listen,
@@ -35,7 +38,7 @@ export async function startStatusServer(options: StatusServerOptions): Promise<L
     routes: {
       ...pageRoutes({ status, history: () => history.series() }),
       '/status.json': () => ({ type: 'application/json', body: `${JSON.stringify(status(), roundNumbers, 2)}\n` }),
-      '/metrics': async () => ({ type: metrics.registry.contentType, body: await metrics.text() }),
+      ...watchRoutes(metrics, health),
     },
   });
   history.start();

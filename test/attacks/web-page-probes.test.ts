@@ -14,7 +14,7 @@ import { startStatusServer } from '../../proxy/status/server.ts';
 import { Browser } from '../support/browser.ts';
 import { startWorld } from '../support/front-world.ts';
 import { findChromium } from '../support/installed-browsers.ts';
-import { STATUS } from '../support/status-fixture.ts';
+import { STATUS, WELL } from '../support/status-fixture.ts';
 
 const PATH = '/status.json';
 
@@ -117,6 +117,7 @@ async function startPorts(t: Test) {
     hosts: [],
     status: () => STATUS,
     metrics: new Metrics(),
+    health: WELL,
     clock: systemClock,
     log: silentLog,
   });

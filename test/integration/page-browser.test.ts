@@ -12,7 +12,7 @@ import { silentLog } from '../../lib/telemetry/log.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { Browser, type Page } from '../support/browser.ts';
 import { findChromium } from '../support/installed-browsers.ts';
-import { STATUS } from '../support/status-fixture.ts';
+import { STATUS, WELL } from '../support/status-fixture.ts';
 
 type StatusModule = typeof import('../../proxy/status/server.ts');
 const compiled = new URL('../../dist/proxy/status/', import.meta.url);
@@ -26,6 +26,7 @@ async function serve(t: Test, first: Status = STATUS) {
     hosts: [],
     status: () => served.status,
     metrics: new Metrics(),
+    health: WELL,
     clock: systemClock,
     log: silentLog,
   });
@@ -151,6 +152,7 @@ t.test('the status page works in a browser', options, async (t) => {
       hosts: [],
       status: () => STATUS,
       metrics: new Metrics(),
+      health: WELL,
       clock: systemClock,
       log: silentLog,
     });

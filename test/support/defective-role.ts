@@ -34,7 +34,12 @@ async function start() {
     if (how === 'throw') throw new TypeError('broken\nin a timer');
     if (how === 'reject') void Promise.reject(new Error('broken promise'));
   }, 20);
-  return { listening: 'nowhere', stop: () => (how === 'hang' ? new Promise<void>(() => {}) : Promise.resolve()) };
+  const health = { live: () => [], ready: () => [] };
+  return {
+    listening: 'nowhere',
+    health,
+    stop: () => (how === 'hang' ? new Promise<void>(() => {}) : Promise.resolve()),
+  };
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'mixsocks-defective-')); // its own: a second process on one folder is refused

@@ -1,8 +1,12 @@
 import type { Status } from '../../lib/access/status/status.ts';
+import type { Health } from '../../lib/telemetry/health.ts';
 import type { History } from '../../proxy/status/page/history.ts';
 import { epochNumber } from './units.ts';
 
 const mix = { role: 'mixnode', health: 1, excluded: false, loopsSent: 20, loopsReturned: 20 } as const;
+
+/** Of a role that lacks nothing. */
+export const WELL: Health = { live: () => [], ready: () => [] };
 
 /** A status of a proxy that runs well in a small network. */
 export const STATUS: Status = {

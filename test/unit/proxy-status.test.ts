@@ -7,6 +7,7 @@ import { knownHealth, MIN_LOOPS_FOR_HEALTH } from '../../lib/access/status/statu
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { startStatusServer } from '../../proxy/status/server.ts';
+import { WELL } from '../support/status-fixture.ts';
 import { epochNumber } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -59,6 +60,7 @@ t.test('the status server answers its paths to its own hosts', async (t) => {
     hosts: [],
     status: () => STATUS,
     metrics,
+    health: WELL,
     clock: new VirtualClock(),
     log: silentLog,
   });
