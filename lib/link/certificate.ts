@@ -3,15 +3,33 @@
  * are the same for everybody, so that no certificate shows when or by whom it was made. Peers compare the key alone.
  * @module
  */
-import { createPrivateKey, createPublicKey, type KeyObject, webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { concatBytes } from '../core/bytes.ts';
 
 /** PKCS#8 wrapping of a raw Ed25519 seed (RFC 8410 section 7): everything before the 32 seed bytes. */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const SEED_BYTES = 32;
-const NOT_BEFORE = new Date('2000-01-01T00:00:00Z');
-/** "No well-defined expiration date" (RFC 5280 section 4.1.2.5): trust ends with the pin, not with a date. */
-const NOT_AFTER = new Date('9999-12-31T23:59:59Z');
+const KEY_BYTES = 32;
+
+/** The parts of the certificate in DER. What is signed goes from `BEFORE_KEY` to `BETWEEN`. */
+const OUTER_SEQUENCE = Buffer.from('3081d8', 'hex');
+const ED25519 = '300506032b6570';
+const COMMON_NAME = '30133111300f060355040313086d6978736f636b73'; // CN=mixsocks
+const BEFORE_KEY = Buffer.from(
+  [
+    '30818b' + 'a003020102' + '020101', // version 3, serial number 1
+    ED25519,
+    COMMON_NAME, // issuer
+    // From 2000-01-01 until 9999-12-31, which is "no well-defined expiration date" (RFC 5280 section 4.1.2.5): trust ends with the pin.
+    '3020' + '170d3030303130313030303030305a' + '180f39393939313233313233353935395a',
+    COMMON_NAME, // subject
+    `302a${ED25519}032100`,
+  ].join(''),
+  'hex',
+);
+/** No extensions. */
+const BETWEEN = Buffer.from('a3023000', 'hex');
+const SIGNATURE_PREFIX = Buffer.from(`${ED25519}034100`, 'hex');
 
 export function privateKeyOfSeed(seed: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.from(concatBytes(PKCS8_PREFIX, seed)), format: 'der', type: 'pkcs8' });
@@ -30,31 +48,22 @@ export function rawPublicKey(key: KeyObject): Uint8Array | undefined {
   return x === undefined ? undefined : new Uint8Array(Buffer.from(x, 'base64url'));
 }
 
-/** Makes the certificate (PEM). Loads the X.509 library on demand: 13 MB that a running node does not need. */
-export async function selfSignedCertificate(seed: Uint8Array): Promise<string> {
-  await import('reflect-metadata'); // the X.509 library looks for it when it is loaded
-  const { X509CertificateGenerator } = await import('@peculiar/x509');
+/**
+ * The certificate (PEM) over the key of `seed`. Its encoding (RFC 5280 section 4.1, RFC 8410) is the same for everybody but for key and
+ * signature, so it stands here as bytes: a library for it takes 16 MB of a process that needs it once.
+ */
+export function selfSignedCertificate(seed: Uint8Array): string {
   const privateKey = privateKeyOfSeed(seed);
-  const publicKey = createPublicKey(privateKey);
-  const { subtle } = webcrypto;
-  const keys = {
-    privateKey: await subtle.importKey('pkcs8', der(privateKey, 'pkcs8'), 'Ed25519', false, ['sign']),
-    publicKey: await subtle.importKey('spki', der(publicKey, 'spki'), 'Ed25519', true, ['verify']),
-  };
-  const certificate = await X509CertificateGenerator.createSelfSigned(
-    {
-      serialNumber: '01',
-      name: 'CN=mixsocks',
-      notBefore: NOT_BEFORE,
-      notAfter: NOT_AFTER,
-      signingAlgorithm: { name: 'Ed25519' },
-      keys,
-    },
-    webcrypto as unknown as Parameters<typeof X509CertificateGenerator.createSelfSigned>[1],
-  );
-  return `${certificate.toString('pem')}\n`;
+  const key = createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(-KEY_BYTES);
+  const signed = concatBytes(BEFORE_KEY, key, BETWEEN);
+  const signature = sign(null, signed, privateKey);
+  return pemOf(concatBytes(OUTER_SEQUENCE, signed, SIGNATURE_PREFIX, signature));
 }
 
-function der(key: KeyObject, type: 'pkcs8' | 'spki'): Buffer {
-  return key.export({ format: 'der', type: type as 'spki' });
+function pemOf(der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
+  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }

@@ -38,7 +38,7 @@ export async function createIdentity(rng: Rng): Promise<NodeIdentity> {
     id: identityHexOf(publicKey),
     publicKey,
     seed,
-    certificatePem: await selfSignedCertificate(seed),
+    certificatePem: selfSignedCertificate(seed),
     privateKeyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   };
 }

@@ -63,6 +63,26 @@ t.test('a member has two connections to an authority; further requests wait', as
   t.equal(connections, 2);
 });
 
+t.test('closing ends what a member has asked and what waits for a connection, and opens no other', async (t) => {
+  let requests = 0;
+  const server = createServer(() => {
+    requests += 1;
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.closeAllConnections());
+  const transport = httpTransport();
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const { signal } = new AbortController();
+  const results = Array.from({ length: 5 }, () => transport.send({ method: 'GET', url, maxBytes: 100 }, signal));
+  const ended = Promise.all(results.map((result) => t.rejects(result, { code: 'HOST_UNREACHABLE' })));
+  while (requests < 2) await once(server, 'request');
+  await transport.close();
+  await ended;
+  await new Promise((resolve) => server.close(resolve)); // when no connection is left
+  t.equal(requests, 2);
+});
+
 t.test('an authority answers so many requests on a connection', async (t) => {
   const socket = await connected(t, await startingAuthority(t));
   const count = SERVER_LIMITS.requestsPerConnection;

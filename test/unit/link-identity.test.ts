@@ -35,6 +35,16 @@ t.test('the same seed gives the same identity', async (t) => {
   const rng = { ...seededRng(1), bytes: () => new Uint8Array(seed) };
   const identity = await createIdentity(rng);
   t.equal(identity.id, 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a');
+  // Made with an X.509 library.
+  const certificate = `-----BEGIN CERTIFICATE-----
+MIHYMIGLoAMCAQICAQEwBQYDK2VwMBMxETAPBgNVBAMTCG1peHNvY2tzMCAXDTAw
+MDEwMTAwMDAwMFoYDzk5OTkxMjMxMjM1OTU5WjATMREwDwYDVQQDEwhtaXhzb2Nr
+czAqMAUGAytlcAMhANdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1EaowIw
+ADAFBgMrZXADQQBzG/dQKctyyK+F8dEEJChfbKzbiEIvHO/IrR7o9WAeEG7F6vi9
+c9dAHN3rX298/n8xfoOBZO6ksvzLeOi7QvoE
+-----END CERTIFICATE-----
+`;
+  t.equal(identity.certificatePem, certificate);
 });
 
 t.test('an identity is never overwritten', async (t) => {

@@ -56,7 +56,7 @@ export const linkKinds = [
     'certificate',
     z.object({ seed: hex(32) }),
     async (_crypto, { seed }) => {
-      const certificate = new X509Certificate(await selfSignedCertificate(seed));
+      const certificate = new X509Certificate(selfSignedCertificate(seed));
       const { subject, serialNumber } = certificate;
       const [validFrom, validTo] = [certificate.validFrom, certificate.validTo].map((at) => new Date(at).toISOString());
       const identity = rawPublicKey(createPublicKey(privateKeyOfSeed(seed)));
