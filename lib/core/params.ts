@@ -57,7 +57,8 @@ export interface NetworkParams {
 
 export const DEFAULT_PARAMS: NetworkParams = {
   payloadBytes: 2048,
-  meanDelayMs: 15,
+  /** λ/μ is 2 for class standard (docs/ANONYMITY.md). */
+  meanDelayMs: 40,
   maxDelayMs: 10_000,
   epochMs: 3_600_000,
   nodeLoopRate: 10,

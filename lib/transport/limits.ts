@@ -18,7 +18,7 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   unsentHighWaterBytes: 128 * KIB,
   datagramQueueBytes: 64 * KIB,
   maxInFlightPackets: 4096,
-  maxStockSurbs: 4096,
+  maxStockSurbs: 8192,
   idleMs: 300_000,
   deadPeerMs: DEFAULT_SESSION_PARAMS.deadPeerMs,
 };

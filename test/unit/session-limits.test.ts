@@ -107,7 +107,7 @@ t.test('the number of reply blocks aimed at is bounded', async (t) => {
   t.equal(supply.target, 308, 'a round trip and a second at the rate, and the reserve');
   supply.setReplyRate(5000);
   supply.aim(2000, monotonic(0));
-  t.equal(supply.target, 3500, 'and no more: the stock at the other end holds 4096');
+  t.equal(supply.target, 7000, 'and no more: the stock at the other end holds 8192');
   t.ok(supply.target < DEFAULT_SESSION_LIMITS.maxStockSurbs);
 });
 

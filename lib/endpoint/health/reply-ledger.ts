@@ -30,7 +30,7 @@ export interface SettledBlock {
 /** So many later blocks return before an earlier one may count as lost: packets are reordered. */
 export const REORDERING_THRESHOLD = 64;
 /** Outstanding blocks of a session, more than its supply lets be; beyond, the oldest are forgotten without evidence. */
-export const MAX_BLOCKS_TRACKED = 16_384;
+export const MAX_BLOCKS_TRACKED = 32_768;
 /** The blocks of a session that neither makes nor gets any for this long are forgotten. */
 export const IDLE_LEDGER_MS = 120_000;
 

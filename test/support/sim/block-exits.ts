@@ -23,7 +23,7 @@ interface Stocked extends Carried {
 }
 
 const RESERVE = 8;
-const MAX_HELD = 4096;
+const MAX_HELD = 8192;
 
 export interface HonestOptions {
   /** Mixes of layer 1 that it avoids. */
