@@ -78,6 +78,13 @@ export class Clients {
     return this.#space.used;
   }
 
+  /** Packets that wait for the ticks of connected clients. */
+  get waiting(): number {
+    let sum = 0;
+    for (const client of this.#clients.values()) if (client.isTicking) sum += client.queue.size;
+    return sum;
+  }
+
   /** Clients whose clock runs, those included that are handed a consensus. */
   get ticking(): number {
     return this.#wheel.size;

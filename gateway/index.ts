@@ -130,6 +130,10 @@ class Gateway implements NodeBehaviour, ClientAccess {
     this.#clients.upkeep(this.#nowMs());
   }
 
+  waiting(): number {
+    return this.#clients.waiting;
+  }
+
   stop(): void {
     this.#timer?.cancel();
     this.#armedForMs = 0 as MonotonicMs; // for good

@@ -9,8 +9,8 @@ import { RUNNING_MESSAGE } from '../run-role.ts';
 import { LogFile } from './log-file.ts';
 import type { PlannedNode } from './plan.ts';
 
-/** From SIGTERM to SIGKILL. */
-const STOP_TIMEOUT_MS = 3000;
+/** From SIGTERM to SIGKILL: more than a role takes to stop. */
+const STOP_TIMEOUT_MS = 6000;
 
 export class NodeChild {
   readonly #process: ChildProcess;

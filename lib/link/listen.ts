@@ -23,7 +23,7 @@ import { DEFAULT_LINK_LIMITS } from './limits.ts';
 import type { LinkMetrics } from './metrics.ts';
 import { LinkRefusalLog } from './refusal-log.ts';
 import { PEER_OPTIONS, secureOptionsOf, verifyPeer } from './tls.ts';
-import type { ClientTerms, HelloKind, InboundLink, LinkLimits } from './types.ts';
+import type { ClientTerms, HelloKind, InboundLink, LinkKind, LinkLimits } from './types.ts';
 
 export interface ListenOptions {
   readonly identity: NodeIdentity;
@@ -51,6 +51,8 @@ export interface LinkListener {
   readonly port: number;
   /** Asks `admit` again for every open link and closes those it refuses now: call it when the topology changed. */
   recheck(): void;
+  /** Takes no further connections, and closes the links of this kind. */
+  finish(kind: LinkKind): void;
   /** Closes the listener and all its links. */
   close(): Promise<void>;
 }
@@ -89,6 +91,7 @@ class Acceptor implements LinkListener {
   readonly #evicted = new WeakSet<Socket>();
   /** Of these, the ones that TLS will yet report as reset, without saying which they are. */
   #resetsToCome = 0;
+  #closed: Promise<unknown> | undefined;
   /** Links by kind and peer: one per pair, the newest. */
   readonly #links = new Map<string, AcceptedLink>();
 
@@ -141,13 +144,26 @@ class Acceptor implements LinkListener {
     }
   }
 
+  finish(kind: LinkKind): void {
+    void this.#closeServer();
+    for (const link of this.#links.values()) if (link.kind === kind) link.close();
+  }
+
   async close(): Promise<void> {
-    const closed = once(this.#server, 'close');
-    this.#server.close();
+    const closed = this.#closeServer();
     for (const link of this.#links.values()) link.close();
     for (const socket of this.#connections.values()) socket.destroy();
     this.#bounds.close();
     await closed;
+  }
+
+  /** Resolves when its connections are closed, too. */
+  #closeServer(): Promise<unknown> {
+    if (this.#closed === undefined) {
+      this.#closed = once(this.#server, 'close');
+      this.#server.close();
+    }
+    return this.#closed;
   }
 
   #newBounds(): ConnectionBounds {

@@ -4,10 +4,12 @@
  */
 import type { AddressKey, IdentityHex } from '../core/bytes.ts';
 import type { MonotonicMs } from '../core/units.ts';
-import type { ConsensusText } from '../directory/index.ts';
+import type { ConsensusText, RingPosition } from '../directory/index.ts';
 import type { ClientInboundLink, ClientTerms, PeerLinks } from '../link/index.ts';
 import type { NodeDrop } from '../mixing/index.ts';
-import type { Components } from '../runtime/components.ts';
+import type { Components, Running } from '../runtime/components.ts';
+import type { Health } from '../telemetry/health.ts';
+import type { NodeOptions } from './config.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { NetworkView } from './network-view.ts';
 
@@ -30,6 +32,8 @@ export interface NodeBehaviour {
   onUsableConsensus?(documents: readonly ConsensusText[]): void;
   /** About once a second. */
   upkeep?(): void;
+  /** Packets that wait for clients, and will leave. */
+  waiting?(): number;
   /** The node stops: no timer may be left. */
   stop?(): void;
 }
@@ -53,4 +57,21 @@ export interface NodeParts {
   readonly peers: PeerLinks;
   /** Bytes of a packet of this network. */
   readonly packetBytes: number;
+}
+
+/** A mix or gateway to start. */
+export interface NodeSpec {
+  readonly options: NodeOptions;
+  readonly components: Components;
+  readonly position: RingPosition;
+  readonly behaviourOf: (parts: NodeParts) => NodeBehaviour;
+}
+
+/** A mix or gateway that runs. */
+export interface RunningNode extends Running {
+  readonly identity: IdentityHex;
+  readonly health: Health;
+  /** Where links are accepted, host:port. */
+  readonly listen: string;
+  readonly metricsUrl: string;
 }

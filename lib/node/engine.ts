@@ -98,6 +98,11 @@ export class PacketEngine {
     else this.#inject(faults, next, packet);
   }
 
+  /** Packets in the pool. */
+  get waiting(): number {
+    return this.options.pool.size;
+  }
+
   /** Forgets the pool and stops the timer. */
   stop(): void {
     this.#stopped = true;

@@ -16,7 +16,6 @@ import {
   loadNetworkFile,
   type NetworkFile,
   networkId,
-  type RingPosition,
 } from '../directory/index.ts';
 import {
   type ClientInboundLink,
@@ -36,13 +35,12 @@ import { type HostPort, joinHostPort, parseListen } from '../net/address.ts';
 import { warnIfUnbounded } from '../net/connection-bounds.ts';
 import type { LocalHttp } from '../net/http.ts';
 import { serveMetricsPage } from '../net/metrics-page.ts';
-import type { Components, Running } from '../runtime/components.ts';
 import { Sphinx } from '../sphinx/index.ts';
-import { type Health, RoleHealth } from '../telemetry/health.ts';
+import { RoleHealth } from '../telemetry/health.ts';
 import { advertisedAddress } from './advertise.ts';
-import type { ClientAccess, NodeBehaviour, NodeParts } from './behaviour.ts';
-import type { NodeOptions } from './config.ts';
+import type { ClientAccess, NodeBehaviour, NodeSpec, RunningNode } from './behaviour.ts';
 import { describeNode } from './descriptor.ts';
+import { drain } from './drain.ts';
 import { PacketEngine, type PooledPacket } from './engine.ts';
 import { faultsOf } from './fault.ts';
 import { showNodeGauges } from './gauges.ts';
@@ -54,22 +52,6 @@ import { listenAgain } from './remembered-port.ts';
 
 /** How often keys and absent clients are looked after. */
 const UPKEEP_PERIOD_MS = 1000;
-
-/** A mix or gateway that runs. */
-export interface RunningNode extends Running {
-  readonly health: Health;
-  readonly identity: IdentityHex;
-  /** Where links are accepted, host:port. */
-  readonly listen: string;
-  readonly metricsUrl: string;
-}
-
-export interface NodeSpec {
-  readonly options: NodeOptions;
-  readonly components: Components;
-  readonly position: RingPosition;
-  readonly behaviourOf: (parts: NodeParts) => NodeBehaviour;
-}
 
 /** Starts a node; resolves when it listens. It announces itself and waits for a consensus in the background. */
 export async function startNode(spec: NodeSpec): Promise<RunningNode> {
@@ -193,6 +175,8 @@ class NodeShell implements RunningNode {
     this.health.stop();
     this.#upkeep?.cancel();
     this.#loops.stop();
+    const waiting = () => this.#engine.waiting + (this.#behaviour.waiting?.() ?? 0);
+    if (this.#listener !== undefined) await drain({ ...this.spec.components, listener: this.#listener, waiting });
     this.#view.stop();
     this.#behaviour.stop?.();
     await this.#directory.stop();

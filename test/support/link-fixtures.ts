@@ -70,6 +70,7 @@ export async function testListener(options: Partial<ListenOptions> = {}): Promis
     },
     target: () => ({ id: identity.id, addressKey: addressKeyOf(identity.id), host: '127.0.0.1', port: listener.port }),
     recheck: () => listener.recheck(),
+    finish: (kind) => listener.finish(kind),
     close: () => listener.close(),
   };
 }

@@ -254,7 +254,8 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
     topology,
     entry: (name) => topology().nodes.find((node) => node.name === name) as NodeEntry,
     async stop() {
-      await Promise.all(nodes.map((node) => node.stop()));
+      const stopped = Promise.all(nodes.map((node) => node.stop()));
+      await (clock === undefined ? stopped : clock.settle(stopped, params.epochMs)); // packets that wait leave first
       authority.server.closeAllConnections();
       authority.server.close();
       await rm(dir, { recursive: true });

@@ -1,0 +1,70 @@
+/** A node that stops: what it has taken in leaves first. */
+import t from 'tap';
+import { DRAIN_MS, drain } from '../../lib/node/drain.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { testListener, testPeerLinks, until } from '../support/link-fixtures.ts';
+import { MiniClient, startMiniNetwork } from '../support/mini-network.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+const PATH = ['mix-1-1', 'mix-2-1', 'mix-3-1', 'gateway-1'];
+const PACKETS = 20;
+/** At each mix: all packets are still in the first one when that is asked to stop. */
+const DELAY_MS = 300;
+
+t.test('packets in the pool of a mix that stops come to their ends', async (t) => {
+  const net = await startMiniNetwork();
+  t.teardown(() => net.stop());
+  const client = await MiniClient.connect(net);
+  t.teardown(() => client.close());
+  const mix = net.node('mix-1-1');
+  t.strictSame(mix.running.health.ready(), [], 'it is ready');
+  for (let i = 0; i < PACKETS; i++) client.send(net.entry(mix.name).address, client.loop(PATH, DELAY_MS).packet);
+  await until(async () => (await mix.count('packets_received_total')) === PACKETS);
+  const stopped = mix.stop();
+  t.strictSame(mix.running.health.ready(), ['stopping']);
+  await stopped;
+  await until(() => client.received.length === PACKETS);
+  t.equal(await mix.count('packets_forwarded_total', { to: 'node' }), PACKETS);
+  await mix.start();
+});
+
+t.test('a listener that finishes with one kind of links keeps the other, and takes nobody new', async (t) => {
+  const listener = await testListener({ onLink: () => {} });
+  const peers = await testPeerLinks();
+  const others = await testPeerLinks();
+  t.teardown(() => Promise.all([peers.stop(), others.stop(), listener.close()]));
+  peers.setPeers([listener.target()]);
+  await until(() => peers.status()[0]?.state === 'up');
+  listener.finish('client');
+  others.setPeers([listener.target()]);
+  await until(() => others.status()[0]?.lastReason !== '');
+  t.equal(others.status()[0]?.lastReason, 'ECONNREFUSED');
+  t.equal(peers.status()[0]?.state, 'up');
+  listener.finish('node');
+  await until(() => peers.status()[0]?.state !== 'up');
+});
+
+t.test('packets that stay too long do not hold up the stop, and are said', async (t) => {
+  const clock = new VirtualClock();
+  const said: object[] = [];
+  const log: Log = { ...silentLog, info: (fields) => said.push(fields) };
+  const order: string[] = [];
+  const listener = { finish: (kind: string) => void order.push(kind) };
+  let stopped = false;
+  const done = drain({ listener, waiting: () => 3, clock, log }).then(() => {
+    stopped = true;
+  });
+  const advance = async (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 10) {
+      clock.advance(10);
+      await new Promise(setImmediate);
+    }
+  };
+  await advance(DRAIN_MS - 100);
+  t.equal(stopped, false);
+  await advance(200);
+  await done;
+  t.strictSame(order, ['node'], 'clients get what is for them until the end');
+  t.strictSame(said, [{ packets: 3 }]);
+});
