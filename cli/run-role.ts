@@ -6,7 +6,7 @@
 import { every, systemClock } from '../lib/core/clock.ts';
 import { MixError } from '../lib/core/errors.ts';
 import { systemRng } from '../lib/core/rng.ts';
-import { createCrypto } from '../lib/crypto/index.ts';
+import { loadCrypto, missingLibrary } from '../lib/crypto/index.ts';
 import { hasAddress } from '../lib/net/own-address.ts';
 import type { Components } from '../lib/runtime/components.ts';
 import { FolderLock } from '../lib/runtime/folder-lock.ts';
@@ -41,7 +41,7 @@ export async function runRole(role: Role, flags: Readonly<Record<string, unknown
     warn: (line) => log.warn({}, line),
   });
   const { defect, onFatal } = firstDefect(log);
-  const components = { ...buildComponents(crypto, log, memoryBudgetMiB), outboundAddress, onFatal };
+  const components = { ...(await buildComponents(crypto, log, memoryBudgetMiB)), outboundAddress, onFatal };
   const running = await Promise.race([start(config, components), stop, defect]);
   if (running === undefined) return 0; // asked to stop before it ran
   const manager = ServiceManager.of(env, process.send !== undefined, log);
@@ -86,10 +86,17 @@ async function checkOwn(address: string): Promise<void> {
   throw new MixError('CONFIG', `outboundAddress: ${address} is no address of this machine`);
 }
 
-function buildComponents(choice: CommonConfig['crypto'], log: Log, memoryBudgetMiB?: number): Components {
-  const crypto = createCrypto(choice);
+async function buildComponents(
+  choice: CommonConfig['crypto'],
+  log: Log,
+  memoryBudgetMiB?: number,
+): Promise<Components> {
+  const crypto = await loadCrypto(choice);
+  const missing = missingLibrary(crypto);
   if (choice === 'noble') {
     log.warn({ backends: crypto.backends }, 'REFERENCE CRYPTO FORCED: too slow for the default rates, for tests only');
+  } else if (missing !== undefined) {
+    log.warn({ backends: crypto.backends }, missing);
   } else {
     log.info({ backends: crypto.backends }, 'crypto backends');
   }

@@ -12,7 +12,7 @@ import { every, systemClock } from '../lib/core/clock.ts';
 import { MixError } from '../lib/core/errors.ts';
 import { systemRng } from '../lib/core/rng.ts';
 import type { MonotonicMs } from '../lib/core/units.ts';
-import { createCrypto } from '../lib/crypto/index.ts';
+import { loadCrypto, missingLibrary } from '../lib/crypto/index.ts';
 import { loadNetworkFile, type NetworkFile, parseNetworkFile } from '../lib/directory/index.ts';
 import { joinHostPort } from '../lib/net/address.ts';
 import { checkDestination } from '../lib/net/destination.ts';
@@ -95,11 +95,15 @@ export class MixnetClient {
     const terms = termsOf(options);
     const network = await networkOf(options.network);
     const closing = new AbortController();
+    const log = options.log ?? silentLog;
+    const crypto = await loadCrypto(terms.crypto);
+    const missing = missingLibrary(crypto);
+    if (missing !== undefined) log.warn({ backends: crypto.backends }, missing);
     const components: Components = {
       clock: systemClock,
       rng: systemRng,
-      crypto: createCrypto(terms.crypto),
-      log: options.log ?? silentLog,
+      crypto,
+      log,
       metrics: new Metrics(),
       outboundAddress: terms.outboundAddress,
       memory: clientMemory(),

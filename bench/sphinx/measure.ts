@@ -17,19 +17,24 @@ const ALLOCATING_BATCHES = 7;
 
 export type Backend = 'native' | 'without-libsodium' | 'noble';
 
-function cryptoOf({ crypto: { availableBackends, createCrypto } }: SphinxModules, backend: Backend): Crypto {
+/** Commits without `loadCrypto` know no library that loads asynchronously. */
+async function cryptoOf({ crypto }: SphinxModules, backend: Backend): Promise<Crypto> {
+  const { availableBackends, createCrypto } = crypto;
+  const { loadCrypto }: Partial<SphinxModules['crypto']> = crypto;
   if (backend === 'native') return createCrypto('fastest');
-  return backend === 'noble'
-    ? createCrypto('noble')
-    : createCrypto(
-        'fastest',
-        availableBackends(() => undefined),
-      );
+  if (backend === 'noble') return createCrypto('noble');
+  const none = () => undefined;
+  return loadCrypto === undefined ? createCrypto('fastest', availableBackends(none)) : loadCrypto('fastest', none);
 }
 
 /** All figures of one backend and packet size. */
-export function measureSphinx(modules: SphinxModules, backend: Backend, packetSize: number, effort: Effort): Figure[] {
-  const crypto = cryptoOf(modules, backend);
+export async function measureSphinx(
+  modules: SphinxModules,
+  backend: Backend,
+  packetSize: number,
+  effort: Effort,
+): Promise<Figure[]> {
+  const crypto = await cryptoOf(modules, backend);
   const terms = { backend, packetSize };
   const operations = packetCases(modules, crypto, packetSize);
   const headers = headerCases(modules, crypto);

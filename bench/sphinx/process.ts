@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { FULL, QUICK } from '../harness/cpu-time.ts';
+import type { Figure } from '../harness/figure.ts';
 import { sphinxModules } from '../harness/modules.ts';
 import { type Backend, measureSphinx } from './measure.ts';
 
@@ -13,7 +14,8 @@ const modules = await sphinxModules({ name: root, root, main: join(root, 'dist/c
 const quick = effort === 'quick';
 const backends: readonly Backend[] = quick ? ['native'] : ['native', 'without-libsodium', 'noble'];
 const sizes = quick ? [2048] : [2048, 32_768];
-const figures = backends.flatMap((backend) =>
-  sizes.flatMap((size) => measureSphinx(modules, backend, size, quick ? QUICK : FULL)),
-);
+const figures: Figure[] = [];
+for (const backend of backends) {
+  for (const size of sizes) figures.push(...(await measureSphinx(modules, backend, size, quick ? QUICK : FULL)));
+}
 process.stdout.write(JSON.stringify(figures));

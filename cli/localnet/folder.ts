@@ -14,7 +14,7 @@ import { MixError, systemReason } from '../../lib/core/errors.ts';
 import { makeFolder } from '../../lib/core/folders.ts';
 import { systemRng } from '../../lib/core/rng.ts';
 import { readTextFile } from '../../lib/core/text-file.ts';
-import { createCrypto } from '../../lib/crypto/index.ts';
+import { createCrypto, loadCrypto } from '../../lib/crypto/index.ts';
 import { joinKeyOf, newJoinToken, saveNetworkFile, writeFileAtomic } from '../../lib/directory/index.ts';
 import { createIdentity, hasIdentity, IDENTITY_FILE, loadIdentity, saveIdentity } from '../../lib/link/index.ts';
 import { FolderLock } from '../../lib/runtime/folder-lock.ts';
@@ -78,7 +78,8 @@ export async function prepareFolder(config: LocalnetConfig, measure = measureMac
     const saved = await readState(dir);
     if (saved !== undefined) checkShape(dir, saved, config);
     const savedRates = saved && (saved.rates ?? ratesWith(config)); // without any, of a time when they were as asked for
-    const { rates, notice } = chooseRates(config, savedRates, measure);
+    const crypto = await loadCrypto(config.crypto);
+    const { rates, notice } = chooseRates(config, savedRates, (of) => measure(of, crypto));
     const state = saved ?? (await newState(dir, config, rates));
     const nodes: PlannedNode[] = [];
     for (const slot of slots)

@@ -3,7 +3,7 @@
  * @module
  */
 import { systemRng } from '../../lib/core/rng.ts';
-import { createCrypto } from '../../lib/crypto/index.ts';
+import { type Crypto, createCrypto } from '../../lib/crypto/index.ts';
 import { processorMs, usableProcessors } from '../../lib/runtime/processors.ts';
 import { leastMs, Sphinx, type SphinxHop, unwrapMs } from '../../lib/sphinx/index.ts';
 import type { MachineCosts } from './capacity.ts';
@@ -14,12 +14,11 @@ const HOPS = 5;
 /** Runs that are timed together: the shortest takes little longer than a look at the clock is exact. */
 const BATCH = 4;
 
-/** Measures with the crypto and the packet size of the network. */
-export function measureMachine({ crypto, packetSize }: Pick<LocalnetConfig, 'crypto' | 'packetSize'>): MachineCosts {
+/** Measures with the crypto (`network`) and the packet size of the network. */
+export function measureMachine({ packetSize }: Pick<LocalnetConfig, 'packetSize'>, network: Crypto): MachineCosts {
   const fastest = createCrypto('fastest');
   const secret = systemRng.bytes(32);
   const point = fastest.x25519Base(secret);
-  const network = crypto === 'fastest' ? fastest : createCrypto(crypto);
   const terms = { crypto: network, rng: systemRng, payloadBytes: packetSize, nowMs: processorMs };
   return {
     processors: usableProcessors(),

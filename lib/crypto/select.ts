@@ -10,6 +10,7 @@ import { nobleBackend } from './noble.ts';
 import { nodeBackend } from './node.ts';
 import { loadSodiumBackend } from './sodium.ts';
 import type { Backend, BackendName, Crypto, CryptoChoice, Primitive, Primitives } from './types.ts';
+import { loadWasmBackend } from './wasm.ts';
 
 /** Known answers for keys and data of bytes 07 and 09: one short computation per primitive. */
 const KNOWN_ANSWERS: { readonly [P in Primitive]: (candidate: Primitives[P]) => string } = {
@@ -54,15 +55,44 @@ function answersRight<P extends Primitive>(primitive: P, candidate: Primitives[P
   }
 }
 
-/** All backends that load on this machine, fastest first. */
+/** `backend`'s functions of `primitive`, if it has them and they give the known answer. */
+function served<P extends Primitive>(backend: Backend, primitive: P): Primitives[P] | undefined {
+  const candidate: Primitives[P] | undefined = backend.primitives[primitive];
+  return candidate !== undefined && answersRight(primitive, candidate) ? candidate : undefined;
+}
+
+/** All backends that load on this machine without waiting, fastest first. */
 export function availableBackends(loadSodium = loadSodiumBackend): readonly Backend[] {
   const sodium = loadSodium();
   return sodium === undefined ? [nodeBackend, nobleBackend] : [sodium, nodeBackend, nobleBackend];
 }
 
 /**
- * Builds the crypto of this process; throws MixError INTERNAL if a primitive has no working library.
- * `backends` is for tests.
+ * The crypto of a process that handles packets: `createCrypto`, and WebAssembly where BLAKE2b would else fall to
+ * JavaScript. It is loaded nowhere else. Throws as `createCrypto`; the parameters behind the first are for tests.
+ */
+export async function loadCrypto(
+  choice: CryptoChoice = 'fastest',
+  loadSodium = loadSodiumBackend,
+  loadWasm: () => Promise<Backend | undefined> = loadWasmBackend,
+): Promise<Crypto> {
+  if (choice === 'noble') return createCrypto('noble');
+  const fast = availableBackends(loadSodium).filter((backend) => backend !== nobleBackend);
+  if (fast.some((backend) => served(backend, 'blake2b') !== undefined))
+    return createCrypto(choice, [...fast, nobleBackend]);
+  const wasm = await loadWasm();
+  return createCrypto(choice, wasm === undefined ? [...fast, nobleBackend] : [...fast, wasm, nobleBackend]);
+}
+
+/** One line for the log where packets are dear because a library is missing; undefined where none is. */
+export function missingLibrary({ backends }: Crypto): string | undefined {
+  if (backends.blake2b !== 'noble' || backends.x25519 === 'noble') return undefined;
+  return 'neither libsodium nor its WebAssembly loads here: BLAKE2b is JavaScript, and packets cost many times as much';
+}
+
+/**
+ * The crypto of the libraries that load without waiting: for signatures, tokens and tests. Throws MixError INTERNAL if a
+ * primitive has no working library. `backends` is for tests.
  */
 export function createCrypto(
   choice: CryptoChoice = 'fastest',
@@ -71,8 +101,8 @@ export function createCrypto(
   const names: Partial<Record<Primitive, BackendName>> = {};
   function choose<P extends Primitive>(primitive: P): Primitives[P] {
     for (const backend of backends) {
-      const candidate: Primitives[P] | undefined = backend.primitives[primitive];
-      if (candidate === undefined || !answersRight(primitive, candidate)) continue;
+      const candidate = served(backend, primitive);
+      if (candidate === undefined) continue;
       names[primitive] = backend.name;
       return candidate;
     }

@@ -6,7 +6,7 @@
 /** `fastest`: per primitive the quickest library that loads. `noble`: the reference in pure JavaScript. */
 export type CryptoChoice = 'fastest' | 'noble';
 
-export type BackendName = 'sodium' | 'node' | 'noble';
+export type BackendName = 'sodium' | 'node' | 'wasm' | 'noble';
 
 export interface X25519 {
   /** RFC 7748 section 5: clamps the secret, ignores the point's top bit. Throws MixError CRYPTO on a low-order point. */

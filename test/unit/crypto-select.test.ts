@@ -1,11 +1,14 @@
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, randomBytes } from 'node:crypto';
+import instantiate, { type LibsodiumModule } from 'libsodium';
 import t from 'tap';
 import { toHex } from '../../lib/core/bytes.ts';
 import { MixError } from '../../lib/core/errors.ts';
-import { type Backend, createCrypto } from '../../lib/crypto/index.ts';
+import { type Backend, createCrypto, loadCrypto, missingLibrary } from '../../lib/crypto/index.ts';
 import { nobleBackend } from '../../lib/crypto/noble.ts';
 import { canImport, nodeBackend, SECRET_IMPORTS } from '../../lib/crypto/node.ts';
 import { loadSodiumBackend } from '../../lib/crypto/sodium.ts';
+import type { Blake2b } from '../../lib/crypto/types.ts';
+import { loadWasmBackend } from '../../lib/crypto/wasm.ts';
 
 // RFC 7748 section 5.2: the first vector, and the first step of the iteration
 const X_SECRET = 'a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4';
@@ -47,6 +50,83 @@ t.test('without libsodium the next backend serves each primitive', async (t) => 
   t.match(backends, { x25519: 'node', ed25519: 'node', hkdf: 'node', chacha20: 'node', blake2b: 'noble' });
 });
 
+t.test('WebAssembly serves BLAKE2b where libsodium does not load, and is loaded nowhere else', async (t) => {
+  const without = await loadCrypto('fastest', () => undefined);
+  t.match(without.backends, { blake2b: 'wasm', chacha20: 'node', x25519: 'node' });
+  t.equal(missingLibrary(without), undefined);
+  const unused = async () => t.fail('loaded') as never;
+  const native: Backend = { name: 'sodium', primitives: { blake2b: nobleBackend.primitives.blake2b } };
+  t.match((await loadCrypto('fastest', () => native, unused)).backends, { blake2b: 'sodium' });
+  const noble = await loadCrypto('noble', () => undefined, unused);
+  t.same(new Set(Object.values(noble.backends)), new Set(['noble']));
+  t.equal(missingLibrary(noble), undefined, 'it was asked for');
+});
+
+t.test('WebAssembly that does not load, or answers wrongly, leaves BLAKE2b to JavaScript, with one line', async (t) => {
+  const broken = async () => {
+    throw new Error('CompileError: refused by the embedder');
+  };
+  const wrong: Backend = { name: 'wasm', primitives: { blake2b: { blake2bKeyedInto: (out) => void out.fill(1) } } };
+  for (const load of [() => loadWasmBackend(broken), async () => wrong]) {
+    const crypto = await loadCrypto('fastest', () => undefined, load);
+    t.match(crypto.backends, { blake2b: 'noble', x25519: 'node' });
+    t.match(missingLibrary(crypto), /^neither libsodium nor its WebAssembly [^\n]+$/);
+  }
+  const half: Backend = { name: 'sodium', primitives: { blake2b: { blake2bKeyedInto: (out) => void out.fill(1) } } };
+  const crypto = await loadCrypto('fastest', () => half);
+  t.match(crypto.backends, { blake2b: 'wasm' }, 'a libsodium that answers wrongly is as good as none');
+});
+
+async function blake2bOn(sodium: LibsodiumModule): Promise<Blake2b> {
+  return ((await loadWasmBackend(async () => sodium)) as { primitives: { blake2b: Blake2b } }).primitives.blake2b;
+}
+
+/** Whether `bytes` stand anywhere in `memory`, or any eight of them in a row. */
+function holds(memory: Uint8Array, bytes: Uint8Array): boolean {
+  const all = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
+  for (let i = 0; i + 8 <= bytes.byteLength; i += 8)
+    if (all.includes(Buffer.from(bytes.subarray(i, i + 8)))) return true;
+  return false;
+}
+
+t.test('neither key nor data of a hash stays in the memory of WebAssembly, and it does not grow', async (t) => {
+  const sodium = await instantiate();
+  const { blake2bKeyedInto } = await blake2bOn(sodium);
+  const beforeBytes = sodium.HEAPU8.byteLength;
+  const out = new Uint8Array(32);
+  const key = randomBytes(64);
+  for (const lengthBytes of [0, 2033, 300_000, 100, 70_000]) {
+    const data = randomBytes(lengthBytes);
+    blake2bKeyedInto(out, key, data);
+    for (const secret of [key, data.subarray(0, 128), data.subarray(-128)]) {
+      t.notOk(holds(sodium.HEAPU8, secret), `${lengthBytes} bytes`);
+    }
+  }
+  t.equal(sodium.HEAPU8.byteLength, beforeBytes);
+  t.ok(beforeBytes <= 8 * 1024 * 1024, 'LIMITS.md');
+
+  sodium.HEAPU8.set(key, sodium._malloc(64));
+  t.ok(holds(sodium.HEAPU8, key), 'what stays would be found');
+});
+
+t.test('a hash that fails half-way is an error, and leaves nothing either', async (t) => {
+  const sodium = await instantiate();
+  let trap = false;
+  const failing = Object.assign(Object.create(sodium) as typeof sodium, {
+    _crypto_generichash_final(...args: Parameters<typeof sodium._crypto_generichash_final>) {
+      if (trap) throw new Error('RuntimeError: unreachable');
+      return sodium._crypto_generichash_final(...args) - 1;
+    },
+  });
+  const { blake2bKeyedInto } = await blake2bOn(failing);
+  const [key, data] = [randomBytes(64), randomBytes(500)];
+  t.throws(() => blake2bKeyedInto(new Uint8Array(32), key, data), { code: 'INTERNAL' });
+  trap = true;
+  t.throws(() => blake2bKeyedInto(new Uint8Array(32), key, data), /unreachable/);
+  t.notOk(holds(sodium.HEAPU8, key));
+  t.notOk(holds(sodium.HEAPU8, data));
+});
+
 t.test('a library that loads and answers wrongly, or throws, is passed over', async (t) => {
   const wrong: Backend = {
     name: 'sodium',
@@ -71,6 +151,7 @@ t.test('every backend gives the published answers', async (t) => {
   for (const crypto of [
     createCrypto('fastest'),
     createCrypto('fastest', [nodeBackend, nobleBackend]),
+    await loadCrypto('fastest', () => undefined),
     createCrypto('noble'),
   ]) {
     t.equal(toHex(crypto.x25519(hex(X_SECRET), hex(X_POINT))), X_RESULT);
@@ -104,6 +185,7 @@ t.test('a point of small order is a CRYPTO error, a wrong length too', async (t)
   for (const crypto of [
     createCrypto('fastest'),
     createCrypto('fastest', [nodeBackend, nobleBackend]),
+    await loadCrypto('fastest', () => undefined),
     createCrypto('noble'),
   ]) {
     for (const point of SMALL_ORDER_POINTS) {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { asBuffer, toHex } from '../../lib/core/bytes.ts';
 import { rngFrom, systemRng } from '../../lib/core/rng.ts';
-import { createCrypto } from '../../lib/crypto/index.ts';
+import { createCrypto, loadCrypto } from '../../lib/crypto/index.ts';
 import { nobleBackend } from '../../lib/crypto/noble.ts';
 import { nodeBackend } from '../../lib/crypto/node.ts';
 import { forwardHeader } from '../../lib/sphinx/header.ts';
@@ -28,7 +28,8 @@ const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'));
 
 const CRYPTOS = {
   fastest: createCrypto('fastest'),
-  'without libsodium': createCrypto('fastest', [nodeBackend, nobleBackend]),
+  'without libsodium': await loadCrypto('fastest', () => undefined),
+  'without WebAssembly too': createCrypto('fastest', [nodeBackend, nobleBackend]),
   noble: createCrypto('noble'),
 };
 
