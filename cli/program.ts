@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { MixError } from '../lib/core/errors.ts';
 import { VERSION } from '../lib/core/version.ts';
+import type { CheckOptions } from './check/index.ts';
 import { LocalnetConfig } from './localnet/config.ts';
 import { addOptions, givenFlags, SOURCES_HELP } from './options.ts';
 import { addBrowser, addConnect, addRun, OWN_FAILURE } from './proxy-use/commands.ts';
@@ -49,6 +50,7 @@ Examples:
   curl -x socks5h://127.0.0.1:1080 http://example.org/
   mixsocks init mixnode --dir ./mix --layer 1  identity and config file of a mix
   mixsocks mixnode --dir ./mix                 run it
+  mixsocks check ./mix                         what is wrong with it, and what to do
   mixsocks run -- git clone https://example.org/project.git
   mixsocks COMMAND --help                      options and examples of a command
 ${exitCodesHelp()}`,
@@ -67,6 +69,7 @@ async function addCommands(program: Command, args: readonly string[], done: Done
     const make = init.command(role.name).description(`the folder of a ${role.name}`);
     if (args.includes(role.name)) await addRole(role, run, make, done);
   }
+  addCheck(program, done);
   addStatus(program, done);
   await addRun(program, args, done);
   await addConnect(program, args, done);
@@ -110,6 +113,22 @@ function addLocalnet(program: Command, done: Done): void {
     const { runLocalnet } = await import('./localnet/index.ts');
     done(await runLocalnet(givenFlags(command), process.env));
   });
+}
+
+function addCheck(program: Command, done: Done): void {
+  program
+    .command('check')
+    .description(
+      'look at the folder of a role: files, configuration, network, clock, ports, limits; it changes nothing',
+    )
+    .argument('<folder>', 'folder of the role, which may be running')
+    .option('--role <role>', 'whose folder it is, where config.json does not say so')
+    .option('--json', 'print what was found as one object')
+    .addHelpText('after', CHECK_HELP)
+    .action(async (folder: string, options: CheckOptions) => {
+      const { runCheck } = await import('./check/index.ts');
+      done(await runCheck(folder, options, process.env));
+    });
 }
 
 function addStatus(program: Command, done: Done): void {
@@ -157,6 +176,14 @@ const INIT_EXAMPLES = `
 Examples:
 ${ROLES.map((role) => `  ${initExample(role)}`).join('\n')}`;
 
+const CHECK_HELP = `
+Of the configuration it sees config.json and the environment, not the flags that the role is started with. The exit code is 1 where there
+is a problem.
+
+Examples:
+  mixsocks check ./mix
+  mixsocks check ./mix --json`;
+
 const STATUS_EXAMPLES = `
 Examples:
   mixsocks status
@@ -178,5 +205,5 @@ function missingCommand(args: readonly string[]): string {
   const roles = ROLES.map(({ name }) => name).join(', ');
   if (isAuthorityCommand(args)) return 'say what to do with join tokens: create, list or revoke';
   if (args.includes('init')) return `say which role: ${roles}`;
-  return `say which command: localnet for a whole network on this machine, init, run, connect, status, or a role: ${roles}`;
+  return `say which command: localnet for a whole network on this machine, init, check, run, connect, status, or a role: ${roles}`;
 }

@@ -12,7 +12,7 @@ import type { Components, Running } from '../lib/runtime/components.ts';
 import type { Health } from '../lib/telemetry/health.ts';
 import { frontLimits, type ProxyConfig } from './config.ts';
 import { listenersOf, startFront } from './front/front.ts';
-import { isRemote, parseListenAddress, requireMeant } from './front/listener.ts';
+import { isRemote, type ListenAddress, parseListenAddress, requireMeant } from './front/listener.ts';
 import { Readiness } from './readiness.ts';
 import { startStatusServer } from './status/server.ts';
 
@@ -31,6 +31,14 @@ export interface RunningProxy extends Running {
   readonly ready: () => boolean;
 }
 
+/** Where a proxy of this configuration listens. Throws CONFIG when it may not. */
+export function listenAddresses(config: ProxyConfig): { front: ListenAddress[]; page: ListenAddress } {
+  const front = listenersOf(frontOptionsOf(config)).map(({ address }) => address);
+  const page = parseListenAddress(config.statusListen);
+  requireMeant(page, config.allowRemote);
+  return { front, page };
+}
+
 /**
  * Starts a proxy. Resolves when it listens; requests fail truthfully until there is a way through the network. Throws
  * MixError CONFIG or LISTEN.
@@ -39,10 +47,7 @@ export async function startProxy(config: ProxyConfig, components: Components): P
   const { clock, log, metrics } = components;
   const startedMs = clock.nowMs();
   const frontOptions = frontOptionsOf(config);
-  // What is wrong there shows before anything is started.
-  listenersOf(frontOptions);
-  const pageAddress = parseListenAddress(config.statusListen);
-  requireMeant(pageAddress, config.allowRemote);
+  const pageAddress = listenAddresses(config).page; // what is wrong there shows before anything is started
   const mixnet = await joinNetwork(config, components);
   const parts: Running[] = [mixnet];
   const stop = async () => {

@@ -257,11 +257,13 @@ export class MemoryAccount {
 /** Divides by this: the rest of a machine's memory is for the program itself, the kernel and others. */
 const BUDGET_SHARE = 1 / 4;
 
-/**
- * The budget where none is configured: a quarter of what the process may use. `constrainedBytes` is that of its cgroup; some
- * platforms answer 0 or 2^64 where there is no bound.
- */
-export function defaultBudgetBytes(constrainedBytes: number | undefined, totalBytes: number): number {
+/** What a process may use: `constrainedBytes` is that of its cgroup; some platforms answer 0 or 2^64 where there is no bound. */
+export function usableBytes(constrainedBytes: number | undefined, totalBytes: number): number {
   const isBounded = constrainedBytes !== undefined && constrainedBytes > 0 && constrainedBytes < totalBytes;
-  return Math.floor((isBounded ? constrainedBytes : totalBytes) * BUDGET_SHARE);
+  return isBounded ? constrainedBytes : totalBytes;
+}
+
+/** The budget where none is configured: a quarter of what the process may use. */
+export function defaultBudgetBytes(constrainedBytes: number | undefined, totalBytes: number): number {
+  return Math.floor(usableBytes(constrainedBytes, totalBytes) * BUDGET_SHARE);
 }

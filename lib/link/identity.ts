@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { constantTimeEqual, type IdentityHex, identityHexOf } from '../core/bytes.ts';
 import { MixError, systemCode, systemReason } from '../core/errors.ts';
 import { makeFolder } from '../core/folders.ts';
+import { privacyFault } from '../core/private-file.ts';
 import type { Rng } from '../core/rng.ts';
 import { decodeText } from '../core/text-file.ts';
 import { privateKeyOfSeed, rawPublicKey, seedOfPrivateKey, selfSignedCertificate } from './certificate.ts';
@@ -92,11 +93,8 @@ async function readPrivate(path: string): Promise<string> {
     const facts = await file.stat();
     if (!facts.isFile()) throw new MixError('IDENTITY', `${path} is not a file`);
     if (facts.size > MAX_FILE_BYTES) throw new MixError('IDENTITY', `${path} is too long to be an identity`);
-    // Windows has no such mode bits; there the folder's access list decides.
-    if (process.platform !== 'win32' && (facts.mode & 0o077) !== 0) {
-      const mode = (facts.mode & 0o777).toString(8);
-      throw new MixError('IDENTITY', `${path} can be read by others (mode ${mode}); run: chmod 600 ${path}`);
-    }
+    const fault = privacyFault(path, facts);
+    if (fault !== undefined) throw new MixError('IDENTITY', fault);
     return decodeText(await file.readFile(), path, 'IDENTITY');
   } finally {
     await file.close();

@@ -59,6 +59,12 @@ export class FolderLock {
   }
 }
 
+/** What the process that holds `dir` says of itself, empty where it says nothing in time; undefined when none does. */
+export async function folderHolder(dir: string): Promise<string | undefined> {
+  if (process.platform === 'win32') return asked(pipePath(dir));
+  return viaShortPath(dir, LOCK_FILE, asked);
+}
+
 function inUse(dir: string, holder: string): MixError {
   const who = holder === '' ? 'another process' : `another process (${holder})`;
   return new MixError(
@@ -67,8 +73,12 @@ function inUse(dir: string, holder: string): MixError {
   );
 }
 
+function pipePath(dir: string): string {
+  return `\\\\.\\pipe\\mixsocks-${createHash('sha256').update(realpathSync(dir)).digest('hex')}`;
+}
+
 async function takePipe(dir: string, { holder }: FolderLockOptions): Promise<() => void> {
-  const path = `\\\\.\\pipe\\mixsocks-${createHash('sha256').update(realpathSync(dir)).digest('hex')}`;
+  const path = pipePath(dir);
   const server = answering(holder);
   try {
     await listening(server, path);

@@ -14,11 +14,14 @@ export interface ListeningAuthority {
   descriptors: string[];
   /** The consensus of an epoch. */
   consensus: (epoch: number) => string | undefined;
+  /** The time of day that it says, Unix milliseconds. */
+  wallMs: () => number;
 }
 
 /** Starts one, and writes the network.json that names it. */
 export async function listeningAuthority(t: Test, networkFile: string): Promise<ListeningAuthority> {
   const server = createServer(async (request, response) => {
+    response.setHeader('Date', new Date(authority.wallMs()).toUTCString());
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     if (request.method === 'POST') {
@@ -40,7 +43,13 @@ export async function listeningAuthority(t: Test, networkFile: string): Promise<
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const plain = testNetwork(1, 1, 3600);
   const network = { ...plain, authorities: plain.authorities.map(({ id }) => ({ id, url })) };
-  const authority: ListeningAuthority = { network, heard: [], descriptors: [], consensus: () => undefined };
+  const authority: ListeningAuthority = {
+    network,
+    heard: [],
+    descriptors: [],
+    consensus: () => undefined,
+    wallMs: Date.now,
+  };
   const verifier = new Verifier(network, crypto);
   await saveNetworkFile(networkFile, network);
   return authority;

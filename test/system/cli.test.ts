@@ -28,7 +28,7 @@ async function fails(t: Test, args: readonly string[], code: number, line: RegEx
 t.test('help shows every command and flag', async (t) => {
   const main = await mixsocks(['--help']);
   t.equal(main.code, 0);
-  for (const name of ['localnet', 'proxy', 'mixnode', 'gateway', 'requester', 'directory', 'init', 'status']) {
+  for (const name of ['localnet', 'proxy', 'mixnode', 'gateway', 'requester', 'directory', 'init', 'check', 'status']) {
     t.match(main.stdout, new RegExp(`^  ${name} `, 'm'), name);
   }
   t.match(main.stdout, /Exit codes:/);
@@ -105,6 +105,21 @@ t.test('init makes a folder once', async (t) => {
   const before = readFileSync(join(dir, 'identity.pem'), 'utf8');
   await fails(t, ['init', 'gateway', '--dir', dir], 3, /holds a role already/);
   t.equal(readFileSync(join(dir, 'identity.pem'), 'utf8'), before);
+});
+
+t.test('check says what is wrong with a folder, by lines, as JSON and by its exit code', async (t) => {
+  const dir = join(t.testdir(), 'mix');
+  await mixsocks(['init', 'mixnode', '--dir', dir, '--layer', '2']);
+  const text = await mixsocks(['check', dir]);
+  t.equal(text.code, 1);
+  t.match(text.stdout, /^mixnode in .*, it does not run\nok +folder /);
+  t.match(text.stdout, /\nproblem +network +.*network\.json does not exist: .*\none problem\n$/);
+  const json = await mixsocks(['check', dir, '--json']);
+  t.match(JSON.parse(json.stdout), { role: 'mixnode', running: null, findings: [{ check: 'folder', level: 'ok' }] });
+  const made = join(dir, '..', 'directory');
+  await mixsocks(['init', 'directory', '--dir', made]);
+  t.match(await mixsocks(['check', made]), { code: 0, stdout: /\nno problem\n$/ });
+  await fails(t, ['check', join(dir, 'none')], 3, /^mixsocks check: cannot use the folder /);
 });
 
 t.test('a role names what is missing or wrong in its folder', async (t) => {

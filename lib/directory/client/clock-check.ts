@@ -21,6 +21,11 @@ export class ClockCheck {
     if (dateMs !== undefined) this.#aheadMs.set(url, nowMs - dateMs);
   }
 
+  /** Whether an authority has answered with its time. */
+  get isDated(): boolean {
+    return this.#aheadMs.size > 0;
+  }
+
   /** How far ahead (or, negative, behind) this clock is by the median of the authorities; 0 while none has answered. */
   get aheadMs(): number {
     const sorted = [...this.#aheadMs.values()].sort((a, b) => a - b);
@@ -45,7 +50,7 @@ const UNITS: readonly (readonly [number, string])[] = [
 ];
 
 /** `2 days and 3 hours`: the largest unit that fits, and the next. */
-function spanText(ms: number): string {
+export function spanText(ms: number): string {
   const seconds = Math.max(1, Math.round(ms / 1000));
   const at = UNITS.findIndex(([size]) => seconds >= size);
   let rest = seconds;

@@ -1,0 +1,69 @@
+/**
+ * What the checks ask the machine. Tests give answers of their own.
+ * @module
+ */
+import { readFileSync, statfsSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { networkInterfaces, totalmem } from 'node:os';
+import { systemCode } from '../../lib/core/errors.ts';
+import { usableBytes } from '../../lib/core/memory-budget.ts';
+import type { ListenAddress } from '../../proxy/front/listener.ts';
+
+/** Time to connect to a port. */
+const CONNECT_TIMEOUT_MS = 3_000;
+
+export interface Machine {
+  /** Addresses of its interfaces. */
+  addresses(): readonly string[];
+  /** Bytes that this user may still write in the file system of `dir`; undefined where that cannot be asked. */
+  freeBytes(dir: string): number | undefined;
+  /** Open files that the process may have, this one where `pid` is undefined; undefined where that cannot be asked. */
+  openFileLimit(pid: number | undefined): number | undefined;
+  /** Memory that processes may use, in bytes. */
+  memoryBytes(): number;
+  /** The system's code of the error when one listens there for a moment; undefined when that works. */
+  listenFault(host: string, port: number): Promise<string | undefined>;
+  /** Whether a connection is accepted there. */
+  isReachable(address: ListenAddress): Promise<boolean>;
+}
+
+export const thisMachine: Machine = {
+  addresses: () => Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
+  freeBytes(dir) {
+    try {
+      const { bavail, bsize } = statfsSync(dir);
+      return bavail * bsize;
+    } catch {
+      return undefined;
+    }
+  },
+  openFileLimit(pid) {
+    try {
+      const line = /^Max open files +(\d+|unlimited)/m.exec(readFileSync(`/proc/${pid ?? 'self'}/limits`, 'utf8'))?.[1];
+      if (line === undefined) return undefined;
+      return line === 'unlimited' ? Number.POSITIVE_INFINITY : Number(line);
+    } catch {
+      return undefined;
+    }
+  },
+  memoryBytes: () => usableBytes(process.constrainedMemory?.(), totalmem()),
+  listenFault(host, port) {
+    return new Promise((resolve) => {
+      const server = createServer((socket) => socket.destroy());
+      server.once('error', (error) => resolve(systemCode(error) ?? error.message));
+      server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
+    });
+  },
+  isReachable(address) {
+    return new Promise((resolve) => {
+      const socket = address.kind === 'unix' ? connect(address.path) : connect(address.port, address.host);
+      const end = (reached: boolean) => {
+        socket.destroy();
+        resolve(reached);
+      };
+      socket.setTimeout(CONNECT_TIMEOUT_MS, () => end(false));
+      socket.once('connect', () => end(true));
+      socket.once('error', () => end(false));
+    });
+  },
+};
