@@ -24,8 +24,9 @@ t.test('packets in the pool of a mix that stops come to their ends', async (t) =
   const stopped = mix.stop();
   t.strictSame(mix.running.health.ready(), ['stopping']);
   await stopped;
+  // Else there is nothing to wait for.
+  if (!t.equal(await mix.count('packets_forwarded_total', { to: 'node' }), PACKETS)) return;
   await until(() => client.received.length === PACKETS);
-  t.equal(await mix.count('packets_forwarded_total', { to: 'node' }), PACKETS);
   await mix.start();
 });
 

@@ -22,7 +22,8 @@ import { isAlive, until } from '../support/localnet.ts';
 import { curl, startWeb } from '../support/web.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const SHIPPED = /^(dist\/.*\.(js|d\.ts)|(docs|examples)\/.*|LICENSE|(README|CHANGELOG|SECURITY)\.md|package\.json)$/;
+const SHIPPED =
+  /^(dist\/.*\.(js|d\.ts)|(deploy|docs|examples)\/.*|LICENSE|(README|CHANGELOG|SECURITY)\.md|package\.json)$/;
 const NOT_SOURCES = new Set(['node_modules', 'dist', '.tap', '.git']);
 const OFFLINE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT/;
 const IS_WINDOWS = process.platform === 'win32';
