@@ -5,10 +5,10 @@
 import type { MixEndpoint } from '../lib/endpoint/index.ts';
 import { busyShareMeter } from '../lib/runtime/busy-share.ts';
 import type { Components } from '../lib/runtime/components.ts';
+import { MeasuredCapacity } from '../lib/runtime/measured-capacity.ts';
 import { processorMs } from '../lib/runtime/processors.ts';
 import type { AcceptHandler } from '../lib/session/index.ts';
 import { replyTerms } from '../lib/session/requester/admission.ts';
-import { ReplyCapacity } from '../lib/session/requester/reply-capacity.ts';
 import { RequesterHub } from '../lib/session/requester/requester-hub.ts';
 import { SessionMeter } from '../lib/session/session-meter.ts';
 import type { RequesterConfig } from './config.ts';
@@ -25,7 +25,7 @@ export function startHub(
   const { payloadBytes, classes } = endpoint.topology.params;
   const { repliesPerPacket } = replyTerms(classes);
   const measured = measuredReplies({ ...components, payloadBytes, repliesPerPacket, nowMs: processorMs });
-  const capacity = new ReplyCapacity({ measured, most: maxReplyRate }, clock.nowMs());
+  const capacity = new MeasuredCapacity({ measured, most: maxReplyRate }, clock.nowMs());
   log.info({ repliesPerSecond: Math.round(capacity.perSecond) }, 'capacity by measure');
   const hub = new RequesterHub({
     meter: new SessionMeter(metrics),

@@ -12,6 +12,8 @@ export type NodeDrop =
   | PipelineDrop
   /** More has come over the link than its share of what the node accepts. */
   | 'over-share'
+  /** It has waited too long to be unwrapped: more comes than the machine carries. */
+  | 'overload'
   /** The pool is full. */
   | 'pool-full'
   /** The header names a next hop that this node may not send to. */
@@ -34,6 +36,7 @@ export type NodeDrop =
 
 export const NODE_DROPS: readonly NodeDrop[] = [
   'over-share',
+  'overload',
   'length',
   'point',
   'mac',

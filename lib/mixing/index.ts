@@ -4,6 +4,7 @@
  * @module
  */
 export { acceptedRate, FILTER_BYTES_PER_TAG } from './accepted-rate.ts';
+export { Arrivals, MOST_WAIT_MS, MOST_WAITING, TURN_MS } from './arrivals.ts';
 export { bootId } from './boot-id.ts';
 export { DelayQueue, POOL_PACKETS } from './delay-queue.ts';
 export { DepartureTicks, TICK_MS } from './departure-ticks.ts';

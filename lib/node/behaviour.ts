@@ -43,7 +43,8 @@ export interface ClientAccess {
   /** Whether an identity that is no mix or gateway may connect, on these terms. */
   admits(peer: IdentityHex, terms: ClientTerms): boolean;
   connect(link: ClientInboundLink): void;
-  disconnect(link: ClientInboundLink): void;
+  /** `reason`: why the link ended. */
+  disconnect(link: ClientInboundLink, reason: string): void;
   /** Why a packet from this client may not be relayed to `next`; undefined when it may. */
   refuses(link: ClientInboundLink, next: AddressKey): NodeDrop | undefined;
 }

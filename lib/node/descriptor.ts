@@ -9,20 +9,20 @@ import type { DescriptorDraft, LoopResult, RingPosition } from '../directory/ind
 import type { HostPort } from '../net/address.ts';
 import type { NodeOptions } from './config.ts';
 
-/** `keyOf` gives the Sphinx key of an epoch; epochs without one are left out. `loops` is what became of its own loops. */
+/** `keyOf` gives the Sphinx key of an epoch; epochs without one are left out. `results`: its own loops, and what it carries. */
 export function describeNode(
   options: Pick<NodeOptions, 'name' | 'family'>,
   position: RingPosition,
   address: HostPort,
   epochs: readonly EpochNumber[],
   keyOf: (epoch: EpochNumber) => Uint8Array | undefined,
-  loops: LoopResult[],
+  results: { loops: LoopResult[]; capacity: number; shed: number },
 ): DescriptorDraft {
   const sphinxKeys = epochs.flatMap((epoch) => {
     const key = keyOf(epoch);
     return key === undefined ? [] : [{ epoch, key: toHex(key) }];
   });
   const family = options.family === undefined ? {} : { family: options.family };
-  const common = { name: options.name, ...family, ...address, sphinxKeys, loops };
+  const common = { name: options.name, ...family, ...address, sphinxKeys, ...results };
   return position === 'gateway' ? { role: 'gateway', ...common } : { role: 'mixnode', layer: position, ...common };
 }

@@ -9,6 +9,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import type { MemoryAccount, MemoryBudget } from '../core/memory-budget.ts';
 import { laterMs, type MonotonicMs, NEVER_MS } from '../core/units.ts';
 import {
+  type Arrivals,
   cappedDelayMs,
   type DelayQueue,
   type DepartureTicks,
@@ -40,6 +41,7 @@ const POOL_SHARE = 1 / 2;
 export interface EngineOptions {
   readonly clock: Clock;
   readonly policer: Pick<FairPolicer<IdentityHex>, 'admits'>;
+  readonly arrivals: Arrivals<Uint8Array>;
   readonly pipeline: Pick<PacketPipeline, 'process'>;
   /** Puts the replay tags of accepted packets on disk; no packet leaves before it returned true. */
   readonly flushTags: () => boolean;
@@ -61,6 +63,9 @@ export class PacketEngine {
   #timer: Timer | undefined;
   #armedForMs: number = NEVER_MS;
   #stopped = false;
+  #draining = false;
+  /** Counts since the start. */
+  readonly work = { opened: 0, shed: 0 };
   readonly #memory: MemoryAccount | undefined;
 
   constructor(readonly options: EngineOptions) {
@@ -71,18 +76,48 @@ export class PacketEngine {
   /** Takes in a packet from a node's link, and its memory. What is beyond the link's share costs no work. */
   receive(packet: Uint8Array, link: PolicedLink): void {
     if (this.#stopped) return;
-    const { clock, loops, pipeline, policer } = this.options;
+    const { clock, policer, arrivals } = this.options;
     const nowMs = clock.nowMs();
-    if (!policer.admits(link, nowMs)) {
-      this.#drop('over-share');
-      return;
-    }
+    if (!policer.admits(link, nowMs)) this.#drop('over-share');
+    else if (!arrivals.mustWait(nowMs)) this.#open(packet, nowMs);
+    else if (arrivals.push(packet)) this.#drainSoon();
+    else this.#shed(1);
+  }
+
+  #open(packet: Uint8Array, nowMs: MonotonicMs): void {
+    const { clock, loops, pipeline, arrivals } = this.options;
+    this.work.opened += 1;
     const loop = loops.receive(packet, nowMs);
     if (loop === 'returned') return;
     const result = loop === 'altered' ? 'loop-altered' : pipeline.process(packet, clock.wallMs());
     if (typeof result === 'string') this.#drop(result);
     else if (result.kind === 'forward') this.#hold(result, nowMs);
     else this.#end(result);
+    arrivals.worked(nowMs, clock.nowMs());
+  }
+
+  #drainSoon(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.options.clock.soon(() => this.#drain());
+  }
+
+  /** Sockets have been read meanwhile. */
+  #drain(): void {
+    this.#draining = false;
+    const { clock, arrivals } = this.options;
+    this.#shed(arrivals.beginTurn(clock.nowMs()));
+    while (!arrivals.isTurnOver) {
+      const packet = arrivals.shift();
+      if (packet === undefined) return; // all of them, or the engine has stopped
+      this.#open(packet, clock.nowMs());
+    }
+    this.#drainSoon();
+  }
+
+  #shed(count: number): void {
+    this.work.shed += count;
+    for (let i = 0; i < count; i++) this.#drop('overload');
   }
 
   /** Sends a loop of our own, and takes ownership: at the next tick, as what comes from others does, since an observer could else tell it. */
@@ -98,14 +133,15 @@ export class PacketEngine {
     else this.#inject(faults, next, packet);
   }
 
-  /** Packets in the pool. */
+  /** Packets that have come and not left. */
   get waiting(): number {
-    return this.options.pool.size;
+    return this.options.arrivals.size + this.options.pool.size;
   }
 
   /** Forgets the pool and stops the timer. */
   stop(): void {
     this.#stopped = true;
+    this.options.arrivals.clear();
     this.#timer?.cancel();
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from 'node:path';
-import { addressKeyAt, type IdentityHex } from '../core/bytes.ts';
+import type { IdentityHex } from '../core/bytes.ts';
 import { every, type Timer } from '../core/clock.ts';
 import { packetBytes } from '../core/params.ts';
 import type { EpochNumber } from '../core/units.ts';
@@ -18,7 +18,6 @@ import {
   networkId,
 } from '../directory/index.ts';
 import {
-  type ClientInboundLink,
   type ClientTerms,
   type HelloKind,
   type InboundLink,
@@ -30,7 +29,14 @@ import {
   PeerLinks,
   sayKeyExchange,
 } from '../link/index.ts';
-import { DelayQueue, DepartureTicks, openPolicedKeys, PacketPipeline, type PolicedKeys } from '../mixing/index.ts';
+import {
+  Arrivals,
+  DelayQueue,
+  DepartureTicks,
+  openPolicedKeys,
+  PacketPipeline,
+  type PolicedKeys,
+} from '../mixing/index.ts';
 import { type HostPort, joinHostPort, parseListen } from '../net/address.ts';
 import { warnIfUnbounded } from '../net/connection-bounds.ts';
 import type { LocalHttp } from '../net/http.ts';
@@ -38,7 +44,9 @@ import { serveMetricsPage } from '../net/metrics-page.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { RoleHealth } from '../telemetry/health.ts';
 import { advertisedAddress } from './advertise.ts';
-import type { ClientAccess, NodeBehaviour, NodeSpec, RunningNode } from './behaviour.ts';
+import type { NodeBehaviour, NodeSpec, RunningNode } from './behaviour.ts';
+import { type CarriedLoad, openCarriedLoad } from './carried-load.ts';
+import { serveClient } from './client-frames.ts';
 import { describeNode } from './descriptor.ts';
 import { drain } from './drain.ts';
 import { PacketEngine, type PooledPacket } from './engine.ts';
@@ -82,6 +90,7 @@ class NodeShell implements RunningNode {
   readonly #behaviour: NodeBehaviour;
   readonly #loops: LoopDriver;
   readonly #engine: PacketEngine;
+  readonly #load: CarriedLoad;
   #listener: LinkListener | undefined;
   #page: LocalHttp | undefined;
   #upkeep: Timer | undefined;
@@ -130,6 +139,7 @@ class NodeShell implements RunningNode {
     this.#engine = new PacketEngine({
       clock,
       policer,
+      arrivals: new Arrivals(bytes),
       pipeline: new PacketPipeline({ sphinx, keys, packetBytes: bytes }),
       flushTags: () => keys.flush(),
       loops: this.#loops.loops,
@@ -141,6 +151,7 @@ class NodeShell implements RunningNode {
       ...(memory === undefined ? {} : { memory }),
       ...faultsOf(options.fault, components),
     });
+    this.#load = openCarriedLoad(components, policer.perSecond, epochMs);
     showNodeGauges(components.metrics, pool, this.#peers, keys);
   }
 
@@ -232,7 +243,8 @@ class NodeShell implements RunningNode {
 
   #onLink(link: InboundLink): void {
     if (link.kind === 'client') {
-      if (this.#behaviour.clients !== undefined) this.#serveClient(link, this.#behaviour.clients);
+      const { clients } = this.#behaviour;
+      if (clients !== undefined) serveClient(link, clients, this.#engine, this.#metrics);
       return;
     }
     const policed = this.#policed.policer.link(link.peer);
@@ -240,18 +252,6 @@ class NodeShell implements RunningNode {
       this.#metrics.received.inc({ from: 'node' });
       this.#engine.receive(packet, policed);
     });
-  }
-
-  #serveClient(link: ClientInboundLink, clients: ClientAccess): void {
-    link.onClose(() => clients.disconnect(link));
-    link.onFrame((nextHop, packet) => {
-      this.#metrics.received.inc({ from: 'client' });
-      const next = addressKeyAt(nextHop, 0);
-      const refused = clients.refuses(link, next);
-      if (refused === undefined) this.#engine.relay(next, packet);
-      else this.#metrics.drop(refused);
-    });
-    clients.connect(link);
   }
 
   #onNeighbours({ nextHops, previousHops }: Neighbours): void {
@@ -263,6 +263,7 @@ class NodeShell implements RunningNode {
 
   #maintain(): void {
     this.health.worked();
+    this.#load.look(this.#engine.work, this.spec.components.clock.nowMs());
     this.#policed.keys.advance(this.spec.components.clock.wallMs());
     if (this.#policed.keys.takeRenewed()) this.#directory.announceNow();
     this.#behaviour.upkeep?.();
@@ -273,13 +274,9 @@ class NodeShell implements RunningNode {
     const { clock } = components;
     const wallMs = clock.wallMs();
     const loops = this.#loops.tally.report(this.#directory.topology(), clock.nowMs());
-    return describeNode(
-      options,
-      position,
-      address,
-      epochs,
-      (epoch) => this.#policed.keys.publicKey(epoch, wallMs),
+    return describeNode(options, position, address, epochs, (epoch) => this.#policed.keys.publicKey(epoch, wallMs), {
       loops,
-    );
+      ...this.#load.published,
+    });
   }
 }

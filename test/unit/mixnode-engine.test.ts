@@ -1,7 +1,7 @@
 import t from 'tap';
 import { type AddressKey, addressKeyAt } from '../../lib/core/bytes.ts';
 import { MemoryBudget } from '../../lib/core/memory-budget.ts';
-import { DelayQueue, DepartureTicks, FairPolicer, TICK_MS } from '../../lib/mixing/index.ts';
+import { Arrivals, DelayQueue, DepartureTicks, FairPolicer, TICK_MS } from '../../lib/mixing/index.ts';
 import { FaultInjector, NodeMetrics, PacketEngine, type PooledPacket, parseFault } from '../../lib/node/index.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { seededRng } from '../support/seeded-rng.ts';
@@ -39,6 +39,7 @@ function testEngine({
   const packets = new PacketEngine({
     clock,
     policer,
+    arrivals: new Arrivals(100),
     memory,
     pool,
     ticks: new DepartureTicks(seededRng(2)),

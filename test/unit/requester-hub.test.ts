@@ -4,8 +4,8 @@ import { MixError } from '../../lib/core/errors.ts';
 import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
 import type { Topology } from '../../lib/directory/index.ts';
 import type { LaneFrame } from '../../lib/endpoint/index.ts';
+import { MeasuredCapacity } from '../../lib/runtime/measured-capacity.ts';
 import { type AcceptedStream, type Downlink, ProxySession } from '../../lib/session/index.ts';
-import { ReplyCapacity } from '../../lib/session/requester/reply-capacity.ts';
 import {
   MAX_REPLY_RATE,
   MAX_TOTAL_REPLY_RATE,
@@ -209,7 +209,7 @@ t.test('beyond the bound of all reply clocks sessions share it, and none ends', 
 
 t.test('sessions share what the machine carries by its own measure, and no more when it is too busy', async (t) => {
   let busyShare = 0.6;
-  const capacity = new ReplyCapacity({ measured: 3000, most: MAX_TOTAL_REPLY_RATE }, monotonic(0));
+  const capacity = new MeasuredCapacity({ measured: 3000, most: MAX_TOTAL_REPLY_RATE }, monotonic(0));
   const world = new World({ capacity, busyShare: () => busyShare });
   const proxies = Array.from({ length: 4 }, () => world.proxy(MAX_REPLY_RATE));
   for (const proxy of proxies) world.hub.receive(proxy.fill(world.clock.nowMs()) ?? new Uint8Array(0));

@@ -13,13 +13,13 @@ import type { MixEndpoint } from '../../endpoint/index.ts';
 import { contentSlots, LaneFeeder, type LaneFrame } from '../../endpoint/index.ts';
 import type { Lane } from '../../link/index.ts';
 import type { Components, Running } from '../../runtime/components.ts';
+import type { MeasuredCapacity } from '../../runtime/measured-capacity.ts';
 import type { AcceptHandler, Reply, SessionLimits } from '../../transport/types.ts';
 import { SessionDriver } from '../session-driver.ts';
 import type { SessionMeter } from '../session-meter.ts';
 import { sessionTerms } from '../session-terms.ts';
 import { MismatchLog } from '../versions.ts';
 import { paidRate, replyTerms } from './admission.ts';
-import type { ReplyCapacity } from './reply-capacity.ts';
 import type { RequesterSession } from './requester-session.ts';
 import { SessionTable } from './session-table.ts';
 
@@ -40,7 +40,7 @@ export interface RequesterHubOptions {
   /** Replies per second of all sessions together (default 20,000). */
   readonly maxTotalReplyRate?: number;
   /** What the machine carries, and how busy its main thread was since the last call: bounds them too. */
-  readonly load?: { readonly capacity: ReplyCapacity; readonly busyShare: () => number };
+  readonly load?: { readonly capacity: MeasuredCapacity; readonly busyShare: () => number };
   readonly limits?: Partial<SessionLimits>;
 }
 
@@ -277,7 +277,7 @@ export class RequesterHub implements Running {
 
   #observeLoad(): void {
     const { load } = this.#options;
-    load?.capacity.observe({ replies: this.#made, busyShare: load.busyShare() }, this.#nowMs());
+    load?.capacity.observe({ packets: this.#made, busyShare: load.busyShare() }, this.#nowMs());
     this.#made = 0;
   }
 

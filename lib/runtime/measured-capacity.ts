@@ -1,10 +1,10 @@
 /**
- * How many replies per second the machine of a requester carries: measured at the start, then from what it achieves. While the main
+ * How many packets per second a process carries, by its main thread: measured at the start, then from what it achieves. While the
  * thread is too busy, capacity falls to what would leave it some air; while it has plenty, capacity rises again, slowly. Between the
  * two it stands still, and each decision rests on a window that began after the one before took effect: so it does not swing.
  * @module
  */
-import { laterMs, type MonotonicMs } from '../../core/units.ts';
+import { laterMs, type MonotonicMs } from '../core/units.ts';
 
 export interface CapacityPolicy {
   /** Above this share of its time the main thread is too busy … */
@@ -18,42 +18,43 @@ export interface CapacityPolicy {
 export const CAPACITY_POLICY: CapacityPolicy = { high: 0.85, goal: 0.7, low: 0.55 };
 /** What a decision rests on. */
 const WINDOW_MS = 5_000;
-/** Until a changed capacity shows: frames that stand ready leave first. */
+/** Until a changed capacity shows: what stands ready leaves first. */
 const SETTLE_MS = 1_000;
 /** In one window capacity falls to this share at most, and rises by this factor. */
 const MOST_FALL = 1 / 2;
 const MOST_RISE = 1.1;
-/** Whatever else keeps the thread busy: sessions must be able to answer. */
+/** Whatever else keeps the thread busy: it must be able to answer. */
 const LEAST_SHARE = 1 / 10;
-/** With fewer replies than this share of the capacity, their cost cannot be separated from that of the rest. */
+/** With fewer packets than this share of the capacity, their cost cannot be separated from that of the rest. */
 const TELLING_SHARE = 1 / 2;
 
-export interface ReplyCapacityOptions {
-  /** Replies per second, as measured at the start. */
+export interface MeasuredCapacityOptions {
+  /** Packets per second, as measured at the start. */
   readonly measured: number;
-  /** Replies per second, whatever is measured. */
+  /** Packets per second, whatever is measured. */
   readonly most: number;
   readonly policy?: CapacityPolicy;
 }
 
 /** What was done since the last call. */
-export interface ReplyLoad {
-  readonly replies: number;
+export interface Load {
+  /** Packets that were made, or unwrapped. */
+  readonly packets: number;
   /** Share of the time in which the main thread worked. */
   readonly busyShare: number;
 }
 
-export class ReplyCapacity {
-  readonly #options: ReplyCapacityOptions;
+export class MeasuredCapacity {
+  readonly #options: MeasuredCapacityOptions;
   readonly #policy: CapacityPolicy;
   readonly #least: number;
   #perSecond: number;
   #beginsMs: MonotonicMs;
   #lastMs: MonotonicMs;
   #busyMs = 0;
-  #replies = 0;
+  #packets = 0;
 
-  constructor(options: ReplyCapacityOptions, nowMs: MonotonicMs) {
+  constructor(options: MeasuredCapacityOptions, nowMs: MonotonicMs) {
     this.#options = options;
     this.#policy = options.policy ?? CAPACITY_POLICY;
     this.#perSecond = Math.min(options.most, options.measured);
@@ -62,29 +63,29 @@ export class ReplyCapacity {
     this.#lastMs = nowMs;
   }
 
-  /** Replies per second that all sessions together may have. */
+  /** Packets per second that it carries. */
   get perSecond(): number {
     return this.#perSecond;
   }
 
   /** To be called about once a second. */
-  observe({ replies, busyShare }: ReplyLoad, nowMs: MonotonicMs): void {
+  observe({ packets, busyShare }: Load, nowMs: MonotonicMs): void {
     const stepMs = nowMs - this.#lastMs;
     const fromMs = this.#lastMs;
     this.#lastMs = nowMs;
     if (fromMs < this.#beginsMs || stepMs <= 0) return;
     this.#busyMs += busyShare * stepMs;
-    this.#replies += replies;
+    this.#packets += packets;
     const windowMs = nowMs - this.#beginsMs;
     if (windowMs < WINDOW_MS) return;
-    const next = this.#next(this.#busyMs / windowMs, (this.#replies * 1000) / windowMs);
+    const next = this.#next(this.#busyMs / windowMs, (this.#packets * 1000) / windowMs);
     this.#beginsMs = next === this.#perSecond ? nowMs : laterMs(nowMs, SETTLE_MS);
     this.#perSecond = next;
     this.#busyMs = 0;
-    this.#replies = 0;
+    this.#packets = 0;
   }
 
-  /** The capacity after a window in which the thread was `busy` and made `achieved` replies per second. */
+  /** The capacity after a window in which the thread was `busy` and did `achieved` packets per second. */
   #next(busy: number, achieved: number): number {
     const { high, goal, low } = this.#policy;
     const { measured, most } = this.#options;

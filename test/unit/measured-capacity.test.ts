@@ -1,7 +1,7 @@
 /** What a requester takes its machine to carry, over machines that are models: a cost for each reply, and other work beside. */
 import t from 'tap';
 import { createCrypto } from '../../lib/crypto/index.ts';
-import { CAPACITY_POLICY, type CapacityPolicy, ReplyCapacity } from '../../lib/session/requester/reply-capacity.ts';
+import { CAPACITY_POLICY, type CapacityPolicy, MeasuredCapacity } from '../../lib/runtime/measured-capacity.ts';
 import { measuredReplies } from '../../network-requester/reply-cost.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 import { monotonic } from '../support/units.ts';
@@ -16,7 +16,7 @@ interface Machine {
 
 /** A requester on a machine; looks at the load once a second, as the hub does. */
 class Run {
-  readonly capacity: ReplyCapacity;
+  readonly capacity: MeasuredCapacity;
   readonly #rng = seededRng(9);
   #second = 0;
   /** What of the last seconds counts: capacity, and how busy the machine was. */
@@ -28,7 +28,7 @@ class Run {
     policy: CapacityPolicy = CAPACITY_POLICY,
     most = 20_000,
   ) {
-    this.capacity = new ReplyCapacity({ measured, most, policy }, monotonic(0));
+    this.capacity = new MeasuredCapacity({ measured, most, policy }, monotonic(0));
   }
 
   run(seconds: number): void {
@@ -40,7 +40,7 @@ class Run {
       const busy = Math.min(1, noise * (otherShare + (asked * costMs) / 1000));
       const made = Math.min(asked, (1000 * Math.max(0.05, 1 - otherShare)) / costMs);
       this.#second += 1;
-      this.capacity.observe({ replies: made, busyShare: busy }, monotonic(this.#second * 1000));
+      this.capacity.observe({ packets: made, busyShare: busy }, monotonic(this.#second * 1000));
       this.seen.push({ capacity: this.capacity.perSecond, busy });
     }
   }

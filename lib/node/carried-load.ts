@@ -1,0 +1,104 @@
+/**
+ * What a node publishes of its load: how many packets per second it carries, as the median of an epoch, and what share it sheds, both in
+ * coarse steps. A state machine on injected time.
+ * @module
+ */
+import type { MonotonicMs } from '../core/units.ts';
+import { CAPACITY_STEPS, SHED_STEPS, stepAtMost } from '../directory/index.ts';
+import { busyShareMeter } from '../runtime/busy-share.ts';
+import type { Components } from '../runtime/components.ts';
+import { MeasuredCapacity } from '../runtime/measured-capacity.ts';
+import { usableProcessors } from '../runtime/processors.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** An epoch is kept in so many slots of this length at least; the oldest goes as a whole. */
+export const LOAD_SLOTS = 60;
+const LEAST_SLOT_MS = 1_000;
+/** At most one line in this time. */
+const LINE_PERIOD_MS = 60_000;
+
+/** Counts since the start. */
+export interface NodeWork {
+  /** Packets from nodes that were looked at: unwrapped, or known as own loops. */
+  readonly opened: number;
+  /** Packets that were dropped unopened since they had waited too long. */
+  readonly shed: number;
+}
+
+interface Slot extends NodeWork {
+  readonly capacity: number;
+}
+
+export interface CarriedLoadOptions {
+  readonly capacity: MeasuredCapacity;
+  /** Share of the time since its last call in which the main thread worked. */
+  readonly busyShare: () => number;
+  readonly epochMs: number;
+  readonly log: Log;
+}
+
+export class CarriedLoad {
+  readonly #options: CarriedLoadOptions;
+  readonly #slotMs: number;
+  #slots: Slot[] = [];
+  #slotFromMs: MonotonicMs;
+  #slotFrom: NodeWork = { opened: 0, shed: 0 };
+  #last: NodeWork = { opened: 0, shed: 0 };
+  #saidMs: MonotonicMs | undefined;
+
+  constructor(options: CarriedLoadOptions, nowMs: MonotonicMs) {
+    this.#options = options;
+    this.#slotMs = Math.max(LEAST_SLOT_MS, options.epochMs / LOAD_SLOTS);
+    this.#slotFromMs = nowMs;
+  }
+
+  /** To be called about once a second. */
+  look(work: NodeWork, nowMs: MonotonicMs): void {
+    const { capacity, busyShare } = this.#options;
+    capacity.observe({ packets: work.opened - this.#last.opened, busyShare: busyShare() }, nowMs);
+    if (work.shed > this.#last.shed) this.#say(nowMs);
+    this.#last = { ...work };
+    if (nowMs - this.#slotFromMs < this.#slotMs) return;
+    this.#slots = [...this.#slots, this.#slot].slice(-LOAD_SLOTS);
+    this.#slotFromMs = nowMs;
+    this.#slotFrom = this.#last;
+  }
+
+  /** As a descriptor has it. */
+  get published(): { capacity: number; shed: number } {
+    const slots = this.#slots.length === 0 ? [this.#slot] : this.#slots;
+    const capacities = slots.map(({ capacity }) => capacity).sort((a, b) => a - b);
+    const shed = slots.reduce((sum, slot) => sum + slot.shed, 0);
+    const come = slots.reduce((sum, slot) => sum + slot.opened + slot.shed, 0);
+    return {
+      capacity: stepAtMost(CAPACITY_STEPS, capacities[Math.floor(capacities.length / 2)] ?? 1),
+      shed: stepAtMost(SHED_STEPS, come === 0 ? 0 : (100 * shed) / come),
+    };
+  }
+
+  /** The one that has begun. */
+  get #slot(): Slot {
+    const { opened, shed } = this.#last;
+    const capacity = this.#options.capacity.perSecond;
+    return { capacity, opened: opened - this.#slotFrom.opened, shed: shed - this.#slotFrom.shed };
+  }
+
+  #say(nowMs: MonotonicMs): void {
+    if (this.#saidMs !== undefined && nowMs - this.#saidMs < LINE_PERIOD_MS) return;
+    this.#saidMs = nowMs;
+    this.#options.log.warn(
+      { packetsPerSecond: Math.round(this.#options.capacity.perSecond) },
+      'this machine is too slow for its rates: packets that waited too long are dropped unopened',
+    );
+  }
+}
+
+/** Begins with `perSecond`, which the node accepts at most: what its thread carries by what unwrapping costs, on a whole processor. */
+export function openCarriedLoad({ clock, log, metrics }: Components, perSecond: number, epochMs: number): CarriedLoad {
+  const measured = perSecond * Math.min(1, usableProcessors());
+  const capacity = new MeasuredCapacity({ measured, most: perSecond }, clock.nowMs());
+  metrics.gaugeOf('capacity_packets_per_second', 'Packets per second that it carries by its own measure', () => {
+    return capacity.perSecond;
+  });
+  return new CarriedLoad({ capacity, busyShare: busyShareMeter(), epochMs, log }, clock.nowMs());
+}

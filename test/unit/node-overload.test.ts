@@ -1,0 +1,210 @@
+/** A node that gets more than it carries: on a model of its thread, which reads sockets and unwraps, each for its time. */
+import t from 'tap';
+import type { Clock } from '../../lib/core/clock.ts';
+import { Arrivals, DelayQueue, DepartureTicks, MOST_WAIT_MS, MOST_WAITING, TURN_MS } from '../../lib/mixing/index.ts';
+import { CarriedLoad, LOAD_SLOTS } from '../../lib/node/carried-load.ts';
+import { NodeMetrics, PacketEngine, type PooledPacket } from '../../lib/node/index.ts';
+import { MeasuredCapacity } from '../../lib/runtime/measured-capacity.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+import { monotonic, unix } from '../support/units.ts';
+
+const UNWRAP_MS = 0.25;
+const READ_MS = 0.02;
+/** Packets per second that a thread which does nothing else unwraps. */
+const CARRIED = 1000 / UNWRAP_MS;
+
+/** A thread in turns: it reads what has come, then runs what was to be run soon. Time passes by its work alone. */
+class Machine {
+  nowMs = 0;
+  #soon: (() => void)[] = [];
+  /** Times from arrival to unwrapping. */
+  readonly waitsMs: number[] = [];
+  readonly drops: string[] = [];
+  readonly engine: PacketEngine;
+  readonly #arrivedMs = new Map<Uint8Array, number>();
+  readonly #rng = seededRng(11);
+
+  constructor(arrivals: Arrivals<Uint8Array> = new Arrivals(34)) {
+    const clock: Clock = {
+      grainMs: 1,
+      nowMs: () => monotonic(this.nowMs),
+      wallMs: () => unix(this.nowMs),
+      after: () => ({ cancel: () => {} }),
+      soon: (fire) => void this.#soon.push(fire),
+    };
+    const metrics = new NodeMetrics(new Metrics());
+    metrics.drop = (reason) => this.drops.push(reason);
+    this.engine = new PacketEngine({
+      clock,
+      arrivals,
+      policer: { admits: () => true },
+      pool: new DelayQueue<PooledPacket>(10_000_000),
+      ticks: new DepartureTicks(this.#rng),
+      metrics,
+      loops: { receive: () => undefined },
+      pipeline: {
+        process: (packet) => {
+          this.waitsMs.push(this.nowMs - (this.#arrivedMs.get(packet) ?? 0));
+          this.#arrivedMs.delete(packet);
+          this.nowMs += UNWRAP_MS;
+          return { kind: 'forward', packet, delayNs: 0, nextAddress: packet };
+        },
+      },
+      flushTags: () => true,
+      maxDelayMs: () => 1000,
+      behaviour: { nextHop: () => ({ send: () => {} }), endsPackets: false },
+    });
+  }
+
+  /** Packets come by a Poisson clock for `durationMs`. */
+  run(perSecond: number, durationMs: number): void {
+    const untilMs = this.nowMs + durationMs;
+    let nextMs = this.nowMs;
+    while (this.nowMs < untilMs) {
+      if (nextMs > this.nowMs && this.#soon.length === 0) this.nowMs = nextMs;
+      const readMs = this.nowMs;
+      while (nextMs <= readMs) {
+        this.come(nextMs);
+        nextMs -= (Math.log(1 - this.#rng.uniform()) * 1000) / perSecond;
+      }
+      this.turn();
+    }
+  }
+
+  come(atMs = this.nowMs): void {
+    const packet = new Uint8Array(34);
+    this.#arrivedMs.set(packet, atMs);
+    this.nowMs += READ_MS;
+    this.engine.receive(packet, { weight: 1, count: 0 });
+  }
+
+  turn(): void {
+    const due = this.#soon;
+    this.#soon = [];
+    for (const fire of due) fire();
+  }
+
+  get longestWaitMs(): number {
+    return this.waitsMs.reduce((longest, wait) => Math.max(longest, wait), 0);
+  }
+}
+
+t.test('a node that keeps up drops nothing, and packets hardly wait', async (t) => {
+  const machine = new Machine();
+  machine.run(0.6 * CARRIED, 10_000);
+  t.strictSame(machine.drops, []);
+  t.ok(machine.longestWaitMs < MOST_WAIT_MS / 2, `${machine.longestWaitMs} ms`);
+});
+
+for (const times of [2, 4]) {
+  t.test(`asked for ${times} times what it carries it unwraps as much as it can, and none waits long`, async (t) => {
+    const machine = new Machine();
+    machine.run(times * CARRIED, 6_000);
+    t.ok(machine.longestWaitMs <= MOST_WAIT_MS + 4 * TURN_MS, `${machine.longestWaitMs} ms`);
+    const unwrapped = machine.waitsMs.length / 6 / CARRIED;
+    t.ok(unwrapped > 1 - 1.5 * times * (READ_MS / UNWRAP_MS), `${unwrapped} of what it carries`);
+    t.strictSame([...new Set(machine.drops)], ['overload']);
+    t.equal(machine.engine.work.opened, machine.waitsMs.length);
+    t.equal(machine.engine.work.shed, machine.drops.length);
+  });
+}
+
+t.test('after an overload it goes on as before', async (t) => {
+  const machine = new Machine();
+  machine.run(3 * CARRIED, 5_000);
+  machine.run(0.5 * CARRIED, 1_000);
+  const { length } = machine.drops;
+  machine.waitsMs.length = 0;
+  machine.run(0.5 * CARRIED, 5_000);
+  t.equal(machine.drops.length, length);
+  t.ok(machine.longestWaitMs < MOST_WAIT_MS / 2);
+});
+
+t.test('a process that stood still catches up with what waited, and drops none of it', async (t) => {
+  const machine = new Machine();
+  for (let i = 0; i < 400; i++) machine.come();
+  machine.nowMs += 5_000;
+  for (let i = 0; i < 100; i++) machine.turn();
+  t.strictSame(machine.drops, []);
+  t.equal(machine.waitsMs.length, 400);
+});
+
+t.test('without the bound packets wait for ever longer', async (t) => {
+  class Patient extends Arrivals<Uint8Array> {
+    override beginTurn(): number {
+      return super.beginTurn(monotonic(0)); // nothing grows older
+    }
+  }
+  const machine = new Machine(new Patient(34));
+  machine.run(2 * CARRIED, 4_000);
+  t.ok(machine.longestWaitMs > 2 * MOST_WAIT_MS, `${machine.longestWaitMs} ms`);
+});
+
+t.test('so many wait at most, and their memory is bounded', async (t) => {
+  const machine = new Machine();
+  for (let i = 0; i < 5000; i++) machine.come(0);
+  const atOnce = Math.ceil(TURN_MS / UNWRAP_MS);
+  t.equal(machine.drops.length, 5000 - atOnce - MOST_WAITING);
+  machine.engine.stop();
+  const { length } = machine.waitsMs;
+  machine.turn();
+  t.equal(machine.waitsMs.length, length, 'a stopped engine unwraps none of them');
+  const large = new Arrivals<number>(33_133);
+  let taken = 0;
+  while (large.push(taken)) taken += 1;
+  t.equal(taken, Math.floor((16 * 2 ** 20) / 33_133));
+});
+
+/** A node on a machine that is busy by what it does and measures once a second. */
+function loadOf(epochMs: number, lines: string[] = []) {
+  const state = { busy: 0.3 };
+  const capacity = new MeasuredCapacity({ measured: 3000, most: 10_000 }, monotonic(0));
+  const log = { ...silentLog, warn: (_facts: object, line: string) => void lines.push(line) } as typeof silentLog;
+  const load = new CarriedLoad({ capacity, busyShare: () => state.busy, epochMs, log }, monotonic(0));
+  const work = { opened: 0, shed: 0 };
+  let second = 0;
+  const run = (seconds: number, opened: number, shed: number) => {
+    for (let i = 0; i < seconds; i++) {
+      second += 1;
+      work.opened += opened;
+      work.shed += shed;
+      load.look(work, monotonic(second * 1000));
+    }
+  };
+  return { load, state, run };
+}
+
+t.test('a node publishes the median of what it carried in the epoch, in steps', async (t) => {
+  const { load, state, run } = loadOf(3_600_000);
+  t.same(load.published, { capacity: 2715, shed: 0 }, 'what was measured at the start, 3000, rounded down to a step');
+  run(1500, 500, 0);
+  t.equal(load.published.capacity, 2715);
+  // Other work keeps the machine busy: of 1500 packets/s it would have air with 1105.
+  state.busy = 0.95;
+  run(1500, 1500, 0);
+  t.equal(load.published.capacity, 2715, 'less than half of the time');
+  run(600, 1500, 0);
+  const { capacity } = load.published;
+  t.ok(capacity < 1200 && capacity >= 300, `${capacity}`);
+  t.equal(load.published.capacity, capacity, 'the same until the next measurement');
+  state.busy = 0.3;
+  run(3600, 500, 0);
+  t.equal(load.published.capacity, 2715, 'the epoch before is forgotten');
+});
+
+t.test('it publishes the share that it shed in the epoch, and says that it is too slow, once a minute', async (t) => {
+  const lines: string[] = [];
+  const { load, run } = loadOf(60_000, lines);
+  run(30, 900, 100);
+  t.equal(load.published.shed, 10);
+  t.equal(lines.length, 1);
+  t.match(lines, [/this machine is too slow for its rates/]);
+  run(45, 900, 100);
+  t.equal(lines.length, 2);
+  run(30, 1000, 0);
+  t.equal(load.published.shed, 5, 'half of the time it shed nothing');
+  run(LOAD_SLOTS, 1000, 0);
+  t.equal(load.published.shed, 0);
+});
