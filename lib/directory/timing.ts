@@ -7,6 +7,8 @@
  *     start(e+1) - Δ/2  consensus e+1 is signed if every node of the last one has announced again; members fetch it
  *     start(e+1) - Δ/8  consensus e+1 is signed with the nodes there are
  *     start(e+1)        consensus e+1 is in force
+ *
+ * Several authorities vote instead from start(e+1) - 5Δ/8 on, and count and sign at start(e+1) - 3Δ/16.
  * @module
  */
 
@@ -41,6 +43,16 @@ export function signingMs(epoch: EpochNumber, epochMs: number, complete: boolean
 /** When a member fetches the consensus of `epoch` ahead of its start: spread, so that authorities see no rush. */
 export function prefetchMs(epoch: EpochNumber, epochMs: number, rng: Rng): UnixMs {
   return laterMs(signingMs(epoch, epochMs, true), (rng.uniform() * keyGraceMs(epochMs)) / 4);
+}
+
+/** From when several authorities vote on the consensus of `epoch`. */
+export function votingMs(epoch: EpochNumber, epochMs: number): UnixMs {
+  return laterMs(epochStartMs(epoch, epochMs), -(5 * keyGraceMs(epochMs)) / 8);
+}
+
+/** When they count the votes, and sign. */
+export function countingMs(epoch: EpochNumber, epochMs: number): UnixMs {
+  return laterMs(epochStartMs(epoch, epochMs), -(3 * keyGraceMs(epochMs)) / 16);
 }
 
 /** How far the clocks of a node and an authority may differ. */

@@ -1,0 +1,121 @@
+/**
+ * One voting of one authority: its box of votes, and after the last round what they come to. Pure but for what it is given.
+ * @module
+ */
+import type { IdentityHex } from '../../lib/core/bytes.ts';
+import type { UnixMs } from '../../lib/core/units.ts';
+import type { Crypto } from '../../lib/crypto/index.ts';
+import type { Consensus, Descriptor, VerifiedConsensus, VerifiedDescriptor } from '../../lib/directory/index.ts';
+import { payloadDigest } from '../../lib/directory/verify.ts';
+import { canonicalJson } from './canonical-json.ts';
+import type { Merged, mergeBallots, Quorum } from './merge.ts';
+import { endOfRoundsMs, roundAt, type Slot } from './schedule.ts';
+import type { Previous } from './vote.ts';
+import type { AcceptedVote, VoteBox, VoteOutcome } from './vote-box.ts';
+
+/** Makes the document of `epoch`; a line that says what is missing when there can be none. */
+export type Assemble = (
+  slot: Slot,
+  descriptors: readonly Descriptor[],
+  params: Merged['params'],
+  previous: Consensus | undefined,
+) => Consensus | string;
+
+/** What all who counted the same votes would sign. */
+export interface Result {
+  readonly digest: string;
+  readonly payload: string;
+}
+
+export interface ElectionOptions {
+  readonly slot: Slot;
+  readonly box: VoteBox;
+  readonly quorum: Quorum;
+  readonly crypto: Crypto;
+  readonly assemble: Assemble;
+  readonly merge: typeof mergeBallots;
+}
+
+export class Election {
+  /** What the others would sign, by what each says. */
+  readonly results = new Map<IdentityHex, string>();
+  hasVoted = false;
+  /** Since the votes were counted: those that count. */
+  counted: readonly AcceptedVote[] | undefined;
+  merged: Merged | undefined;
+  result: Result | undefined;
+  /** Why there is no result, in one line. */
+  problem = '';
+  readonly #descriptors = new Map<string, VerifiedDescriptor>();
+  #previous: VerifiedConsensus | undefined;
+
+  constructor(readonly options: ElectionOptions) {}
+
+  get slot(): Slot {
+    return this.options.slot;
+  }
+
+  get box(): VoteBox {
+    return this.options.box;
+  }
+
+  take(text: string, ballotText: string | undefined, nowMs: UnixMs): VoteOutcome {
+    return this.box.take(text, ballotText, roundAt(this.slot, nowMs));
+  }
+
+  /** Counts once, after the last round. */
+  count(nowMs: UnixMs): boolean {
+    if (this.counted !== undefined || nowMs < endOfRoundsMs(this.slot)) return false;
+    this.counted = this.box.counted();
+    this.merged = this.options.merge(
+      this.counted.map(({ ballot }) => ballot),
+      this.options.quorum,
+    );
+    if (this.merged === undefined) {
+      this.problem = `${this.counted.length} votes count, and ${this.options.quorum.threshold} are needed`;
+    }
+    return true;
+  }
+
+  /** A descriptor that a ballot may name. */
+  addDescriptor(verified: VerifiedDescriptor): void {
+    this.#descriptors.set(payloadDigest(verified.payload, this.options.crypto), verified);
+  }
+
+  descriptor(digest: string): VerifiedDescriptor | undefined {
+    return this.#descriptors.get(digest);
+  }
+
+  addPrevious(verified: VerifiedConsensus): void {
+    if (verified.digest === this.merged?.previous?.digest) this.#previous = verified;
+  }
+
+  /** Digests of the descriptors that were chosen and are not here. */
+  missingDescriptors(): string[] {
+    if (this.result !== undefined) return [];
+    const chosen = this.merged?.nodes.map(([, digest]) => digest) ?? [];
+    return chosen.filter((digest) => !this.#descriptors.has(digest));
+  }
+
+  missingPrevious(): Previous | undefined {
+    return this.#previous === undefined && this.result === undefined ? this.merged?.previous : undefined;
+  }
+
+  /** Makes the document, once all that it is made of is here. */
+  conclude(): void {
+    const { merged } = this;
+    if (merged === undefined || this.result !== undefined || this.problem !== '') return;
+    if (this.missingDescriptors().length > 0 || this.missingPrevious() !== undefined) return;
+    const descriptors = merged.nodes.flatMap(([identity, digest]) => {
+      const found = this.#descriptors.get(digest)?.descriptor;
+      return found?.identity === identity ? [found] : [];
+    });
+    const made = this.options.assemble(this.slot, descriptors, merged.params, this.#previous?.consensus);
+    if (typeof made === 'string') {
+      this.problem = made;
+      return;
+    }
+    const payload = canonicalJson(made);
+    this.result = { payload, digest: payloadDigest(payload, this.options.crypto) };
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * A network of authorities on one virtual clock: honest ones, which may crash and whose clocks and links may be slow, and liars, which show
+ * each of the others what they like.
+ */
+import { buildConsensus, lacking, nodesFor, ROUTABLE } from '../../../directory/consensus-builder.ts';
+import type { Assemble } from '../../../directory/voting/election.ts';
+import { pollMs, type Slot } from '../../../directory/voting/schedule.ts';
+import type { Want } from '../../../directory/voting/sheet-reader.ts';
+import { Voting, type VotingOptions } from '../../../directory/voting/voting.ts';
+import { DEFAULT_PARAMS, epochAt, type NetworkParams } from '../../../lib/core/params.ts';
+import { type EpochNumber, laterMs, type UnixMs } from '../../../lib/core/units.ts';
+import type { NetworkFile, VerifiedConsensus } from '../../../lib/directory/index.ts';
+import { DocumentRefused, Verifier } from '../../../lib/directory/index.ts';
+import { payloadDigest } from '../../../lib/directory/verify.ts';
+import { silentLog } from '../../../lib/telemetry/log.ts';
+import { crypto, keys } from '../signed-documents.ts';
+import { VirtualClock } from '../virtual-clock.ts';
+import { MemoryRecords, PowerCut } from './memory-records.ts';
+import { descriptorsIn } from './voting-nodes.ts';
+
+/** How an honest authority differs from the others. */
+export interface Temper {
+  /** Its clock, ms ahead. */
+  readonly skewMs?: number;
+  /** Each exchange takes so long either way. */
+  readonly delayMs?: number;
+  /** After how many writes its power goes, whether that write is done, and when it is back. */
+  readonly crash?: { readonly writes: number; readonly after: boolean; readonly backMs: number };
+  /** It is not there at all. */
+  readonly down?: boolean;
+  /** Keys of the nodes that it would list. */
+  readonly nodes: readonly number[];
+  readonly params?: Partial<NetworkParams>;
+}
+
+/** What one authority shows another. */
+export interface Shown {
+  sheet(to: number, epoch: EpochNumber): string | undefined;
+  content(to: number, want: Want): string | undefined;
+}
+
+const STEP_MS = 80;
+
+export class Honest implements Shown {
+  readonly records = new MemoryRecords();
+  readonly published = new Map<number, VerifiedConsensus>();
+  isUp = true;
+  /** Of its last start. */
+  startedMs = 0;
+  voting: Voting;
+  #nextPollMs = 0;
+
+  constructor(
+    readonly world: VotingWorld,
+    readonly index: number,
+    public temper: Temper,
+    readonly mutant: Partial<VotingOptions>,
+  ) {
+    this.isUp = temper.down !== true;
+    if (temper.crash !== undefined) this.records.cut = { ...temper.crash };
+    this.voting = this.#start();
+  }
+
+  get wallMs(): UnixMs {
+    return laterMs(this.world.clock.wallMs(), this.temper.skewMs ?? 0);
+  }
+
+  sheet(_to: number, epoch: EpochNumber): string | undefined {
+    return this.isUp ? this.voting.sheet(epoch) : undefined;
+  }
+
+  content(_to: number, { kind, epoch, digest }: Want): string | undefined {
+    if (!this.isUp) return undefined;
+    return kind === 'previous' ? this.published.get(epoch)?.text : this.voting.content(epoch, digest);
+  }
+
+  async turn(): Promise<void> {
+    const { clock } = this.world;
+    if (!this.isUp) return;
+    await this.#unlessCut(() => this.voting.tick());
+    if (clock.nowMs() < this.#nextPollMs) return;
+    this.#nextPollMs = clock.nowMs() + pollMs(this.voting.openSlot, this.voting.epochMs);
+    for (const from of this.world.others(this.index)) this.#poll(from);
+  }
+
+  /** A question and its answer each take their time; so do those that follow from it. */
+  #poll(from: number): void {
+    const { voting } = this;
+    const epoch = voting.watched;
+    this.world.exchange(
+      this.index,
+      from,
+      (shown) => shown.sheet(this.index, epoch),
+      (text) => {
+        if (!this.isUp || this.voting !== voting) return;
+        for (const want of unlessRefused(() => voting.takeSheet(this.world.idOf(from), text)) ?? []) {
+          this.world.exchange(
+            this.index,
+            from,
+            (shown) => shown.content(this.index, want),
+            (answer) => {
+              if (this.isUp && this.voting === voting) unlessRefused(() => voting.takeAnswer(want, answer));
+            },
+          );
+        }
+      },
+    );
+  }
+
+  async #unlessCut(run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      if (!(error instanceof PowerCut)) throw error;
+      this.isUp = false;
+      this.world.clock.after(this.temper.crash?.backMs ?? 0, () => {
+        this.isUp = true;
+        this.voting = this.#start();
+      });
+    }
+  }
+
+  /** Another process, with what is on the disk, and other nodes that it would list. */
+  restart(nodes: readonly number[]): void {
+    this.temper = { ...this.temper, nodes };
+    this.published.clear();
+    this.voting = this.#start();
+  }
+
+  #start(): Voting {
+    const { world } = this;
+    this.startedMs = world.clock.nowMs();
+    const { network, verifier } = world;
+    return new Voting({
+      verifier,
+      identity: world.idOf(this.index),
+      identitySeed: keys(1000 + this.index).seed,
+      crypto,
+      clock: { wallMs: () => this.wallMs },
+      log: silentLog,
+      records: this.records,
+      view: (slot) => world.viewOf(this.temper, slot, this.published),
+      held: () => descriptorsIn(world, this.temper.nodes),
+      assemble: assembleFor(network, verifier),
+      published: (epoch) => this.published.get(epoch),
+      publish: async (text) => {
+        const verified = verifier.consensus(text);
+        this.published.set(verified.consensus.epoch, verified);
+      },
+      ...this.mutant,
+    });
+  }
+}
+
+export class VotingWorld {
+  readonly clock = new VirtualClock(Date.UTC(2026, 0, 1) + 5_000);
+  readonly verifier: Verifier;
+  readonly honest: Honest[] = [];
+  readonly liars = new Map<number, Shown>();
+  /** Whether anything gets from one to another. */
+  reach: (from: number, to: number) => boolean = () => true;
+
+  constructor(readonly network: NetworkFile) {
+    this.verifier = new Verifier(network, crypto);
+  }
+
+  get epochMs(): number {
+    return this.network.epochSeconds * 1000;
+  }
+
+  get epoch(): EpochNumber {
+    return epochAt(this.clock.wallMs(), this.epochMs);
+  }
+
+  addHonest(index: number, temper: Temper, mutant: Partial<VotingOptions> = {}): Honest {
+    const made = new Honest(this, index, temper, mutant);
+    this.honest.push(made);
+    return made;
+  }
+
+  idOf(index: number) {
+    return keys(1000 + index).id;
+  }
+
+  others(index: number): number[] {
+    return this.network.authorities.map((_, other) => other).filter((other) => other !== index);
+  }
+
+  /** What an authority votes for that holds what `temper` says. */
+  viewOf(temper: Temper, { epoch }: Slot, published: ReadonlyMap<number, VerifiedConsensus>) {
+    const params = { ...paramsOf(this.network), ...temper.params };
+    const previous = [...published.values()].filter(({ consensus }) => consensus.epoch < epoch).at(-1);
+    const holds = descriptorsIn(this, temper.nodes);
+    const digests = new Map(holds.map((one) => [one.descriptor.identity, payloadDigest(one.payload, crypto)]));
+    const descriptors = holds.map(({ descriptor }) => descriptor);
+    const nodes = nodesFor(epoch, descriptors, this.network, params, previous?.consensus).map(
+      ({ identity }) => [identity, digests.get(identity) ?? ''] as [typeof identity, string],
+    );
+    const named = previous && { previous: { epoch: previous.consensus.epoch, digest: previous.digest } };
+    return { params, nodes, ...named };
+  }
+
+  /** Asks `to` on behalf of `from`; nothing comes back when it is down or silent. */
+  exchange(from: number, to: number, ask: (shown: Shown) => string | undefined, use: (text: string) => void): void {
+    const shown = this.liars.get(to) ?? this.honest.find(({ index }) => index === to);
+    if (shown === undefined) return;
+    const delayMs = this.#delayMs(from) + this.#delayMs(to);
+    this.clock.after(delayMs, () => {
+      const answer = this.reach(from, to) ? ask(shown) : undefined;
+      if (answer !== undefined) this.clock.after(delayMs, () => use(answer));
+    });
+  }
+
+  async run(ms: number): Promise<void> {
+    for (const endMs = this.clock.nowMs() + ms; this.clock.nowMs() < endMs; ) {
+      this.clock.advance(STEP_MS);
+      for (const authority of this.honest) await authority.turn();
+    }
+  }
+
+  #delayMs(index: number): number {
+    return this.honest.find((one) => one.index === index)?.temper.delayMs ?? 0;
+  }
+}
+
+export function paramsOf(network: NetworkFile): NetworkParams {
+  return { ...DEFAULT_PARAMS, epochMs: network.epochSeconds * 1000, payloadBytes: network.payloadBytes };
+}
+
+/** As an authority does it. */
+export function assembleFor(network: NetworkFile, verifier: Verifier): Assemble {
+  return ({ epoch }, descriptors, params, previous) => {
+    const nodes = nodesFor(epoch, descriptors, network, params, previous);
+    const lacks = lacking(nodes, ROUTABLE);
+    return lacks === '' ? buildConsensus(epoch, nodes, params, verifier.networkIdHex) : lacks;
+  };
+}
+
+function unlessRefused<T>(run: () => T): T | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof DocumentRefused) return undefined;
+    throw error;
+  }
+}
