@@ -31,7 +31,8 @@ export const systemClock: Clock = {
   nowMs: () => performance.now() as MonotonicMs,
   wallMs: () => Date.now() as UnixMs,
   after(delayMs, fire) {
-    const handle = setTimeout(fire, Math.min(Math.max(0, delayMs), MAX_TIMEOUT_MS));
+    // Node cuts fractions of a millisecond off: whoever waits for a time would be early, and have to wake up once more.
+    const handle = setTimeout(fire, Math.min(Math.max(0, Math.ceil(delayMs)), MAX_TIMEOUT_MS));
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },

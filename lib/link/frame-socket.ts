@@ -49,7 +49,8 @@ export class FrameSocket {
   readonly #connection: MemoryAccount | undefined;
   readonly #frameBytes: number;
   #progressAtMs = 0;
-  #corked = false;
+  /** Those of this turn of the event loop, until it ends. */
+  #batch: Uint8Array[] = [];
   #closed = false;
 
   constructor(options: FrameSocketOptions) {
@@ -89,17 +90,13 @@ export class FrameSocket {
    * more. Frames of one turn of the event loop leave in one write.
    */
   send(frame: Uint8Array): SendResult {
-    const { socket, shape, queueFrames } = this.#options;
+    const { shape, queueFrames } = this.#options;
     if (this.#closed || this.#stalled()) return 'link-down';
     if (this.#queued >= queueFrames) return 'link-queue-full';
-    if (!this.#corked) {
-      this.#corked = true;
-      socket.cork();
-      process.nextTick(this.#uncork);
-    }
+    if (this.#batch.length === 0) process.nextTick(this.#write);
+    this.#batch.push(frame.byteLength === shape.wireBytes ? frame : padded(frame, shape.wireBytes));
     this.#queued += 1;
     this.#memory?.add(this.#frameBytes);
-    socket.write(frame.byteLength === shape.wireBytes ? frame : padded(frame, shape.wireBytes), this.#onWritten);
     return 'sent';
   }
 
@@ -107,6 +104,7 @@ export class FrameSocket {
   close(reason: string): void {
     if (this.#closed) return;
     const { socket, clock } = this.#options;
+    this.#write();
     this.#end(reason, false);
     socket.destroySoon();
     clock.after(LINGER_MS, () => socket.destroy());
@@ -121,18 +119,22 @@ export class FrameSocket {
     return this.#closed;
   }
 
-  readonly #uncork = (): void => {
-    this.#corked = false;
-    this.#options.socket.uncork();
+  /** One write of all frames of the turn: of each stream machinery and TLS do the same again. */
+  readonly #write = (): void => {
+    const batch = this.#batch;
+    if (this.#closed || batch.length === 0) return;
+    this.#batch = [];
+    const bytes = batch.length === 1 ? (batch[0] as Uint8Array) : Buffer.concat(batch);
+    this.#options.socket.write(bytes, () => this.#onWritten(batch.length));
   };
 
-  readonly #onWritten = (): void => {
-    this.#queued -= 1;
-    this.#written += 1;
+  #onWritten(frames: number): void {
+    this.#queued -= frames;
+    this.#written += frames;
     this.#progressAtMs = this.#options.clock.nowMs();
     if (this.#closed) return;
-    this.#memory?.add(-this.#frameBytes, this.#written * this.#frameBytes);
-  };
+    this.#memory?.add(-frames * this.#frameBytes, this.#written * this.#frameBytes);
+  }
 
   readonly #onData = (chunk: Uint8Array): void => {
     if (!this.#closed) this.#splitter.push(chunk, this.#onFrame);

@@ -109,6 +109,11 @@ export class FairPolicer<Key> {
 
   #share(room: number): void {
     const counts = this.#busy.map(({ count }) => count);
+    if (counts.reduce((sum, count) => sum + count, 0) <= room) {
+      for (const link of this.#busy) link.count = 0; // mostly so: there is nothing to share
+      this.#busy = [];
+      return;
+    }
     const weights = this.#busy.map(({ weight }) => weight);
     const served = maxMin(counts, room, weights);
     for (const [i, link] of this.#busy.entries()) link.count -= served[i] as number;

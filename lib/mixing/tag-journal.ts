@@ -1,7 +1,7 @@
 /**
  * The journal of one replay filter: its fingerprints in a file, so that a node that was restarted neither accepts a
- * replay nor has to change its key. Tags gather in memory and are written by one synchronous write before any packet
- * of their batch leaves the node; the packets' own delay hides it.
+ * replay nor has to change its key. Tags gather in memory and are written by one synchronous write, at the latest when a
+ * packet is to leave the node whose tag is among them; the packets' own delay hides it.
  *
  * A record cut short at the end belongs to a write that did not return, so no packet of that batch has left: it is
  * dropped, and those packets may come again. Anything else that is not as written makes the journal invalid, and its

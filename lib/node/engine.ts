@@ -30,6 +30,8 @@ export interface PooledPacket {
   readonly packet: Uint8Array;
   /** It has been through the faults and only waits out their delay. */
   readonly faulted: boolean;
+  /** How many packets had been accepted when it came in: the replay tags of so many must be on disk when it leaves. */
+  readonly accepted: number;
 }
 
 /** Of a packet in the pool, with what is kept beside its bytes. */
@@ -43,7 +45,7 @@ export interface EngineOptions {
   readonly policer: Pick<FairPolicer<IdentityHex>, 'admits'>;
   readonly arrivals: Arrivals<Uint8Array>;
   readonly pipeline: Pick<PacketPipeline, 'process'>;
-  /** Puts the replay tags of accepted packets on disk; no packet leaves before it returned true. */
+  /** Puts the replay tags of all packets accepted so far on disk; until it has returned true none of these leaves. */
   readonly flushTags: () => boolean;
   readonly loops: Pick<NodeLoops, 'receive'>;
   readonly pool: DelayQueue<PooledPacket>;
@@ -62,6 +64,9 @@ export class PacketEngine {
   readonly #earlyMs: number;
   #timer: Timer | undefined;
   #armedForMs: number = NEVER_MS;
+  /** Packets accepted, and how many of them had been when their tags were last put on disk. */
+  #accepted = 0;
+  #recorded = 0;
   #stopped = false;
   #draining = false;
   /** Counts since the start. */
@@ -123,7 +128,7 @@ export class PacketEngine {
   /** Sends a loop of our own, and takes ownership: at the next tick, as what comes from others does, since an observer could else tell it. */
   sendLoop(next: AddressKey, packet: Uint8Array): void {
     const nowMs = this.options.clock.nowMs();
-    this.#pool({ next, packet, faulted: false }, nowMs, nowMs);
+    this.#pool({ next, packet, faulted: false, accepted: this.#accepted }, nowMs, nowMs);
   }
 
   /** Sends a packet from a client, which has its time from a clock of the client's, and takes ownership. */
@@ -149,9 +154,13 @@ export class PacketEngine {
     const { behaviour, maxDelayMs } = this.options;
     const next = addressKeyAt(nextAddress, 0);
     const hop = behaviour.nextHop(next);
+    const accepted = ++this.#accepted;
     if (typeof hop === 'string') this.#drop(hop);
     else if (this.#hasTooMuch) this.#drop('pool-full');
-    else this.#pool({ next, packet, faulted: false }, laterMs(nowMs, cappedDelayMs(delayNs, maxDelayMs())), nowMs);
+    else {
+      const dueMs = laterMs(nowMs, cappedDelayMs(delayNs, maxDelayMs()));
+      this.#pool({ next, packet, faulted: false, accepted }, dueMs, nowMs);
+    }
   }
 
   /** Senders choose how long packets stay: they must not close the links of others by that. */
@@ -186,16 +195,23 @@ export class PacketEngine {
   #fired(): void {
     this.#armedForMs = NEVER_MS;
     if (this.#stopped) return;
-    const { clock, flushTags, ticks } = this.options;
-    const written = flushTags();
+    const { clock, ticks } = this.options;
     const nowMs = clock.nowMs();
-    for (const item of ticks.shuffle(this.#takeDue(laterMs(nowMs, this.#earlyMs)))) {
-      if (!written)
+    const leaving = ticks.shuffle(this.#takeDue(laterMs(nowMs, this.#earlyMs)));
+    this.#record(leaving);
+    for (const item of leaving) {
+      if (item.accepted > this.#recorded)
         this.#drop('journal'); // without its tag on disk it could leave again after a restart
       else if (item.faulted) this.#forward(item.next, item.packet, nowMs);
       else this.relay(item.next, item.packet);
     }
     this.#schedule(nowMs);
+  }
+
+  /** Writes the tags that are missing on disk, if one of these packets is not to leave without: one write covers all that wait. */
+  #record(leaving: readonly PooledPacket[]): void {
+    const isMissing = leaving.some(({ accepted }) => accepted > this.#recorded);
+    if (isMissing && this.options.flushTags()) this.#recorded = this.#accepted;
   }
 
   #takeDue(dueMs: MonotonicMs): PooledPacket[] {
@@ -215,7 +231,7 @@ export class PacketEngine {
     const nowMs = this.options.clock.nowMs();
     for (const copy of faults.inject(packet)) {
       if (faults.delayMs === 0) this.#forward(next, copy, nowMs);
-      else this.#pool({ next, packet: copy, faulted: true }, laterMs(nowMs, faults.delayMs), nowMs);
+      else this.#pool({ next, packet: copy, faulted: true, accepted: 0 }, laterMs(nowMs, faults.delayMs), nowMs);
     }
   }
 

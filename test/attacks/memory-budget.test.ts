@@ -49,23 +49,21 @@ const TRICKLING = 300;
 const CONNECTION_BYTES = 80 * 1024;
 const LINKS_BUDGET = 20 * MB;
 
-/** The kernel's end of a connection: takes as many frames as its reader leaves it space for. */
+/** The kernel's end of a connection: takes as many writes as its reader leaves it space for. */
 class Reader extends EventEmitter {
-  readonly #written: (() => void)[] = [];
+  readonly #waiting: { readonly frames: number; readonly onWritten: () => void }[] = [];
   taken = 0;
   setMaxSendFragment(): void {}
-  cork(): void {}
-  uncork(): void {}
   destroy(): void {}
 
-  write(_frame: Uint8Array, onWritten: () => void): void {
-    this.#written.push(onWritten);
+  write(bytes: Uint8Array, onWritten: () => void): void {
+    this.#waiting.push({ frames: bytes.byteLength / FRAME.wireBytes, onWritten });
   }
 
-  /** Takes `frames` of those that wait. */
-  take(frames: number): void {
-    for (const onWritten of this.#written.splice(0, frames)) {
-      this.taken += 1;
+  /** Takes `writes` of those that wait. */
+  take(writes: number): void {
+    for (const { frames, onWritten } of this.#waiting.splice(0, writes)) {
+      this.taken += frames;
       onWritten();
     }
   }

@@ -144,6 +144,32 @@ t.test('what is due while the disk refuses tags is dropped; the rest goes on whe
   t.end();
 });
 
+t.test('one write of tags covers all packets that wait; the next comes before one leaves that came after it', (t) => {
+  const { clock, engine, drops, sent, state, names } = testEngine();
+  const next = addressKeyAt(new Uint8Array(32).fill(7), 0);
+  engine.receive(packet(1, 10));
+  engine.receive(packet(2, 40));
+  engine.receive(packet(3, 80));
+  clock.advance(60);
+  t.strictSame(names(), [1, 2]);
+  t.equal(state.flushes, 1);
+  engine.receive(packet(4, 10));
+  state.diskWorks = false;
+  clock.advance(15);
+  t.strictSame(drops, ['journal'], 'its tag is only in memory');
+  engine.sendLoop(next, packet(5, 0));
+  clock.advance(TICK_MS);
+  t.strictSame(drops, ['journal', 'journal'], 'own loops go the way of others');
+  clock.advance(20);
+  t.strictSame(names(), [1, 2, 3], 'this one is on disk');
+  state.diskWorks = true;
+  engine.receive(packet(6, 0));
+  clock.advance(TICK_MS);
+  t.strictSame(names(), [1, 2, 3, 6]);
+  t.equal(sent.at(-1)?.flushes, 4, 'one that succeeded, two that failed, one more');
+  t.end();
+});
+
 t.test(
   'the pool has half of the memory budget: packets that stay long leave the rest to links; own loops go on',
   (t) => {
