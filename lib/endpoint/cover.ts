@@ -56,6 +56,7 @@ export class Cover {
   constructor(options: CoverOptions) {
     this.#options = options;
     const { rates } = options;
+    options.ledger.alarm.setRate(rates.loopRate);
     const lane = (name: string, ratePerSecond: number) =>
       options.addLane({ name, ratePerSecond, contentSlots: COVER_SLOTS, idleSlots: 1 });
     this.#loopLane = lane('loop', rates.loopRate);
@@ -66,6 +67,7 @@ export class Cover {
   }
 
   setRates({ loopRate, dropRate }: CoverRates): void {
+    this.#options.ledger.alarm.setRate(loopRate);
     this.#loopLane.setRate(loopRate);
     this.#dropLane.setRate(dropRate);
   }

@@ -2,6 +2,7 @@
  * Looks after what the gateway delivers, and acts on what `DownlinkWatch` finds: reports, and evidence that is none.
  * @module
  */
+import { type DelayLaw, lawTimes } from '../core/delay-law.ts';
 import { laterMs, type MonotonicMs } from '../core/units.ts';
 import type { ClientLinkStats } from '../link/index.ts';
 import { DownlinkWatch } from './downlink-watch.ts';
@@ -9,8 +10,8 @@ import type { HealthReports } from './health/health-reports.ts';
 import type { PathHealth } from './health/path-health.ts';
 import type { EndpointOptions } from './options.ts';
 
-/** A loop that was sent so long before the downlink was flooded may have been lost in it. */
-const WAY_MS = 1_000;
+/** Beside the delays of mixes a way takes so long at most. */
+const LINKS_MS = 1_000;
 /** What waits in a full queue at the gateway takes so long. */
 const QUEUE_MS = 500;
 
@@ -43,13 +44,17 @@ export class Downlink {
     this.#watch.restart();
   }
 
-  /** To be called a few times a second. `perSecond` is the rate of the gateway's clock, where there is one. */
-  review(link: ClientLinkStats | undefined, perSecond: number, nowMs: MonotonicMs): void {
+  /**
+   * To be called a few times a second. `perSecond` is the rate of the gateway's clock, where there is one; `law` that of what is on
+   * its way: a loop that was sent a way before the downlink was flooded may have been lost in it.
+   */
+  review(link: ClientLinkStats | undefined, perSecond: number, law: DelayLaw, nowMs: MonotonicMs): void {
     if (link?.state !== 'up' || this.delivery !== 'clock' || perSecond === 0) return;
     const { padding, received } = link;
     const counts = { padding, packets: received, recognised: this.#recognised };
     const sinceMs = this.#watch.review(counts, perSecond, nowMs);
-    if (sinceMs !== undefined) this.health.excuse(laterMs(sinceMs, -WAY_MS), laterMs(nowMs, QUEUE_MS));
+    const wayMs = LINKS_MS + lawTimes(law).oneWayQuantileMs;
+    if (sinceMs !== undefined) this.health.excuse(laterMs(sinceMs, -wayMs), laterMs(nowMs, QUEUE_MS));
     this.reports.reportDelivery(this.measured, perSecond, this.#watch.isSlow, sinceMs !== undefined);
   }
 }

@@ -6,7 +6,7 @@
 
 import type { IdentityHex } from '../core/bytes.ts';
 import { every, type Timer } from '../core/clock.ts';
-import { MixError } from '../core/errors.ts';
+import type { DelayLaw, DelayLaws } from '../core/delay-law.ts';
 import { surbLifeMs, type TrafficClass } from '../core/params.ts';
 import type { MonotonicMs } from '../core/units.ts';
 import type { NodeEntry, Topology } from '../directory/index.ts';
@@ -22,6 +22,7 @@ import type { NodeHealth } from './health/path-health.ts';
 import type { LaneFrame } from './lane-feeder.ts';
 import { LoopLedger, type OwnPath } from './loop-ledger.ts';
 import { EndpointMetrics } from './metrics.ts';
+import { JoinedNetwork, joined } from './network.ts';
 import type { EndpointOptions } from './options.ts';
 import { ReplyBlocks, type ReplyReceiver } from './reply-blocks.ts';
 import { RouteDrawer } from './routes.ts';
@@ -43,8 +44,7 @@ export class MixEndpoint implements Running {
   readonly #downlink: Downlink;
   #timer: Timer | undefined;
   #cover: Cover | undefined;
-  #topology: Topology | undefined;
-  #rates: TrafficClass | undefined;
+  #network: JoinedNetwork | undefined;
   #onMoved: () => void = () => {};
   #onTopology: () => void = () => {};
 
@@ -82,16 +82,11 @@ export class MixEndpoint implements Running {
    * the network does not have; nothing is open then, and it may be called again.
    */
   start(): void {
-    const topology = this.#options.directory.topology();
-    if (topology === undefined) throw new MixError('NO_CONSENSUS', 'there is no consensus yet');
-    const { trafficClass } = this.#options;
-    const rates = topology.params.classes[trafficClass];
-    if (rates === undefined) throw new MixError('CONFIG', `this network has no traffic class "${trafficClass}"`);
-    this.#gatewayLink.start(topology);
-    this.#topology = topology;
-    this.#rates = rates;
-    this.ledger.health.adopt(topology);
-    this.#startCover(rates);
+    const network = new JoinedNetwork(this.#options.directory.topology(), this.#options.trafficClass);
+    this.#gatewayLink.start(network.topology);
+    this.#network = network;
+    this.ledger.health.adopt(network.topology);
+    this.#startCover(network.rates);
     this.#options.directory.onTopology((next) => this.#adopt(next));
     this.#timer = every(this.#options.components.clock, REVIEW_PERIOD_MS, () => this.#review());
   }
@@ -108,8 +103,17 @@ export class MixEndpoint implements Running {
   }
 
   get topology(): Topology {
-    if (this.#topology === undefined) throw new MixError('NO_CONSENSUS', 'there is no consensus yet');
-    return this.#topology;
+    return joined(this.#network).topology;
+  }
+
+  /** The law of delays in force, and those of what may still be under way. */
+  get laws(): DelayLaws {
+    return joined(this.#network).laws;
+  }
+
+  /** The longest of them: by it is judged what is late. */
+  get longestLaw(): DelayLaw {
+    return this.laws.underWay(this.#nowMs());
   }
 
   get gateway(): NodeEntry | undefined {
@@ -127,8 +131,7 @@ export class MixEndpoint implements Running {
 
   /** The rates of our class; the last known ones when the network has given it up. */
   get trafficClass(): TrafficClass {
-    if (this.#rates === undefined) throw new MixError('NO_CONSENSUS', 'there is no consensus yet');
-    return this.#rates;
+    return joined(this.#network).rates;
   }
 
   get surbLifeMs(): number {
@@ -158,7 +161,7 @@ export class MixEndpoint implements Running {
   sealTo(requester: NodeEntry, plaintext: Uint8Array): Sealed | undefined {
     const gateway = this.#exitGateways.of(requester, this.topology, this.gateway);
     const sealed = this.#sealer.forward(requester, gateway, plaintext);
-    if (sealed !== undefined) this.#replies.sent(sealed.nodes);
+    if (sealed !== undefined) this.#replies.sent(sealed);
     return sealed;
   }
 
@@ -224,7 +227,6 @@ export class MixEndpoint implements Running {
   }
 
   #startCover(rates: TrafficClass): void {
-    this.ledger.alarm.setRate(rates.loopRate);
     this.#cover = new Cover({
       clock: this.#options.components.clock,
       ledger: this.ledger,
@@ -243,12 +245,9 @@ export class MixEndpoint implements Running {
   }
 
   #adopt(topology: Topology): void {
-    this.#topology = topology;
+    joined(this.#network).adopt(topology, this.#nowMs());
     this.ledger.health.adopt(topology);
-    const rates = topology.params.classes[this.#options.trafficClass] ?? this.trafficClass;
-    this.#rates = rates;
-    this.#cover?.setRates(rates);
-    this.ledger.alarm.setRate(rates.loopRate);
+    this.#cover?.setRates(this.trafficClass);
     this.#gatewayLink.adopt(topology);
     this.#exitGateways.adopt(topology);
     this.#metrics.showExcluded(topology.nodes.filter(({ id }) => this.health(id).excluded));
@@ -285,7 +284,7 @@ export class MixEndpoint implements Running {
     const { topology, ledger } = this;
     this.#gatewayLink.review(topology, this.#cover?.stats().loop.sentContent ?? 0);
     const nowMs = this.#nowMs();
-    this.#downlink.review(this.#gatewayLink.stats(), this.trafficClass.deliveryRate, nowMs);
+    this.#downlink.review(this.#gatewayLink.stats(), this.trafficClass.deliveryRate, this.longestLaw, nowMs);
     this.#reports.reportLoops(ledger, this.#cover?.sweep() ?? 0);
     this.#replies.sweep(nowMs);
     this.#replies.detectLoss(nowMs, ledger.lossDelayMs);

@@ -4,13 +4,12 @@
  * @module
  */
 import { laterMs, type MonotonicMs } from '../core/units.ts';
-import type { NodeEntry } from '../directory/index.ts';
 import type { Recovery } from '../sphinx/index.ts';
 import type { PathHealth } from './health/path-health.ts';
 import { type BlockOwner, type ReplyBlock, ReplyLedgers } from './health/reply-ledger.ts';
 import type { EndpointMetrics } from './metrics.ts';
 import { ReturnTable } from './returns.ts';
-import type { CreatedSurb } from './sealer.ts';
+import type { CreatedSurb, Sealed } from './sealer.ts';
 
 /** Who gets the plaintext of a reply: one object per session, whose reply blocks are used in the order of their making. */
 export interface ReplyReceiver extends BlockOwner {
@@ -49,24 +48,24 @@ export class ReplyBlocks {
 
   /** A block was made; it goes into the packet that is sealed next. Its reply is taken for `graceMs` after its life. */
   created(
-    { nodes, recovery }: CreatedSurb,
+    { nodes, delayMs, recovery }: CreatedSurb,
     receiver: ReplyReceiver,
     nowMs: MonotonicMs,
     lifeMs: number,
     graceMs: number,
   ): void {
     this.#metrics.surbs.inc({ event: 'created' });
-    const block = this.#ledgers.ledgerOf(receiver).created(nodes, nowMs, lifeMs);
+    const block = this.#ledgers.ledgerOf(receiver).created(nodes, nowMs, lifeMs, delayMs);
     this.#unsent.push(block);
     this.#expected.add(recovery, { receiver, block }, laterMs(nowMs, lifeMs + graceMs));
   }
 
-  /** A packet was sealed over `nodes`: it carries the blocks made since the last one. */
-  sent(nodes: readonly NodeEntry[]): void {
+  /** A packet was sealed: it carries the blocks made since the last one. */
+  sent({ nodes, delayMs }: Sealed): void {
     const blocks = this.#unsent;
     if (blocks.length === 0) return;
     this.#unsent = [];
-    blocks[0]?.ledger.sent(blocks, nodes);
+    blocks[0]?.ledger.sent(blocks, nodes, delayMs);
   }
 
   /** Whether `packet` is a reply; its receiver gets what `recover` makes of it. */

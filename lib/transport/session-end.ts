@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DelayLaws } from '../core/delay-law.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Rng } from '../core/rng.ts';
 import type { SessionParams } from '../core/session-params.ts';
@@ -14,7 +15,7 @@ import { LossClock } from './recovery/loss-clock.ts';
 import { LossDetection } from './recovery/loss-detection.ts';
 import type { Pacer } from './recovery/pacer.ts';
 import { SessionStreams, type SessionStreamsOptions } from './streams/session-streams.ts';
-import type { DelayLaw, SessionLimits, SessionStats } from './types.ts';
+import type { SessionLimits, SessionStats } from './types.ts';
 import { type AckFrame, FRAME, type Frame, isEliciting } from './wire/frames.ts';
 import type { FrameOwner, PacketBuilder } from './wire/packet-builder.ts';
 import { UNNUMBERED } from './wire/payload.ts';
@@ -23,7 +24,7 @@ export interface SessionEndOptions
   extends Pick<SessionStreamsOptions, 'wake'>,
     Partial<Pick<SessionStreamsOptions, 'accept' | 'memory'>> {
   readonly rng: Rng;
-  readonly delay: DelayLaw;
+  readonly delay: DelayLaws;
   readonly payloadBytes: number;
   readonly slotGapMs: number;
   readonly ackDelayMs: number;
@@ -52,6 +53,7 @@ export class SessionEnd implements FrameOwner {
   readonly streams: SessionStreams;
   readonly #rng: Rng;
   readonly #skipEvery: number;
+  readonly #laws: DelayLaws;
   #nextNumber = FIRST_NUMBER;
   #pingWanted = false;
   #closed = false;
@@ -67,8 +69,9 @@ export class SessionEnd implements FrameOwner {
     this.#rng = options.rng;
     this.limits = limits;
     this.#skipEvery = options.params.skipEvery;
+    this.#laws = delay;
     this.acks = new AckTracker(options.ackDelayMs, options.params.ackEveryPackets);
-    this.clock = new LossClock({ delay, slotGapMs, ackDelayMs: options.peerAckDelayMs });
+    this.clock = new LossClock({ delay: delay.underWay(nowMs), slotGapMs, ackDelayMs: options.peerAckDelayMs });
     this.loss = new LossDetection(this.clock, FIRST_NUMBER, options.pacer);
     const { clock } = this;
     this.streams = new SessionStreams({ limits, payloadBytes, clock, accept, wake, memory }); // kept: no more than it needs
@@ -99,6 +102,7 @@ export class SessionEnd implements FrameOwner {
     if (stepMs > MAX_AWAKE_STEP_MS) this.loss.onSlept(nowMs);
     this.#silentMs += Math.min(stepMs, MAX_AWAKE_STEP_MS);
     this.#nowMs = nowMs;
+    this.clock.setLaw(this.#laws.underWay(nowMs));
   }
 
   get nowMs(): MonotonicMs {

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { DelayLaws } from '../core/delay-law.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
 import type { Rng } from '../core/rng.ts';
@@ -98,12 +99,6 @@ export type AcceptHandler = (
   session: string,
 ) => AcceptedHandlers;
 
-/** The law of delays, from the consensus: three mixes each way with exponential delays of this mean. */
-export interface DelayLaw {
-  readonly meanDelayMs: number;
-  readonly mixHops: number;
-}
-
 export type Downlink = 'steady' | 'burst';
 
 /** `opening`: HELLO unanswered; `draining`: takes no new streams, or sends CLOSE; `closed`: nothing left. */
@@ -154,7 +149,7 @@ export interface SessionLimits {
 export interface ProxySessionOptions {
   readonly rng: Rng;
   readonly payloadBytes: number;
-  readonly delay: DelayLaw;
+  readonly delay: DelayLaws;
   /** Main slots per second that this session gets. */
   readonly mainRatePerSecond: number;
   /** Replies per second asked of the requester (steady downlink). */
@@ -177,7 +172,7 @@ export interface RequesterSessionOptions {
   readonly key: string;
   readonly rng: Rng;
   readonly payloadBytes: number;
-  readonly delay: DelayLaw;
+  readonly delay: DelayLaws;
   readonly params?: SessionParams;
   readonly limits: SessionLimits;
   readonly accept: AcceptHandler;
@@ -186,10 +181,11 @@ export interface RequesterSessionOptions {
   readonly surbUsable?: (surb372: Uint8Array) => boolean;
 }
 
-/** What a session keeps of the network as it was when the session began. */
+/** What a session takes from its network. */
 export interface SessionTerms {
-  readonly delay: DelayLaw;
-  /** Default: those of a network that sets none. */
+  /** As they are at any time. */
+  readonly delay: DelayLaws;
+  /** As they are when it begins. Default: those of a network that sets none. */
   readonly params?: SessionParams;
 }
 

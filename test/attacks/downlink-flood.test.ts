@@ -6,7 +6,10 @@
  * session of an exit that exceeds its rate by 1.3 is ended, and the exit avoided. What remains: service is bad for about ten
  * seconds, and floods excuse losses for a minute only, so that a gateway cannot hide what it drops behind one.
  */
+
 import t from 'tap';
+import { delayLawOf } from '../../lib/core/delay-law.ts';
+import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import type { NodeEntry } from '../../lib/directory/index.ts';
 import { Downlink } from '../../lib/endpoint/downlink.ts';
 import { HealthReports } from '../../lib/endpoint/health/health-reports.ts';
@@ -57,7 +60,7 @@ function attacked(exit: Exit, ms: number, defended = true) {
       const nowMs = monotonic(atMs);
       const { padding } = link;
       const stats = { state: 'up', padding, received: link.departures.length - padding } as ClientLinkStats;
-      if (defended) downlink.review(stats, deliveryRate, nowMs);
+      if (defended) downlink.review(stats, deliveryRate, delayLawOf(DEFAULT_PARAMS), nowMs);
       found.lost += ledger.sweep(nowMs);
       ledger.health.review(nowMs);
       if (ledger.health.pathIsBad(nowMs)) found.badAtMs = Math.min(found.badAtMs, atMs);

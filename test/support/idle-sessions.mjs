@@ -6,6 +6,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { DelayLaws } from '../../dist/lib/core/delay-law.js';
 import { MemoryBudget } from '../../dist/lib/core/memory-budget.js';
 import { systemRng as rng } from '../../dist/lib/core/rng.js';
 import { ProxySession, SessionTable } from '../../dist/lib/session/index.js';
@@ -18,7 +19,7 @@ const REPLIES_MS = 1000;
 const BLOCK_BYTES = 372;
 /** Packets that are kept, for the control. */
 let kept;
-const delay = { meanDelayMs: 15, mixHops: 3 };
+const delay = new DelayLaws({ meanDelayMs: 15, mixHops: 3 });
 const ownPath = () => ({ loops: () => ({ seen: 100, lost: 0 }), usableShare: 1, avoidableFirstHops: 0 });
 const nothing = { onData() {}, onFin() {}, onReset() {}, onDrain() {} };
 

@@ -15,6 +15,7 @@ const { systemRng: rng } = await lib('lib/core/rng');
 const { silentLog: log } = await lib('lib/telemetry/log');
 const { Metrics } = await lib('lib/telemetry/metrics');
 const { processMemory } = await lib('lib/runtime/process-memory');
+const { DelayLaws } = await lib('lib/core/delay-law');
 const { SessionTable } = await lib('lib/session/requester/session-table');
 const { ProxySession } = await lib('lib/session/proxy/proxy-session');
 const { Egress } = await lib('network-requester/egress/egress');
@@ -26,7 +27,7 @@ const { kindNumber } = await lib('lib/transport/wire/reasons');
 
 const TCP = kindNumber('tcp');
 const PAYLOAD_BYTES = 2048;
-const TERMS = { delay: { meanDelayMs: 15, mixHops: 3 } };
+const TERMS = { delay: new DelayLaws({ meanDelayMs: 15, mixHops: 3 }) };
 const SESSIONS = 4;
 const STREAMS = 250;
 const DOWNLOADS = 8;

@@ -2,7 +2,9 @@
  * Packets of a proxy, one by one, and a requester's session table that takes them.
  * @module
  */
+
 import { writeVarint } from '../../lib/core/bytes.ts';
+import { DelayLaws } from '../../lib/core/delay-law.ts';
 import {
   type AcceptedHandlers,
   type CloseReason,
@@ -22,7 +24,7 @@ import { monotonic } from './units.ts';
 
 export const PAYLOAD_BYTES = 2048;
 export const owner: FrameOwner = { frameAcked() {}, frameLost() {} };
-export const delay = { meanDelayMs: 15, mixHops: 3 };
+export const delay = new DelayLaws({ meanDelayMs: 15, mixHops: 3 });
 export const silent: AcceptedHandlers = { onData() {}, onFin() {}, onReset() {}, onDrain() {} };
 
 export function table(

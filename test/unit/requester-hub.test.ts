@@ -1,5 +1,7 @@
 /** The requester's sessions on lanes of its link: which clock each gets, what fills it, and when it goes. */
+
 import t from 'tap';
+import { DelayLaws } from '../../lib/core/delay-law.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
 import type { Topology } from '../../lib/directory/index.ts';
@@ -25,7 +27,7 @@ import { VirtualClock } from '../support/virtual-clock.ts';
 
 const PAYLOAD_BYTES = 2048;
 const STEP_MS = 5;
-const delay = { meanDelayMs: 1, mixHops: 3 };
+const delay = new DelayLaws({ meanDelayMs: 1, mixHops: 3 });
 
 /** A hub and the proxies' sessions that it serves, without a network between them. */
 class World {
@@ -45,6 +47,7 @@ class World {
   constructor(load?: RequesterHubOptions['load']) {
     const endpoint: RequesterEndpoint = {
       linkState: 'up',
+      laws: delay,
       topology: {
         params: { meanDelayMs: 1, payloadBytes: PAYLOAD_BYTES, epochMs: 3_600_000, classes: {} },
       } as unknown as Topology,

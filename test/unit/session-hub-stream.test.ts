@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap';
+import { DelayLaws } from '../../lib/core/delay-law.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import type { SessionStream, StreamHandlers } from '../../lib/session/index.ts';
 import { HubStream, MAX_OPEN_ATTEMPTS, type OpeningSession } from '../../lib/session/proxy/hub-stream.ts';
@@ -150,7 +151,7 @@ function realSession(t: Test, rng = seededRng(3)) {
     {
       rng,
       payloadBytes: 2048,
-      delay: { meanDelayMs: 15, mixHops: 3 },
+      delay: new DelayLaws({ meanDelayMs: 15, mixHops: 3 }),
       mainRatePerSecond: 50,
       replyRatePerSecond: 100,
       downlink: 'steady',

@@ -1,6 +1,7 @@
 /** Bounds of the transport that nothing but a peer's silence or greed reaches. */
 
 import t from 'tap';
+import { DelayLaws } from '../../lib/core/delay-law.ts';
 import { ProxySession, type SessionLimits, SessionTable, type StreamHandlers } from '../../lib/session/index.ts';
 import { DEFAULT_SESSION_LIMITS, PROTOCOL_VERSION } from '../../lib/transport/limits.ts';
 import { SurbSupply } from '../../lib/transport/surbs/surb-supply.ts';
@@ -15,7 +16,7 @@ import { monotonic } from '../support/units.ts';
 
 const KIB = 1024;
 const PAYLOAD_BYTES = 2048;
-const delay = { meanDelayMs: 15, mixHops: 3 };
+const delay = new DelayLaws({ meanDelayMs: 15, mixHops: 3 });
 const owner: FrameOwner = { frameAcked() {}, frameLost() {} };
 const silent: StreamHandlers = {
   ...{ onOpened() {}, onRefused() {}, onReset() {}, onData() {}, onFin() {}, onDrain() {} },

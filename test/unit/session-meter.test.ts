@@ -1,4 +1,5 @@
 import t from 'tap';
+import { DelayLaws } from '../../lib/core/delay-law.ts';
 import { ProxySession } from '../../lib/session/proxy/proxy-session.ts';
 import { type Metered, SessionMeter } from '../../lib/session/session-meter.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
@@ -13,7 +14,7 @@ function session(fields: object): Metered {
     {
       rng,
       payloadBytes: 2048,
-      delay: { meanDelayMs: 15, mixHops: 3 },
+      delay: new DelayLaws({ meanDelayMs: 15, mixHops: 3 }),
       mainRatePerSecond: 50,
       replyRatePerSecond: 100,
       downlink: 'steady',

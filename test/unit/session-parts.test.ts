@@ -1,9 +1,10 @@
 /** The smaller machines of the transport, one by one. */
 
 import t from 'tap';
+import { erlangQuantile } from '../../lib/core/delay-law.ts';
 import { exponential } from '../../lib/core/rng.ts';
 import { AckTracker } from '../../lib/transport/recovery/acks.ts';
-import { erlangQuantile, LossClock } from '../../lib/transport/recovery/loss-clock.ts';
+import { LossClock } from '../../lib/transport/recovery/loss-clock.ts';
 import { LossDetection } from '../../lib/transport/recovery/loss-detection.ts';
 import { Pacer } from '../../lib/transport/recovery/pacer.ts';
 import { SentPackets } from '../../lib/transport/recovery/sent-packets.ts';

@@ -1,5 +1,7 @@
 /** Two ends of different versions: the session is refused, and both ends say in one line which versions met. */
+
 import t from 'tap';
+import { DelayLaws } from '../../lib/core/delay-law.ts';
 import type { Topology } from '../../lib/directory/index.ts';
 import { type Reply, SessionTable } from '../../lib/session/index.ts';
 import { RequesterHub } from '../../lib/session/requester/requester-hub.ts';
@@ -47,6 +49,7 @@ function requester(log: Log) {
         params: { meanDelayMs: 1, payloadBytes: PAYLOAD_BYTES, epochMs: 3_600_000, classes: {} },
       } as unknown as Topology,
       linkState: 'up',
+      laws: new DelayLaws({ meanDelayMs: 1, mixHops: 3 }),
       surbUsable: () => true,
       addLane: (options) => {
         const lane = new HandLane(options);
@@ -119,7 +122,7 @@ class OtherRequester extends SessionTable {
   readonly #answers: Reply[] = [];
 
   constructor(readonly version: number | undefined) {
-    const delay = { meanDelayMs: 1, mixHops: 3 };
+    const delay = new DelayLaws({ meanDelayMs: 1, mixHops: 3 });
     const accept = () => ({ onData() {}, onFin() {}, onReset() {}, onDrain() {} });
     super({ rng: seededRng(2), payloadBytes: PAYLOAD_BYTES, terms: () => ({ delay }), accept });
   }

@@ -3,11 +3,11 @@
  * (judge.ts) and transfers (transfers.ts). It has no timer: `look` is called with the count of replies, once a second.
  * @module
  */
+import { lawTimes, SLOT_QUANTILE } from '../../core/delay-law.ts';
 import type { LaneStats } from '../../link/index.ts';
 import { summaryAllows } from '../../net/port-list.ts';
 import type { ProxySession, SessionStream } from '../../session/index.ts';
 import { HubStream } from '../../session/proxy/hub-stream.ts';
-import { erlangQuantile } from '../../transport/recovery/loss-clock.ts';
 import type { ProxyMixnet } from '../mixnet.ts';
 import { slotsMissed } from '../status/status-of.ts';
 import { type Situation, UNTROUBLED } from './judge.ts';
@@ -17,11 +17,6 @@ import { type TransferReading, TransferWatch } from './transfers.ts';
 
 /** Where requests get their judgement from: the stream asked for, and its port, as far as there are any. */
 export type SituationOf = (stream: SessionStream | undefined, port: number | undefined) => Situation;
-
-/** One opening in a thousand takes longer by the law. */
-const QUANTILE = 0.999;
-/** Mixes on the way to the exit and back. */
-const ROUND_TRIP_MIXES = 6;
 
 export class Diagnosis {
   readonly #mixnet: ProxyMixnet;
@@ -102,14 +97,12 @@ export class Diagnosis {
     this.#behind = behind;
   }
 
-  /** Six mixes, and the wait for a slot on either way. */
+  /** Six mixes, and the wait for a slot on either way: one opening in a thousand takes longer. */
   #lawfulOpenMs(): number {
-    const { endpoint, directory } = this.#mixnet;
-    const params = directory.topology()?.params;
-    if (endpoint === undefined || params === undefined) return UNTROUBLED.lawfulOpenMs;
+    const { endpoint } = this.#mixnet;
+    if (endpoint === undefined) return UNTROUBLED.lawfulOpenMs;
     const { mainRate, replyRate } = endpoint.trafficClass;
-    const slotsMs = erlangQuantile(1, QUANTILE) * (1000 / mainRate + 1000 / replyRate);
-    return params.meanDelayMs * erlangQuantile(ROUND_TRIP_MIXES, QUANTILE) + slotsMs;
+    return lawTimes(endpoint.longestLaw).quantileMs + SLOT_QUANTILE * (1000 / mainRate + 1000 / replyRate);
   }
 }
 

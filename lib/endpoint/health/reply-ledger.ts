@@ -1,8 +1,9 @@
 /**
  * What reply blocks (SURBs) show about the nodes that their replies cross, and that the packets crossed which carried them.
  * Own loops are few; in steady mode replies come twenty times as often, idle or not, each over a route that this client
- * chose for its block. A block counts as lost when enough later ones have returned and the loss delay has passed (RFC 9002
- * section 6.1, with a packet threshold and a time threshold): the requester uses them in the order in which they arrive.
+ * chose for its block. A block counts as lost when enough later ones have returned and the loss delay has passed beyond the delays that
+ * were drawn for it and for the packet that carried it (RFC 9002 section 6.1, with a packet threshold and a time threshold): the
+ * requester uses them in the order in which they arrive.
  *
  * This is evidence of a second kind. A block may be missing because the packet that carried it was lost, or because the
  * requester did not use it. But whoever decides that knows nothing of a block except its first hop; so it happens to
@@ -37,6 +38,8 @@ export const IDLE_LEDGER_MS = 120_000;
 /** A packet that carried reply blocks to a requester. */
 interface Carrier {
   readonly route: readonly PathNode[];
+  /** Sum of the delays drawn for it. */
+  readonly delayMs: number;
   /** Its blocks that have neither returned nor count as lost. */
   outstanding: number;
   arrived: boolean;
@@ -46,6 +49,8 @@ interface Carrier {
 export interface ReplyBlock {
   readonly ledger: ReplyLedger;
   readonly route: readonly PathNode[];
+  /** Sum of the delays drawn for the reply over it. */
+  readonly delayMs: number;
   /** In the order of making. */
   readonly number: number;
   /** When enough later blocks had returned. */
@@ -81,12 +86,13 @@ export class ReplyLedger {
     readonly owner: BlockOwner = {},
   ) {}
 
-  /** A block was made that may be used for `lifeMs`. */
-  created(nodes: readonly NodeEntry[], nowMs: MonotonicMs, lifeMs = Number.POSITIVE_INFINITY): ReplyBlock {
+  /** A block was made that may be used for `lifeMs`, for a reply that the mixes are to delay by `delayMs` in all. */
+  created(nodes: readonly NodeEntry[], nowMs: MonotonicMs, lifeMs = Number.POSITIVE_INFINITY, delayMs = 0): ReplyBlock {
     const route = nodes.map((node) => this.health.nodeOf(node));
     const block: ReplyBlock = {
       ledger: this,
       route,
+      delayMs,
       number: this.#created++,
       overtakenMs: undefined,
       carrier: undefined,
@@ -100,10 +106,10 @@ export class ReplyLedger {
     return block;
   }
 
-  /** These blocks leave in one packet, over `nodes`. */
-  sent(blocks: readonly ReplyBlock[], nodes: readonly NodeEntry[]): void {
+  /** These blocks leave in one packet, over `nodes`, which are to delay it by `delayMs` in all. */
+  sent(blocks: readonly ReplyBlock[], nodes: readonly NodeEntry[], delayMs = 0): void {
     const route = nodes.map((node) => this.health.nodeOf(node));
-    const carrier: Carrier = { route, outstanding: blocks.length, arrived: false };
+    const carrier: Carrier = { route, delayMs, outstanding: blocks.length, arrived: false };
     const avoided = this.#isAvoided(route);
     for (const block of blocks) {
       block.carrier = carrier;
@@ -125,12 +131,15 @@ export class ReplyLedger {
     this.health.recordCarrier({ route: carrier.route, sentMs: nowMs, returned: true });
   }
 
-  /** Counts as lost what was overtaken `lossDelayMs` ago. To be called a few times a second. */
+  /**
+   * Counts as lost what was overtaken `lossDelayMs` and its own delays ago: later blocks may have come by shorter ones. To be called a
+   * few times a second.
+   */
   sweep(nowMs: MonotonicMs, lossDelayMs: number): void {
     for (const block of this.#outstanding.values()) {
       if (block.number >= this.#largestReturned - REORDERING_THRESHOLD) return;
       block.overtakenMs ??= nowMs;
-      if (nowMs - block.overtakenMs < lossDelayMs) continue;
+      if (nowMs - block.overtakenMs < lossDelayMs + block.delayMs + (block.carrier?.delayMs ?? 0)) continue;
       if (block.overtakenMs >= block.staleMs) {
         this.forget(block, nowMs);
         continue;

@@ -16,7 +16,6 @@ import { sessionMemory } from '../../transport/session-memory.ts';
 import type { CloseReason, Downlink, SessionStream, StreamHandlers, StreamTarget } from '../../transport/types.ts';
 import { SessionDriver } from '../session-driver.ts';
 import type { SessionMeter } from '../session-meter.ts';
-import { sessionTerms } from '../session-terms.ts';
 import { MismatchLog } from '../versions.ts';
 import { ACCUSATIONS, type Exit, isToReachAnew, isUnresponsive } from './exits.ts';
 import { HubStream } from './hub-stream.ts';
@@ -30,6 +29,7 @@ export type HubEndpoint = Pick<
   MixEndpoint,
   | 'trafficClass'
   | 'topology'
+  | 'laws'
   | 'surbLifeMs'
   | 'ownPath'
   | 'linkState'
@@ -219,7 +219,7 @@ export class ProxyHub implements Running {
   #makeSession(nowMs: MonotonicMs): ProxySession {
     const { components, endpoint, downlink, accessToken } = this.#options;
     const { mainRate, replyRate } = endpoint.trafficClass;
-    const { params } = endpoint.topology;
+    const { payloadBytes, session: params } = endpoint.topology.params;
     const receiver: ReplyReceiver = {
       receive: (plaintext, atMs) => this.#receive(session, plaintext, atMs),
       settled: (block, atMs) => session.settled(block, atMs),
@@ -227,8 +227,8 @@ export class ProxyHub implements Running {
     const session: ProxySession = new ProxySession(
       {
         rng: components.rng,
-        payloadBytes: params.payloadBytes,
-        ...sessionTerms(params),
+        ...{ payloadBytes, params },
+        delay: endpoint.laws,
         mainRatePerSecond: mainRate,
         replyRatePerSecond: replyRate,
         downlink,

@@ -5,6 +5,7 @@
  */
 
 import { every, type Timer } from '../../core/clock.ts';
+import { lawTimes } from '../../core/delay-law.ts';
 import { asMixError } from '../../core/errors.ts';
 import { maxMin } from '../../core/max-min.ts';
 import { keyGraceMs, packetBytes } from '../../core/params.ts';
@@ -17,7 +18,6 @@ import type { MeasuredCapacity } from '../../runtime/measured-capacity.ts';
 import type { AcceptHandler, Reply, SessionLimits } from '../../transport/types.ts';
 import { SessionDriver } from '../session-driver.ts';
 import type { SessionMeter } from '../session-meter.ts';
-import { sessionTerms } from '../session-terms.ts';
 import { MismatchLog } from '../versions.ts';
 import { paidRate, replyTerms } from './admission.ts';
 import type { RequesterSession } from './requester-session.ts';
@@ -26,7 +26,7 @@ import { SessionTable } from './session-table.ts';
 /** The part of a MixEndpoint that a requester's sessions use. */
 export type RequesterEndpoint = Pick<
   MixEndpoint,
-  'topology' | 'surbUsable' | 'addLane' | 'addFeeder' | 'onTopology' | 'sealReply' | 'linkState'
+  'topology' | 'laws' | 'surbUsable' | 'addLane' | 'addFeeder' | 'onTopology' | 'sealReply' | 'linkState'
 >;
 
 export interface RequesterHubOptions {
@@ -68,7 +68,7 @@ const BURST_SLOTS = 16;
 const ANSWER_SLOTS = 16;
 /** Dummies that stood ready this long are made anew: less than the margin in the life of their reply blocks. */
 const RENEW_DUMMIES_MS = 20_000;
-/** Packets that come another way move the session there when none has come its own way for this long: longer than they are overtaken. */
+/** Packets that come another way move the session there when none has come its own way for this long, and for longer than they are overtaken. */
 const MOVE_AFTER_MS = 1_000;
 /** The highest reply rate a proxy gets; asks for more are cut to it. */
 export const MAX_REPLY_RATE = 2_000;
@@ -101,7 +101,7 @@ export class RequesterHub implements Running {
     this.#table = new SessionTable({
       rng: components.rng,
       payloadBytes,
-      terms: () => sessionTerms(endpoint.topology.params),
+      terms: () => ({ delay: endpoint.laws, params: endpoint.topology.params.session }),
       accept: options.accept,
       surbUsable: (surb372) => endpoint.surbUsable(surb372),
       onOtherVersion: (version) => mismatches.proxyRefused(version),
@@ -202,11 +202,10 @@ export class RequesterHub implements Running {
   /** The proxy has gone over to another of our gateways, or the link to the one it used is down: replies follow. */
   #follow(served: Served, way: Way, nowMs: MonotonicMs): void {
     const isPresent = served.way === way;
-    if (!isPresent && served.way.endpoint.linkState === 'up' && nowMs - served.receivedMs < MOVE_AFTER_MS) return;
+    const waitMs = Math.max(MOVE_AFTER_MS, lawTimes(this.#options.endpoint.laws.underWay(nowMs)).oneWayQuantileMs);
+    if (!isPresent && served.way.endpoint.linkState === 'up' && nowMs - served.receivedMs < waitMs) return;
     served.receivedMs = nowMs;
-    if (isPresent) return;
-    served.way = way;
-    this.#reopen(served);
+    if (!isPresent) this.#reopen(Object.assign(served, { way }));
   }
 
   /** A lane as the session wants it. Any client can ask until there is none: that ends its session, and not the requester. */

@@ -1,7 +1,8 @@
 /**
  * When is a packet lost? Delays are independent exponentials, so packets overtake each other all the time, and order
  * proves nothing; only time does. RFC 9002's 9/8 of a round trip would give up almost every second packet here. The
- * threshold is built from the law of the delays, which is public:
+ * threshold is built from the law of the delays (delay-law.ts), which is public. One packet in a thousand is given up although its delays
+ * were lawful; rttvar makes it rarer:
  *
  *     excess + quantile of the mix delays + quantile of a slot + 4 * rttvar
  *
@@ -14,10 +15,8 @@
  * loss, which settles where about one loss in four hundred packets is spurious.
  * @module
  */
-import type { DelayLaw } from '../types.ts';
+import { type DelayLaw, type LawTimes, lawTimes, SLOT_QUANTILE } from '../../core/delay-law.ts';
 
-/** One packet in a thousand is given up although its delays were lawful; rttvar makes it rarer. */
-const QUANTILE = 0.999;
 /** Until the first sample nothing is known of the links. */
 const MIN_FIRST_THRESHOLD_MS = 1000;
 /** The threshold never exceeds this many times the law's part of it, and this on top for the links. */
@@ -35,6 +34,7 @@ const MIN_FACTOR = 0.6;
 const MAX_FACTOR = 2;
 
 export interface LossClockOptions {
+  /** At first. */
   readonly delay: DelayLaw;
   /** Mean gap between the slots that packets and their acknowledgements wait for. */
   readonly slotGapMs: number;
@@ -43,7 +43,7 @@ export interface LossClockOptions {
 }
 
 export class LossClock {
-  readonly #law: LawTimes;
+  #law: LawTimes;
   #slotQuantileMs: number;
   #srttMs: number;
   #rttvarMs: number;
@@ -89,6 +89,19 @@ export class LossClock {
     this.#update();
   }
 
+  /**
+   * The longest law of what is under way. Where it becomes longer, so do the round trips to come; where it becomes shorter, samples
+   * have told so already: packets by the shorter law have been under way for a while.
+   */
+  setLaw(law: DelayLaw): void {
+    const times = lawTimes(law);
+    if (times === this.#law) return;
+    this.#srttMs += Math.max(0, times.meanMs - this.#law.meanMs);
+    this.#rttvarMs += Math.max(0, times.deviationMs - this.#law.deviationMs);
+    this.#law = times;
+    this.#update();
+  }
+
   /** Takes the time from a packet's sending to its acknowledgement, the wait for the acknowledgement's slot included. */
   sample(rttMs: number): void {
     if (rttMs > this.#thresholdMs) {
@@ -131,54 +144,3 @@ export class LossClock {
     this.#thresholdMs = Math.min(this.#maxThresholdMs, Math.max(floorMs, thresholdMs));
   }
 }
-
-/** What follows from a law of delays. */
-interface LawTimes {
-  readonly meanMs: number;
-  readonly quantileMs: number;
-  readonly oneWayQuantileMs: number;
-}
-
-/** By law: all sessions of a process have one. */
-const LAW_TIMES = new WeakMap<DelayLaw, LawTimes>();
-
-function lawTimes(law: DelayLaw): LawTimes {
-  const known = LAW_TIMES.get(law);
-  if (known !== undefined) return known;
-  const { meanDelayMs, mixHops } = law;
-  const times = {
-    meanMs: 2 * mixHops * meanDelayMs,
-    quantileMs: meanDelayMs * erlangQuantile(2 * mixHops, QUANTILE),
-    oneWayQuantileMs: meanDelayMs * erlangQuantile(mixHops, QUANTILE),
-  };
-  LAW_TIMES.set(law, times);
-  return times;
-}
-
-/** The quantile of the sum of `shape` independent exponentials of mean 1. */
-export function erlangQuantile(shape: number, probability: number): number {
-  if (shape === 0) return 0;
-  let low = 0;
-  let high = shape + 1;
-  while (erlangTail(shape, high) > 1 - probability) high *= 2;
-  for (let i = 0; i < 60; i++) {
-    const middle = (low + high) / 2;
-    if (erlangTail(shape, middle) > 1 - probability) low = middle;
-    else high = middle;
-  }
-  return high;
-}
-
-/** P(sum > x): the chance that a Poisson process of rate 1 has fewer than `shape` events by x. */
-function erlangTail(shape: number, x: number): number {
-  let term = Math.exp(-x);
-  let sum = term;
-  for (let i = 1; i < shape; i++) {
-    term *= x / i;
-    sum += term;
-  }
-  return sum;
-}
-
-/** Of the wait for a slot, in mean gaps. */
-const SLOT_QUANTILE = erlangQuantile(1, QUANTILE);

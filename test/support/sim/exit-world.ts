@@ -2,6 +2,7 @@
  * Exits with many clients, on the virtual clock: the real hubs of both ends, reply blocks that are used once, and no packets
  * between. Every way takes the same time.
  */
+import { DelayLaws } from '../../../lib/core/delay-law.ts';
 import { DEFAULT_SESSION_PARAMS } from '../../../lib/core/session-params.ts';
 import type { NodeEntry, Topology } from '../../../lib/directory/index.ts';
 import { PathHealth } from '../../../lib/endpoint/health/path-health.ts';
@@ -42,6 +43,7 @@ class Exit {
       components: { log: silentLog, clock: world.clock, rng: seededRng(node.port) },
       endpoint: {
         linkState: 'up',
+        laws: world.laws,
         topology: world.topology,
         surbUsable: () => true,
         addLane: (options) => {
@@ -144,6 +146,7 @@ export class Client {
     return {
       trafficClass: RATES,
       topology: world.topology,
+      laws: world.laws,
       surbLifeMs: SURB_LIFE_MS,
       ownPath: soundPath,
       linkState: 'up',
@@ -179,6 +182,7 @@ export class ExitWorld {
   /** Called in each step: hostile clients. */
   readonly others: ((stepMs: number) => void)[] = [];
   readonly topology: Topology;
+  readonly laws = new DelayLaws({ meanDelayMs: 1, mixHops: 3 });
   readonly #rng = seededRng(11);
   readonly #surbs = new Map<string, (plaintext: Uint8Array) => void>();
 

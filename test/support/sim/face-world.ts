@@ -2,9 +2,11 @@
  * What an exit sees of a proxy: the real front, hub, sessions and sealed reply blocks as a configuration makes them, over a network
  * without mixes on the virtual clock. Sockets of applications are real; the clock stands still while their bytes are on the way.
  */
+
 import { setImmediate as turn } from 'node:timers/promises';
 import type { StreamOpener, StreamTimes } from '../../../lib/access/opener.ts';
 import { hubTerms } from '../../../lib/access/terms.ts';
+import { DelayLaws, delayLawOf } from '../../../lib/core/delay-law.ts';
 import { DEFAULT_PARAMS, type NetworkParams } from '../../../lib/core/params.ts';
 import { exponential } from '../../../lib/core/rng.ts';
 import type { SessionParams } from '../../../lib/core/session-params.ts';
@@ -147,7 +149,7 @@ export class FaceWorld {
     return new SessionTable({
       rng: seededRng(4),
       payloadBytes: PAYLOAD_BYTES,
-      terms: () => ({ delay: { meanDelayMs: 1, mixHops: 3 }, params: this.options.session }),
+      terms: () => ({ delay: new DelayLaws({ meanDelayMs: 1, mixHops: 3 }), params: this.options.session }),
       accept: (stream, _kind, host) => {
         const nowMs = () => this.clock.nowMs();
         this.accepted.set(host, stream);
@@ -205,6 +207,7 @@ export class FaceWorld {
     const sealed = (packet: Uint8Array) => ({ firstHop: new Uint8Array(32), packet, delayMs: WAY_MS, nodes: [] });
     return {
       trafficClass: topology.params.classes[config.trafficClass] ?? RATES,
+      laws: new DelayLaws(delayLawOf(topology.params)),
       ...{ topology, surbLifeMs: SURB_LIFE_MS, ownPath: soundPath, linkState: 'up', linkDownMs: 0 },
       addLane: (options) => {
         this.#lane = new HandLane(options);

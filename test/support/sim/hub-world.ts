@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { DelayLaws } from '../../../lib/core/delay-law.ts';
 import type { TrafficClass } from '../../../lib/core/params.ts';
 import { DEFAULT_SESSION_PARAMS } from '../../../lib/core/session-params.ts';
 import type { NodeEntry, Topology } from '../../../lib/directory/index.ts';
@@ -208,7 +209,7 @@ export class HubWorld {
     return new SessionTable({
       rng: this.#rng,
       payloadBytes: PAYLOAD_BYTES,
-      terms: () => ({ delay: { meanDelayMs: 1, mixHops: 3 } }),
+      terms: () => ({ delay: new DelayLaws({ meanDelayMs: 1, mixHops: 3 }) }),
       surbUsable: () => !this.hoarders.has(requester) || this.#rng.int(10) === 0,
       accept: (stream, kind, host, _port, session) => {
         const arrived: Arrived = { requester, session, host, kind, stream, bytes: 0 };
@@ -239,6 +240,7 @@ export class HubWorld {
         params: { meanDelayMs: 1, payloadBytes: PAYLOAD_BYTES, session: DEFAULT_SESSION_PARAMS },
         byId: (id: string) => this.listed.find((node) => node.id === id),
       } as unknown as Topology,
+      laws: new DelayLaws({ meanDelayMs: 1, mixHops: 3 }),
       surbLifeMs: SURB_LIFE_MS,
       get ownPath() {
         const path = world.#loops.path(world.clock.nowMs());

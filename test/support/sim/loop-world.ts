@@ -67,8 +67,11 @@ export class LoopWorld {
   #nextReplyMs: number;
   nowMs = 0;
 
+  #topology: Topology;
+
   constructor(options: LoopWorldOptions) {
     this.#options = options;
+    this.#topology = options.topology;
     this.#rng = seededRng(options.seed);
     this.#net = new SimNet(this.#events, this.#rng, { linkMs: LINK_MS, mixes: 3, meanDelayMs: MEAN_DELAY_MS });
     this.#drawer = new RouteDrawer(this.#rng, (node, kind) => this.health.weight(node, kind));
@@ -83,8 +86,14 @@ export class LoopWorld {
     return this.ledger.health;
   }
 
+  /** Another consensus is in force. */
+  adopt(topology: Topology): void {
+    this.#topology = topology;
+    this.health.adopt(topology);
+  }
+
   get gateway(): NodeEntry {
-    return this.#options.topology.gateways[0] as NodeEntry;
+    return this.#topology.gateways[0] as NodeEntry;
   }
 
   /** Runs until `untilMs`, or until `done` says so after a review. */
@@ -106,7 +115,7 @@ export class LoopWorld {
   lossOf(kind: RouteKind, count: number): number {
     let lost = 0;
     for (let i = 0; i < count; i++) {
-      const route = this.#drawer.draw(this.#options.topology, [this.gateway], kind) ?? [];
+      const route = this.#drawer.draw(this.#topology, [this.gateway], kind) ?? [];
       const nodes = route.map(({ node }) => node);
       if (this.#options.loses(nodes, this.nowMs, this.#rng)) lost += 1;
     }
@@ -116,7 +125,7 @@ export class LoopWorld {
   /** Routes drawn now, as the names of their nodes. */
   routes(kind: RouteKind, count: number): NodeEntry[][] {
     return Array.from({ length: count }, () =>
-      (this.#drawer.draw(this.#options.topology, [this.gateway], kind) ?? []).map(({ node }) => node),
+      (this.#drawer.draw(this.#topology, [this.gateway], kind) ?? []).map(({ node }) => node),
     );
   }
 
@@ -131,8 +140,8 @@ export class LoopWorld {
   }
 
   #sendAt(atMs: number): void {
-    const { topology, loses, loopsPerSecond = 5, overheadMs = 4 } = this.#options;
-    const route = this.#drawer.draw(topology, [this.gateway], 'loop') ?? [];
+    const { loses, loopsPerSecond = 5, overheadMs = 4 } = this.#options;
+    const route = this.#drawer.draw(this.#topology, [this.gateway], 'loop') ?? [];
     const nodes = route.map(({ node }) => node);
     const delayMs = route.reduce((sum, hop) => sum + hop.delayMs, 0);
     const id = this.ledger.sent(nodes, monotonic(atMs), delayMs);
@@ -144,8 +153,9 @@ export class LoopWorld {
 
   /** A packet with reply blocks leaves; it may be lost. */
   #handOut(atMs: number): void {
-    const { topology, loses, replierIgnores } = this.#options;
-    const draw = (kind: RouteKind) => (this.#drawer.draw(topology, [this.gateway], kind) ?? []).map(({ node }) => node);
+    const { loses, replierIgnores } = this.#options;
+    const draw = (kind: RouteKind) =>
+      (this.#drawer.draw(this.#topology, [this.gateway], kind) ?? []).map(({ node }) => node);
     const blocks = Array.from({ length: BLOCKS_PER_PACKET }, () => {
       const nodes = draw('reply');
       return { nodes, block: this.#replies.created(nodes, monotonic(atMs)) };

@@ -22,7 +22,7 @@ export class SimNet {
   constructor(
     readonly time: VirtualTime,
     readonly rng: Rng,
-    readonly law: NetLaw,
+    public law: NetLaw,
   ) {}
 
   /** The time of one packet on its way. */

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { toHex } from '../../../lib/core/bytes.ts';
+import { DelayLaws } from '../../../lib/core/delay-law.ts';
 import { exponential, type Rng } from '../../../lib/core/rng.ts';
 import { PathHealth } from '../../../lib/endpoint/health/path-health.ts';
 import { type ReplyBlock, ReplyLedger } from '../../../lib/endpoint/health/reply-ledger.ts';
@@ -15,6 +16,7 @@ import { DeliveryQueue } from './delivery-queue.ts';
 import { EventQueue } from './event-queue.ts';
 import { SimNet } from './net.ts';
 import { OwnLoops } from './own-loops.ts';
+import { ReplyLanes } from './reply-lanes.ts';
 import type { SimOptions } from './sim-options.ts';
 
 export type { SimOptions } from './sim-options.ts';
@@ -23,7 +25,6 @@ const MIXES = 3;
 /** Loops of the proxy that its gateway delivers among the replies. */
 const LOOP_RATE = 5;
 const AHEAD_MS = 25;
-const DUMMIES_AHEAD_MS = 60;
 /** When reply blocks are looked over, and how long after it was overtaken one counts as missing. */
 const SWEEP_MS = 250;
 const SURB_LOSS_DELAY_MS = 1_000;
@@ -31,18 +32,17 @@ const SURB_LOSS_DELAY_MS = 1_000;
 interface Surb {
   readonly session: ProxySession;
   readonly block: ReplyBlock;
+  /** Of the reply, when it is drawn ahead. */
+  readonly wayMs: number | undefined;
   readonly madeMs: number;
   readonly number: number;
   used: boolean;
 }
 
-/** One reply clock with its rings, as the requester's hub runs it. */
-interface Lane {
-  readonly session: RequesterSession;
-  rate: number;
-  readonly content: Reply[];
-  readonly idle: Reply[];
-  removed: boolean;
+/** A packet that waits for its slot. */
+interface Content {
+  readonly plaintext: Uint8Array;
+  readonly wayMs: number | undefined;
 }
 
 export class SessionSim {
@@ -51,6 +51,8 @@ export class SessionSim {
   readonly rng: Rng;
   readonly #net: SimNet;
   readonly options: Required<Omit<SimOptions, 'accessToken' | 'proxyToken' | 'limits'>> & SimOptions;
+  /** Of both ends. */
+  readonly laws: DelayLaws;
   proxy: ProxySession;
   table: SessionTable;
   lossUp: number;
@@ -68,8 +70,12 @@ export class SessionSim {
   #worthlessUpTo = 0;
   #ledger: ReplyLedger | undefined;
   readonly #loops: OwnLoops;
-  #content: Uint8Array[] = [];
-  #lanes = new Set<Lane>();
+  #content: Content[] = [];
+  /** Made for the packet that is being written. */
+  #minted: ReplyBlock[] = [];
+  /** What became of reply blocks. */
+  readonly fates = { returned: 0, missing: 0, late: 0, forgotten: 0 };
+  readonly #lanes: ReplyLanes;
   #proxyTimerMs = Number.POSITIVE_INFINITY;
   #tableTimerMs = Number.POSITIVE_INFINITY;
   closedReason: string | undefined;
@@ -79,6 +85,7 @@ export class SessionSim {
       payloadBytes: 2048,
       meanDelayMs: 15,
       linkMs: 2,
+      drawsAhead: false,
       mainRate: 50,
       replyRate: 100,
       downlink: 'steady',
@@ -95,6 +102,7 @@ export class SessionSim {
       this.gateway = new DeliveryQueue(this.events, seededRng(options.seed + 2), deliveryRate, LOOP_RATE);
     const { linkMs, meanDelayMs } = this.options;
     this.#net = new SimNet(this.events, this.rng, { linkMs, meanDelayMs, mixes: MIXES });
+    this.laws = new DelayLaws({ meanDelayMs, mixHops: MIXES });
     this.lossUp = this.options.lossUp;
     this.lossDown = this.options.lossDown;
     this.mainRate = this.options.mainRate;
@@ -103,6 +111,13 @@ export class SessionSim {
       const perMix = Math.max(this.lossUp, this.lossDown);
       return this.upDead || this.downDead || loopRng.uniform() >= (1 - perMix) ** MIXES;
     });
+    this.#lanes = new ReplyLanes(
+      this.events,
+      this.rng,
+      this.counts,
+      (reply) => this.#down(reply),
+      () => this.#feedTable(),
+    );
     this.proxy = this.#newProxy();
     this.table = this.#newTable();
     this.#sweep();
@@ -125,13 +140,18 @@ export class SessionSim {
     return this.nowMs - fromMs;
   }
 
+  /** The mixes delay what is made from now on by another mean; both ends learn so, unless they `ignore` it. */
+  changeLaw(meanDelayMs: number, epochMs: number, ignore = false): void {
+    this.#net.law = { ...this.#net.law, meanDelayMs };
+    if (!ignore) this.laws.follow({ meanDelayMs, epochMs }, monotonic(this.nowMs));
+  }
+
   /** The only session at the requester, if there is one. */
   get served(): RequesterSession | undefined {
     return [...this.table.sessions()][0];
   }
 
   restartRequester(): void {
-    for (const lane of this.#lanes) lane.removed = true;
     this.#lanes.clear();
     this.table = this.#newTable();
     this.#tableTimerMs = Number.POSITIVE_INFINITY;
@@ -145,7 +165,7 @@ export class SessionSim {
   }
 
   #newProxy(): ProxySession {
-    const { payloadBytes, meanDelayMs, mainRate, replyRate, downlink, surbLifeMs, limits } = this.options;
+    const { payloadBytes, mainRate, replyRate, downlink, surbLifeMs, limits } = this.options;
     const accessToken = this.options.proxyToken ?? this.options.accessToken;
     this.closedReason = undefined;
     this.#proxyTimerMs = Number.POSITIVE_INFINITY;
@@ -153,7 +173,7 @@ export class SessionSim {
       {
         rng: this.rng,
         payloadBytes,
-        delay: { meanDelayMs, mixHops: MIXES },
+        delay: this.laws,
         mainRatePerSecond: mainRate,
         replyRatePerSecond: replyRate,
         downlink,
@@ -165,7 +185,12 @@ export class SessionSim {
       },
       monotonic(this.nowMs),
     );
-    this.#ledger = new ReplyLedger(new PathHealth(), session);
+    this.#ledger = new ReplyLedger(new PathHealth(), {
+      settled: (block, nowMs) => {
+        this.fates[block.fate] += 1;
+        session.settled(block, nowMs);
+      },
+    });
     session.onContent(() => this.feedProxy());
     session.onClosed((reason) => {
       this.closedReason = reason;
@@ -174,16 +199,16 @@ export class SessionSim {
   }
 
   #newTable(): SessionTable {
-    const { payloadBytes, meanDelayMs, accept, limits, accessToken } = this.options;
+    const { payloadBytes, accept, limits, accessToken } = this.options;
     const table = new SessionTable({
       rng: this.rng,
       payloadBytes,
-      terms: () => ({ delay: { meanDelayMs, mixHops: MIXES } }),
+      terms: () => ({ delay: this.laws }),
       accept: (...args) => accept(...args),
       ...(limits === undefined ? {} : { limits }),
       ...(accessToken === undefined ? {} : { accessToken }),
     });
-    table.onSession((session) => this.#serve(session));
+    table.onSession((session) => this.#lanes.serve(session));
     return table;
   }
 
@@ -205,12 +230,30 @@ export class SessionSim {
   }
 
   #mint(session: ProxySession, nowMs: number): Uint8Array {
-    const block = (this.#ledger as ReplyLedger).created([], monotonic(nowMs), this.options.surbLifeMs);
+    const wayMs = this.#wayAhead();
+    const delayMs = wayMs === undefined ? 0 : wayMs - this.options.linkMs;
+    const block = (this.#ledger as ReplyLedger).created([], monotonic(nowMs), this.options.surbLifeMs, delayMs);
+    this.#minted.push(block);
     const surb = new Uint8Array(372);
     new DataView(surb.buffer).setUint32(0, ++this.#surbCounter);
     const number = this.#surbCounter;
-    this.#surbs.set(toHex(surb.subarray(0, 4)), { session, block, madeMs: nowMs, number, used: false });
+    this.#surbs.set(toHex(surb.subarray(0, 4)), { session, block, wayMs, madeMs: nowMs, number, used: false });
     return surb;
+  }
+
+  #wayAhead(): number | undefined {
+    return this.options.drawsAhead ? this.#net.wayMs() : undefined;
+  }
+
+  /** The route of a packet with these bytes is drawn. */
+  #seal(plaintext: Uint8Array): Content {
+    const wayMs = this.#wayAhead();
+    const minted = this.#minted.splice(0);
+    if (wayMs === undefined) return { plaintext, wayMs };
+    const delayMs = wayMs - this.options.linkMs;
+    this.proxy.routeDelayDrawn(delayMs);
+    this.#ledger?.sent(minted, [], delayMs);
+    return { plaintext, wayMs };
   }
 
   #feeding = false;
@@ -223,7 +266,7 @@ export class SessionSim {
       const plaintext = this.proxy.fill(monotonic(this.nowMs));
       assert.ok(plaintext, 'fill gives nothing although hasContent said so');
       assert.equal(plaintext.byteLength, this.options.payloadBytes);
-      this.#content.push(plaintext);
+      this.#content.push(this.#seal(plaintext));
     }
     this.#feeding = false;
     this.#armProxy();
@@ -259,11 +302,11 @@ export class SessionSim {
       const content = this.#content.shift();
       if (content !== undefined) {
         this.counts.upContent++;
-        this.onUplink(content);
+        this.onUplink(content.plaintext);
       } else {
         this.counts.upPadding++;
       }
-      this.#up(content ?? this.proxy.padding(this.nowMs));
+      this.#up(content ?? { plaintext: this.proxy.padding(this.nowMs), wayMs: undefined });
       this.feedProxy();
     });
   }
@@ -274,13 +317,13 @@ export class SessionSim {
     return this.rng.uniform() < this.options.duplicates ? 2 : 1;
   }
 
-  #up(plaintext: Uint8Array): void {
+  #up({ plaintext, wayMs }: Content): void {
     if (this.upDead || !this.#net.survives(this.lossUp)) return;
     for (let left = this.#copies(); left > 0; left--) {
       this.#net.carry(() => {
         this.table.receive(plaintext.slice(), monotonic(this.nowMs));
         this.#feedTable();
-      });
+      }, wayMs);
     }
   }
 
@@ -302,43 +345,10 @@ export class SessionSim {
       surb.session.receive(reply.plaintext, monotonic(this.nowMs));
       if (surb.session === this.proxy) this.feedProxy();
     };
-    this.#net.carry(() => (this.gateway === undefined ? deliver() : this.gateway.push(deliver)));
+    this.#net.carry(() => (this.gateway === undefined ? deliver() : this.gateway.push(deliver)), surb.wayMs);
   }
 
   // ---- the requester's side
-
-  #serve(session: RequesterSession): void {
-    const lane: Lane = { session, rate: 0, content: [], idle: [], removed: false };
-    this.#lanes.add(lane);
-    session.onContent(() => this.#feedTable());
-    session.onRate(() => this.#retune(lane));
-    session.onClosed(() => {
-      lane.removed = true;
-      this.#lanes.delete(lane);
-    });
-    this.#retune(lane);
-  }
-
-  #retune(lane: Lane): void {
-    const wasStopped = lane.rate === 0;
-    lane.rate = lane.session.replyRatePerSecond;
-    if (wasStopped && lane.rate > 0) this.#replySlot(lane);
-  }
-
-  #replySlot(lane: Lane): void {
-    if (lane.rate === 0 || lane.removed) return;
-    this.events.after(exponential(this.rng, 1000 / lane.rate), () => {
-      if (lane.removed) return;
-      const content = lane.content.shift();
-      const reply = content ?? lane.idle.shift();
-      if (content !== undefined) this.counts.downContent++;
-      else if (reply !== undefined) this.counts.downDummy++;
-      else this.counts.downMissed++;
-      if (reply !== undefined) this.#down(reply);
-      this.#feedTable();
-      this.#replySlot(lane);
-    });
-  }
 
   #feedingTable = false;
 
@@ -350,30 +360,9 @@ export class SessionSim {
       if (answer === undefined) break;
       this.#down(answer);
     }
-    for (const lane of this.#lanes) this.#feedLane(lane);
+    this.#lanes.feed();
     this.#feedingTable = false;
     this.#armTable();
-  }
-
-  #feedLane(lane: Lane): void {
-    const { session, rate } = lane;
-    const slots = rate === 0 ? Number.POSITIVE_INFINITY : Math.max(2, Math.ceil((rate * AHEAD_MS) / 1000));
-    while (lane.content.length < slots) {
-      const reply = session.nextReply(monotonic(this.nowMs));
-      if (reply === undefined) break;
-      if (rate > 0) {
-        lane.content.push(reply);
-      } else {
-        this.counts.downContent++;
-        this.#down(reply);
-      }
-    }
-    const dummies = rate === 0 ? 0 : Math.max(2, Math.ceil((rate * DUMMIES_AHEAD_MS) / 1000));
-    while (lane.idle.length < dummies) {
-      const reply = session.dummyReply(monotonic(this.nowMs));
-      if (reply === undefined) break;
-      lane.idle.push(reply);
-    }
   }
 
   #armTable(): void {

@@ -8,6 +8,8 @@ export interface SimOptions {
   readonly accept: AcceptHandler;
   readonly payloadBytes?: number;
   readonly meanDelayMs?: number;
+  /** Delays are drawn when a packet or reply block is made, as senders do, and known to the proxy: by the law of that time. */
+  readonly drawsAhead?: boolean;
   /** Constant part of the way, each direction. */
   readonly linkMs?: number;
   readonly mainRate?: number;
