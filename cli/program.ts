@@ -70,6 +70,8 @@ async function addCommands(program: Command, args: readonly string[], done: Done
     if (args.includes(role.name)) await addRole(role, run, make, done);
   }
   addCheck(program, done);
+  if (args.includes('plan')) await addPlan(program, done);
+  else program.command('plan').description(PLAN_SUMMARY);
   addStatus(program, done);
   await addRun(program, args, done);
   await addConnect(program, args, done);
@@ -131,6 +133,18 @@ function addCheck(program: Command, done: Done): void {
     });
 }
 
+/** Its options need the code of the roles. */
+async function addPlan(program: Command, done: Done): Promise<void> {
+  const { PlanConfig } = await import('./plan/options.ts');
+  const command = program.command('plan').description(PLAN_SUMMARY);
+  addOptions(command, PlanConfig);
+  command.addHelpText('after', PLAN_EXAMPLES).action(async () => {
+    const { runPlan } = await import('./plan/index.ts');
+    await runPlan(givenFlags(command), process.env);
+    done(0);
+  });
+}
+
 function addStatus(program: Command, done: Done): void {
   program
     .command('status')
@@ -184,6 +198,14 @@ Examples:
   mixsocks check ./mix
   mixsocks check ./mix --json`;
 
+const PLAN_SUMMARY = 'how many nodes a number of users takes, of what size, and what anonymity that buys';
+
+const PLAN_EXAMPLES = `
+Examples:
+  mixsocks plan --users 1000
+  mixsocks plan --users 20 --mixing-target 100
+  mixsocks plan --users 100000 --class fast --json`;
+
 const STATUS_EXAMPLES = `
 Examples:
   mixsocks status
@@ -205,5 +227,5 @@ function missingCommand(args: readonly string[]): string {
   const roles = ROLES.map(({ name }) => name).join(', ');
   if (isAuthorityCommand(args)) return 'say what to do with join tokens: create, list or revoke';
   if (args.includes('init')) return `say which role: ${roles}`;
-  return `say which command: localnet for a whole network on this machine, init, check, run, connect, status, or a role: ${roles}`;
+  return `say which command: localnet for a whole network on this machine, init, check, plan, run, connect, status, or a role: ${roles}`;
 }

@@ -9,7 +9,7 @@ import type { LocalnetConfig } from './config.ts';
 
 const perSecond = z.number().min(0);
 
-/** Clocks, per second. The delivery clock follows from replies and loops (docs/PROTOCOL.md section 5.8). */
+/** Clocks of one proxy, and of nodes, per second. The delivery clock follows from replies and loops (docs/PROTOCOL.md section 5.8). */
 export const NetworkRates = z.strictObject({
   /** Packets from the proxy to its exit, and replies to it. */
   rate: perSecond,
@@ -22,7 +22,10 @@ export const NetworkRates = z.strictObject({
 });
 export type NetworkRates = Readonly<z.infer<typeof NetworkRates>>;
 
-export type NetworkShape = Pick<LocalnetConfig, 'mixesPerLayer' | 'gateways' | 'requesters' | 'packetSize'>;
+export type NetworkShape = Pick<LocalnetConfig, 'mixesPerLayer' | 'gateways' | 'requesters' | 'packetSize'> & {
+  /** One by default. */
+  readonly proxies?: number;
+};
 
 /** What a machine is measured to need, in milliseconds of one processor. */
 export interface MachineCosts {
@@ -61,30 +64,40 @@ const ENDPOINT_WAKE = 15;
 const NODE_WAKE_SHARE = 0.03;
 const ENDPOINT_WAKE_SHARE = 0.06;
 
+/** Packets per second that a mix, and a gateway, has to unwrap: a loop of a node passes every position of the ring but its own. */
+export function packetsAt(rates: NetworkRates, shape: NetworkShape): Readonly<Record<'mixnode' | 'gateway', number>> {
+  const { mixesPerLayer, gateways, nodeLoopRate } = { ...rates, ...shape };
+  const through = sentBy(rates, shape) + (LAYERS * mixesPerLayer + gateways) * nodeLoopRate;
+  return {
+    mixnode: through / mixesPerLayer - nodeLoopRate,
+    gateway: through / gateways - nodeLoopRate,
+  };
+}
+
+/** Packets per second that proxies and exits send. */
+function sentBy({ rate, replyRate, loopRate, dropRate }: NetworkRates, { requesters, proxies = 1 }: NetworkShape) {
+  return proxies * (rate + replyRate) + (proxies + requesters) * (loopRate + dropRate);
+}
+
 /** What `rates` take on a machine with `costs`. It grows with every rate. */
 export function processorTime(rates: NetworkRates, shape: NetworkShape, costs: MachineCosts): ProcessorTime {
   const { rate, replyRate, loopRate, dropRate, nodeLoopRate } = rates;
-  const { mixesPerLayer, gateways, requesters } = shape;
+  const { mixesPerLayer, gateways, requesters, proxies = 1 } = shape;
   const { scalarMs, createMs, createSurbMs, useSurbMs, unwrapMs, openReplyMs } = costs;
   const furtherBytes = packetBytes(shape.packetSize) - SMALL_PACKET_BYTES;
   const frameMs = (FRAME + FURTHER_BYTE * furtherBytes) * scalarMs;
   const sessionFrameMs = (SESSION_FRAME + FURTHER_BYTE * furtherBytes) * scalarMs;
 
-  const nodes = LAYERS * mixesPerLayer + gateways;
-  const nodeLoops = nodes * nodeLoopRate;
-  const cover = (1 + requesters) * (loopRate + dropRate);
-  const sent = rate + replyRate + cover;
+  const sent = sentBy(rates, shape);
   const loopMs = createMs + openReplyMs + 2 * frameMs;
   const ownLoopsMs = nodeLoopRate * loopMs;
   const passMs = unwrapMs + 2 * frameMs;
 
-  // A loop of a node passes every position of the ring but its own.
-  const inLayer = (sent + nodeLoops - mixesPerLayer * nodeLoopRate) / mixesPerLayer;
+  const { mixnode: inLayer, gateway: atGateway } = packetsAt(rates, shape);
   const nodeWakeMs = NODE_WAKE * scalarMs;
   const mixMs = ownLoopsMs + inLayer * passMs + wakingMs(inLayer, nodeWakeMs, NODE_WAKE_SHARE);
-  const atGateway = (sent + nodeLoops - gateways * nodeLoopRate) / gateways;
   const fromClients = sent / gateways;
-  const toClients = (defaultDeliveryRate(rates) + rate + requesters * loopRate) / gateways;
+  const toClients = (proxies * (defaultDeliveryRate(rates) + rate) + requesters * loopRate) / gateways;
   const gatewayMs =
     ownLoopsMs +
     atGateway * (unwrapMs + frameMs) +
@@ -100,13 +113,13 @@ export function processorTime(rates: NetworkRates, shape: NetworkShape, costs: M
     replyRate * (createSurbMs + openReplyMs) +
     proxyFrames * sessionFrameMs +
     wakingMs(proxyFrames, endpointWakeMs, ENDPOINT_WAKE_SHARE);
-  const requesterFrames = (rate + replyRate) / requesters + 2 * loopRate + dropRate;
+  const requesterFrames = (proxies * (rate + replyRate)) / requesters + 2 * loopRate + dropRate;
   const requesterMs =
     coverMs +
-    (rate * unwrapMs + replyRate * useSurbMs) / requesters +
+    (proxies * (rate * unwrapMs + replyRate * useSurbMs)) / requesters +
     requesterFrames * sessionFrameMs +
     wakingMs(requesterFrames, endpointWakeMs, ENDPOINT_WAKE_SHARE);
-  const allMs = LAYERS * mixesPerLayer * mixMs + gateways * gatewayMs + requesters * requesterMs + proxyMs;
+  const allMs = LAYERS * mixesPerLayer * mixMs + gateways * gatewayMs + requesters * requesterMs + proxies * proxyMs;
   return {
     mixnode: mixMs / 1000,
     gateway: gatewayMs / 1000,

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { ConnectConfig } from '../../cli/connect/index.ts';
 import { ExpelConfig, TokenConfig } from '../../cli/directory/options.ts';
 import { LocalnetConfig } from '../../cli/localnet/config.ts';
+import { PlanConfig } from '../../cli/plan/options.ts';
 import { ROLES } from '../../cli/roles.ts';
 import { RunConfig } from '../../cli/run/options.ts';
 import { type ConfigOption, type ConfigSchema, optionsOf } from '../../lib/config/config.ts';
@@ -32,7 +33,7 @@ which \`mixsocks init\` makes readable by its owner only.
 
 /** The whole page. */
 export async function configurationPage(): Promise<string> {
-  const commands = { localnet: LocalnetConfig, run: RunConfig, connect: ConnectConfig };
+  const commands = { localnet: LocalnetConfig, run: RunConfig, connect: ConnectConfig, plan: PlanConfig };
   const sections = Object.entries(commands).map(
     ([name, schema]) => `## ${name}\n\nFlags and environment only.\n\n${tableOf(schema)}`,
   );

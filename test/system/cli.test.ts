@@ -28,7 +28,18 @@ async function fails(t: Test, args: readonly string[], code: number, line: RegEx
 t.test('help shows every command and flag', async (t) => {
   const main = await mixsocks(['--help']);
   t.equal(main.code, 0);
-  for (const name of ['localnet', 'proxy', 'mixnode', 'gateway', 'requester', 'directory', 'init', 'check', 'status']) {
+  for (const name of [
+    'localnet',
+    'proxy',
+    'mixnode',
+    'gateway',
+    'requester',
+    'directory',
+    'init',
+    'check',
+    'plan',
+    'status',
+  ]) {
     t.match(main.stdout, new RegExp(`^  ${name} `, 'm'), name);
   }
   t.match(main.stdout, /Exit codes:/);
@@ -120,6 +131,13 @@ t.test('check says what is wrong with a folder, by lines, as JSON and by its exi
   await mixsocks(['init', 'directory', '--dir', made]);
   t.match(await mixsocks(['check', made]), { code: 0, stdout: /\nno problem\n$/ });
   await fails(t, ['check', join(dir, 'none')], 3, /^mixsocks check: cannot use the folder /);
+});
+
+t.test('plan says what a number of users takes', async (t) => {
+  const plan = await mixsocks(['plan', '--users', '10', '--json']);
+  t.match(JSON.parse(plan.stdout), { users: 10, mixes: { count: Number }, anonymity: { epsilon: 0.186 } });
+  await fails(t, ['plan'], 3, /^mixsocks plan: users is missing: give --users/);
+  await fails(t, ['plan', '--users', '0'], 3, /--users: Too small/);
 });
 
 t.test('a role names what is missing or wrong in its folder', async (t) => {

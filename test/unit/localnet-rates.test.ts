@@ -9,18 +9,9 @@ import { prepareFolder } from '../../cli/localnet/folder.ts';
 import { measureMachine } from '../../cli/localnet/machine.ts';
 import { fitRates, ratesWith } from '../../cli/localnet/rates.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
+import { TWO_PROCESSORS as TWO } from '../support/machine-costs.ts';
 
 const SHAPE = LocalnetConfig.parse({});
-/** As measured on a machine whose downloads are fastest at 200:500 with two processors; with one it just keeps 50:100. */
-const TWO: MachineCosts = {
-  processors: 2,
-  scalarMs: 0.0275,
-  createMs: 0.33,
-  createSurbMs: 0.196,
-  useSurbMs: 0.023,
-  unwrapMs: 0.089,
-  openReplyMs: 0.093,
-};
 const ONE: MachineCosts = { ...TWO, processors: 1 };
 /** The same machine with the crypto in JavaScript. */
 const NOBLE: MachineCosts = {
