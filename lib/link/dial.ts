@@ -10,7 +10,6 @@ import { FrameSocket, tuneSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
 import { decodeHello, encodeHello, frameBytesOf, HELLO_BYTES, type HelloTerms, versionIn } from './hello.ts';
 import { groupOf, groupsOf, type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
-import { observedAddressIn } from './observed-address.ts';
 import { PEER_OPTIONS, verifyPeer } from './tls.ts';
 import type { ClientTerms, HelloKind, LinkTarget } from './types.ts';
 
@@ -38,8 +37,8 @@ export interface DialOptions {
   readonly onFrame: (frame: Buffer) => void;
   /** The other end speaks another version; the attempt fails. */
   readonly onOtherVersion?: (version: number) => void;
-  /** The address under which the other end sees us, if it says so; called before `onUp`. */
-  readonly onObservedAddress?: (address: string) => void;
+  /** The other end's hello, which is good; called before `onUp`. */
+  readonly onHello?: (frame: Uint8Array) => void;
   /** The attempt failed or the link ended; called once. */
   readonly onDown: (reason: string) => void;
 }
@@ -118,8 +117,7 @@ export class Dial {
     }
     this.#timer?.cancel();
     this.#up = true;
-    const observed = observedAddressIn(frame);
-    if (observed !== undefined) this.#options.onObservedAddress?.(observed);
+    this.#options.onHello?.(frame);
     if (this.#link !== undefined) this.#options.onUp(this.#link, frame.subarray(HELLO_BYTES), groupOf(this.#socket));
   }
 

@@ -31,7 +31,7 @@ export interface PersistentLinkOptions {
   readonly onOtherVersion: (version: number) => void;
   /** `group`: that of the key exchange. */
   readonly onUp: (frames: FrameSocket, group: string) => void;
-  readonly onObservedAddress?: (address: string) => void;
+  readonly onHello?: (frame: Uint8Array) => void;
   /** The link ended (`wasUp`), or an attempt to dial failed. */
   readonly onDown: (reason: string, wasUp: boolean) => void;
 }

@@ -3,7 +3,7 @@
  * be read) is reported to the owner once. An exception thrown in the worker's event would end the whole program instead.
  * @module
  */
-import { type TransferListItem, Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import { systemClock } from '../core/clock.ts';
 import { MixError } from '../core/errors.ts';
 
@@ -13,7 +13,6 @@ export interface ThreadOptions {
   /** Names it for the operating system, and in the error. */
   readonly name: string;
   readonly data: object;
-  readonly transfer?: readonly TransferListItem[];
   readonly onMessage?: (message: unknown) => void;
   /** Called once at most, with MixError INTERNAL; the thread has ended or is being ended. */
   readonly onFailed: (error: MixError) => void;
@@ -32,9 +31,9 @@ export class Thread {
   }
 
   static start(options: ThreadOptions): Thread {
-    const { module, name, data, transfer = [], onMessage } = options;
+    const { module, name, data, onMessage } = options;
     // No flags of the process: the threads need none, and a loader of TypeScript would only slow them down.
-    const worker = new Worker(module, { workerData: data, transferList: [...transfer], execArgv: [], name });
+    const worker = new Worker(module, { workerData: data, execArgv: [], name });
     const thread = new Thread(options, worker);
     worker.on('error', (error: unknown) => thread.#fail(error instanceof Error ? error.message : String(error), error));
     worker.on('messageerror', (error) => thread.#fail('it sent a message that cannot be read', error));

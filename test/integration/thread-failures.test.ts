@@ -22,38 +22,30 @@ const WAYS: readonly [string, (thread: Worker) => void][] = [
   ['sends what cannot be read', (thread) => void thread.emit('messageerror', new Error('no such class'))],
 ];
 
-for (const [which, index] of [
-  ['link', 0],
-  ['timer', 1],
-] as const) {
-  for (const [way, end] of WAYS) {
-    t.test(
-      `the ${which} thread of a client's link ${way}: the link is closed, and its owner learns it once`,
-      async (t) => {
-        const { ClientLink } = await builtLinks();
-        const identity = await createIdentity(systemRng);
-        threads.length = 0;
-        const link = ClientLink.open({
-          identity,
-          gateway: targetOf(identity.id, 1),
-          networkId: NETWORK_ID,
-          client: { trafficClass: 'standard', clocked: false },
-          packetBytes: PACKET_BYTES,
-          keyExchange: 'any',
-          log: silentLog,
-        });
-        const errors: MixError[] = [];
-        link.onFailed((error) => errors.push(error));
-        await until(() => threads.length === 2);
-        end(threads[index] as Worker);
-        await until(() => errors.length > 0);
-        t.match(errors[0], { code: 'INTERNAL', message: `thread mixsocks-${which} failed` });
-        await link.stop();
-        t.equal(link.state, 'down');
-        t.equal(errors.length, 1, 'the other thread ends with it, which is no second failure');
-      },
-    );
-  }
+for (const [way, end] of WAYS) {
+  t.test(`the thread of a client's link ${way}: the link is closed, and its owner learns it once`, async (t) => {
+    const { ClientLink } = await builtLinks();
+    const identity = await createIdentity(systemRng);
+    threads.length = 0;
+    const link = ClientLink.open({
+      identity,
+      gateway: targetOf(identity.id, 1),
+      networkId: NETWORK_ID,
+      client: { trafficClass: 'standard', clocked: false },
+      packetBytes: PACKET_BYTES,
+      keyExchange: 'any',
+      log: silentLog,
+    });
+    const errors: MixError[] = [];
+    link.onFailed((error) => errors.push(error));
+    await until(() => threads.length === 1);
+    end(threads[0] as Worker);
+    await until(() => errors.length > 0);
+    t.match(errors[0], { code: 'INTERNAL', message: 'thread mixsocks-link failed' });
+    await link.stop();
+    t.equal(link.state, 'down');
+    t.equal(errors.length, 1, 'its end is no second failure');
+  });
 }
 
 t.test('an order that the link thread cannot carry out ends it, and nothing else', async (t) => {
@@ -74,7 +66,7 @@ t.test('an order that the link thread cannot carry out ends it, and nothing else
   const link = ClientLink.open(options);
   const errors: MixError[] = [];
   link.onFailed((error) => errors.push(error));
-  await until(() => threads.length === 2);
+  await until(() => threads.length === 1);
   threads[0]?.postMessage({ order: 'add-lane', lane: 1 });
   await until(() => errors.length > 0);
   t.equal(errors[0]?.code, 'INTERNAL');
@@ -85,12 +77,12 @@ t.test('in a network a lost thread ends its owner alone', async (t) => {
   const network = await startMiniNetwork();
   t.teardown(() => network.stop());
 
-  await t.test('a program whose client loses a thread lives; the client is closed with the error', async (t) => {
+  await t.test('a program whose client loses its thread lives; the client is closed with the error', async (t) => {
     const { MixnetClient } = (await import(compiled('index.js'))) as typeof import('../../index.ts');
     threads.length = 0;
     const client = await MixnetClient.join({ network: network.networkFile });
     t.teardown(() => client.close());
-    await until(() => threads.length === 2);
+    await until(() => threads.length === 1);
     const stream = client.open({ host: 'example.org', port: 80 });
     const broken = once(stream, 'error');
     const waiting = client.ready();
@@ -104,8 +96,8 @@ t.test('in a network a lost thread ends its owner alone', async (t) => {
     await client.close();
   });
 
-  await t.test('a proxy that loses a thread ends with one line and the exit code of a defect', async (t) => {
-    // its threads end half a second after they start
+  await t.test('a proxy that loses its thread ends with one line and the exit code of a defect', async (t) => {
+    // its thread ends half a second after it starts
     const end = "data:text/javascript,process.on('worker',w=>setTimeout(()=>w.terminate(),500))";
     const listens = ['--socks-listen', '127.0.0.1:0', '--status-listen', '127.0.0.1:0'];
     const common = ['--dir', t.testdir(), '--network-file', network.networkFile, '--log-level', 'silent'];

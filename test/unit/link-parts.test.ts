@@ -1,13 +1,10 @@
 import t from 'tap';
-import { monotonicMs } from '../../lib/core/monotonic.ts';
 import { clientFrameBytes, PAYLOAD_SIZES, packetBytes } from '../../lib/core/params.ts';
 import { Backoff } from '../../lib/link/backoff.ts';
 import { frameShape } from '../../lib/link/framing.ts';
 import { decodeHello, encodeHello, HELLO_BYTES } from '../../lib/link/hello.ts';
 import { LatenessHistogram } from '../../lib/link/thread/lateness.ts';
-import { ThreadTimer } from '../../lib/runtime/thread-timer.ts';
 import { seededRng } from '../support/seeded-rng.ts';
-import { monotonic } from '../support/units.ts';
 
 const NETWORK_ID = new Uint8Array(32).fill(3);
 
@@ -68,39 +65,4 @@ t.test('the lateness histogram gives count, quantiles and maximum', async (t) =>
   for (const extreme of [0, 1e-9, 99, 1e6]) histogram.record(extreme);
   t.equal(histogram.snapshot().count, 104);
   t.equal(histogram.snapshot().p99Ms <= 1e6, true);
-});
-
-t.test(
-  'the timer of a thread counts its settings in 32 bits, and minds neither their wrap nor a stop in between',
-  async (t) => {
-    const memory = new SharedArrayBuffer(ThreadTimer.BYTES);
-    const timer = new ThreadTimer(memory, 0);
-    new Int32Array(memory)[0] = -1;
-    let fired = 0;
-    timer.set(monotonic(monotonicMs() - 1)); // the count is 0 again
-    timer.run(monotonicMs, () => {
-      fired += 1;
-      timer.stop();
-    });
-    t.equal(fired, 1);
-    timer.run(monotonicMs, () => t.fail('it was stopped'));
-  },
-);
-
-t.test('the timer of a thread fires once for each setting, and not before its time', async (t) => {
-  const timer = new ThreadTimer(new SharedArrayBuffer(ThreadTimer.BYTES), 0);
-  const early: number[] = [];
-  let deadlineMs = monotonicMs() + 5;
-  let fired = 0;
-  timer.set(monotonic(deadlineMs));
-  timer.run(monotonicMs, () => {
-    early.push(deadlineMs - monotonicMs());
-    fired += 1;
-    // In the past, now, and later; then the end.
-    deadlineMs = monotonicMs() + (fired % 3) * 2 - 2;
-    if (fired === 9) timer.stop();
-    else timer.set(monotonic(deadlineMs));
-  });
-  t.equal(fired, 9);
-  t.ok(Math.max(...early) < 0.01, `at most ${Math.max(...early)} ms early: the wait counts whole microseconds`);
 });

@@ -1,21 +1,19 @@
 /**
  * A client's link to its gateway, as the main thread sees it. The socket and the clocks live on a thread of their own
- * (`thread/link-thread.ts`), woken by another that does nothing but sleep to the next deadline; main fills rings of
- * ready frames, and gets a report when there is room and when packets have come.
+ * (`thread/link-thread.ts`); main fills rings of ready frames, and gets a report when there is room and when packets have come.
  * @module
  */
-import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '../../core/clock.ts';
 import { MixError } from '../../core/errors.ts';
 import { Thread } from '../../runtime/thread.ts';
-import type { TimerThreadData } from '../../runtime/thread-timer.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { DOWNLINK_KIND } from '../framing.ts';
 import type { NodeIdentity } from '../identity.ts';
 import { type KeyExchange, NO_COMMON_GROUP } from '../key-exchange.ts';
+import { observedAddressIn } from '../observed-address.ts';
 import { MOVED } from '../persistent-link.ts';
 import { LinkRefusalLog } from '../refusal-log.ts';
-import { LinkMemory, TIMER_OFFSET } from '../thread/memory.ts';
+import { LinkMemory } from '../thread/memory.ts';
 import type { LinkOrder, LinkReport, LinkThreadData } from '../thread/messages.ts';
 import type { ClientLinkStats, ClientTerms, Lane, LaneOptions, LinkState, LinkTarget } from '../types.ts';
 import { ClientLane } from './client-lane.ts';
@@ -28,7 +26,7 @@ const MAX_INBOUND_SLOTS = 1024;
 const INBOUND_BATCH = 128;
 /** Lanes of one link: for 1024 sessions of a requester, 256 without proof of receipt, and a few clocks. */
 export const MAX_LANES = 1024 + 256 + 8;
-/** The threads end by themselves; one that does not is ended. */
+/** The thread ends by itself; one that does not is ended. */
 const STOP_TIMEOUT_MS = 2_000;
 
 export interface ClientLinkOptions {
@@ -47,7 +45,7 @@ export class ClientLink {
   readonly #options: ClientLinkOptions;
   readonly #memory: LinkMemory;
   readonly #refusals: LinkRefusalLog;
-  #threads: readonly Thread[] = [];
+  #thread: Thread | undefined;
   readonly #lanes = new Set<ClientLane>();
   #identity: NodeIdentity;
   #laneNumber = 0;
@@ -72,13 +70,13 @@ export class ClientLink {
     this.#memory = memory;
   }
 
-  /** Starts the threads of a link, and dials. */
+  /** Starts the thread of a link, and dials. */
   static open(options: ClientLinkOptions): ClientLink {
     const { packetBytes } = options;
     const fitting = Math.floor(INBOUND_BYTES / packetBytes);
     const inboundSlots = Math.min(MAX_INBOUND_SLOTS, Math.max(MIN_INBOUND_SLOTS, fitting));
     const link = new ClientLink(options, LinkMemory.allocate(inboundSlots, packetBytes));
-    link.#startThreads(inboundSlots);
+    link.#startThread(inboundSlots);
     link.setGateway(options.gateway);
     return link;
   }
@@ -117,7 +115,7 @@ export class ClientLink {
     this.#onState = handler;
   }
 
-  /** One handler. A thread of the link has ended: the link is closed for good, and its threads with it. */
+  /** One handler. The link's thread has ended: the link is closed for good. */
   onFailed(handler: (error: MixError) => void): void {
     this.#onFailed = handler;
   }
@@ -152,7 +150,7 @@ export class ClientLink {
     };
   }
 
-  /** Closes the link; resolves when its threads have ended. */
+  /** Closes the link; resolves when its thread has ended. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop(STOP_TIMEOUT_MS);
     return this.#stopped;
@@ -161,40 +159,26 @@ export class ClientLink {
   async #stop(timeoutMs: number): Promise<void> {
     this.#order({ order: 'stop' });
     this.#open = false;
-    await Promise.all(this.#threads.map((thread) => thread.stop(timeoutMs)));
+    await this.#thread?.stop(timeoutMs);
     this.#lanes.clear();
     this.#state = 'down';
     this.#group = '';
   }
 
-  #startThreads(inboundSlots: number): void {
+  #startThread(inboundSlots: number): void {
     const { packetBytes, networkId, client, keyExchange, localAddress } = this.#options;
-    const { port1: clockPort, port2: timerPort } = new MessageChannel();
     const memory = this.#memory.buffer;
-    const terms = { packetBytes, networkId, client, keyExchange, localAddress };
-    const linkData: LinkThreadData = { memory, inboundSlots, ...terms, clockPort };
-    const timerData: TimerThreadData = { memory, byteOffset: TIMER_OFFSET, port: timerPort };
-    const onFailed = (error: MixError) => this.#fail(error);
-    this.#threads = [
-      Thread.start({
-        module: new URL('../thread/link-thread.js', import.meta.url),
-        name: 'mixsocks-link',
-        data: linkData,
-        transfer: [clockPort],
-        onMessage: (report) => this.#onReport(report as LinkReport),
-        onFailed,
-      }),
-      Thread.start({
-        module: new URL('../../runtime/timer-thread.js', import.meta.url),
-        name: 'mixsocks-timer',
-        data: timerData,
-        transfer: [timerPort],
-        onFailed,
-      }),
-    ];
+    const data: LinkThreadData = { memory, inboundSlots, packetBytes, networkId, client, keyExchange, localAddress };
+    this.#thread = Thread.start({
+      module: new URL('../thread/link-thread.js', import.meta.url),
+      name: 'mixsocks-link',
+      data,
+      onMessage: (report) => this.#onReport(report as LinkReport),
+      onFailed: (error) => this.#fail(error),
+    });
   }
 
-  /** Without one of its threads the link sends nothing and cannot recover. */
+  /** Without its thread the link sends nothing and cannot recover. */
   #fail(error: MixError): void {
     if (!this.#open) return;
     this.#stopped ??= this.#stop(0); // the order to end would go to the thread that failed
@@ -205,14 +189,14 @@ export class ClientLink {
   }
 
   #order(order: LinkOrder): void {
-    if (this.#open) this.#threads[0]?.post(order);
+    if (this.#open) this.#thread?.post(order);
   }
 
   #onReport(report: LinkReport): void {
     if (!this.#open) return;
     if (report.report === 'inbound') this.#fetch();
     else if (report.report === 'other-version') this.#refusals.otherVersion(report.version);
-    else if (report.report === 'observed-address') this.#onObservedAddress(report.address);
+    else if (report.report === 'hello') this.#observe(report.hello);
     else if (report.report === 'room') {
       this.#memory.roomFlag.lower();
       this.#onRoom();
@@ -223,6 +207,11 @@ export class ClientLink {
       if (report.reason !== MOVED) this.#noCommonGroup = report.reason === NO_COMMON_GROUP;
       this.#onState(report.state, report.reason, report.group);
     }
+  }
+
+  #observe(hello: Uint8Array): void {
+    const address = observedAddressIn(hello);
+    if (address !== undefined) this.#onObservedAddress(address);
   }
 
   #fetch(): void {

@@ -16,8 +16,8 @@ export interface Lateness {
   record(lateMs: number): void;
 }
 
-/** Waking from sleep takes about 0.3 ms. */
-const MAX_LEAD_MS = 0.4;
+/** A sleeper wakes about 0.1 ms late. */
+const MAX_LEAD_MS = 0.2;
 /** At most this share of a core is spent on waiting exactly. */
 const LEAD_SHARE = 0.04;
 /** Seconds over which the measured rate is taken. */
@@ -110,7 +110,7 @@ export class Departures {
   }
 
   /**
-   * How long before a deadline to be awake and wait for it without sleep: enough for a late wake-up, and a small share
+   * How long before a deadline to be awake and watch the clock: enough for a late wake-up, and a small share
    * of the time between departures, so that waiting never takes more of the processor than that share.
    */
   leadMs(): number {

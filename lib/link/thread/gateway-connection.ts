@@ -21,7 +21,7 @@ export interface GatewayConnectionOptions {
   readonly localAddress: string | undefined;
   readonly onFrame: (frame: Buffer) => void;
   readonly onOtherVersion: (version: number) => void;
-  readonly onObservedAddress: (address: string) => void;
+  readonly onHello: (frame: Uint8Array) => void;
   /** `group`: that of the key exchange; empty while the link is down. */
   readonly onState: (state: LinkState, reason: string, group: string) => void;
 }

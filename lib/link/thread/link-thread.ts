@@ -7,9 +7,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { every, systemClock } from '../../core/clock.ts';
 import { MixError } from '../../core/errors.ts';
-import { monotonicMs } from '../../core/monotonic.ts';
 import { systemRng } from '../../core/rng.ts';
-import { laterMs } from '../../core/units.ts';
+import { PreciseTimer, sleepThread } from '../../runtime/precise-timer.ts';
 import { DOWNLINK_KIND } from '../framing.ts';
 import { Departures } from './departures.ts';
 import { GatewayConnection } from './gateway-connection.ts';
@@ -31,10 +30,10 @@ const {
   client,
   keyExchange,
   localAddress,
-  clockPort,
 } = workerData as LinkThreadData;
 const memory = new LinkMemory(buffer, inboundSlots, packetBytes);
 const departures = new Departures(systemRng, memory.lateness);
+const timer = new PreciseTimer({ clock: systemClock, sleep: sleepThread, fire: serveClocks });
 const gateway = new GatewayConnection({
   terms: { networkId, packetBytes },
   client,
@@ -44,7 +43,7 @@ const gateway = new GatewayConnection({
   rng: systemRng,
   onFrame: receive,
   onOtherVersion: (version) => report({ report: 'other-version', version }),
-  onObservedAddress: (address) => report({ report: 'observed-address', address }),
+  onHello: (hello) => report({ report: 'hello', hello: new Uint8Array(hello) }),
   onState(state, reason, group) {
     if (state === 'up') memory.countConnect();
     report({ report: 'state', state, reason, group });
@@ -61,23 +60,10 @@ function report(message: LinkReport): void {
   main.postMessage(message);
 }
 
-/**
- * The timer fires ahead of time, since waking takes a few tenths of a millisecond, and the rest is waited here, exactly.
- * One deadline at a time: what has left is written to the socket at the end of the turn, and must not wait for the next.
- */
+/** One deadline at a time: what has left is written to the socket at the end of the turn, and must not wait for the next. */
 function serveClocks(): void {
-  const leadMs = departures.leadMs();
-  const aheadMs = departures.nextDeadlineMs() - monotonicMs();
-  if (aheadMs <= leadMs) {
-    if (aheadMs > 0) spin(aheadMs);
-    if (departures.runDue(monotonicMs(), gateway.send) > 0 && memory.roomFlag.raise()) report(ROOM);
-  }
-  memory.timer.set(laterMs(departures.nextDeadlineMs(), -leadMs));
-}
-
-function spin(durationMs: number): void {
-  const endMs = performance.now() + durationMs;
-  while (performance.now() < endMs);
+  if (departures.runDue(systemClock.nowMs(), gateway.send) > 0 && memory.roomFlag.raise()) report(ROOM);
+  timer.set(departures.nextDeadlineMs(), departures.leadMs());
 }
 
 /** With the link down, frames are taken and discarded: what waits would leave in a burst when it is back. */
@@ -123,7 +109,7 @@ function onOrder(order: LinkOrder): void {
       addLane(order);
       break;
     case 'set-rate':
-      departures.setRate(order.lane, order.ratePerSecond, monotonicMs());
+      departures.setRate(order.lane, order.ratePerSecond, systemClock.nowMs());
       break;
     case 'drop-idle':
       if (departures.dropIdle(order.lane, order.count) > 0 && memory.roomFlag.raise()) report(ROOM);
@@ -144,16 +130,14 @@ function onOrder(order: LinkOrder): void {
 function addLane(order: LinkOrder & { order: 'add-lane' }): void {
   const lane = new LaneMemory(order.memory, order.shape);
   if (order.immediate) departures.addImmediate(order.lane, lane);
-  else departures.add(order.lane, lane, order.ratePerSecond, monotonicMs());
+  else departures.add(order.lane, lane, order.ratePerSecond, systemClock.nowMs());
 }
 
 function stop(): void {
-  memory.timer.stop();
+  timer.stop();
   measuring.cancel();
   gateway.close('stopped');
-  clockPort.close();
   main.close();
 }
 
 main.on('message', onOrder);
-clockPort.on('message', serveClocks);

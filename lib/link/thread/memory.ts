@@ -1,11 +1,10 @@
 /**
- * The shared memory between main, link and alarm thread: who writes what, and where.
+ * The shared memory between main and link thread: who writes what, and where.
  *
  * Main fills the rings of a lane and reads its counters; the link thread empties and counts. The link thread fills the
  * inbound ring and main empties it. Wake-ups are messages; a flag per kind keeps at most one of each on its way.
  * @module
  */
-import { ThreadTimer } from '../../runtime/thread-timer.ts';
 import { LatenessHistogram } from './lateness.ts';
 import { SpscRing } from './spsc-ring.ts';
 
@@ -35,7 +34,6 @@ const UNKNOWN_FRAMES = 4;
 
 /** The part that exists once per link. */
 export class LinkMemory {
-  readonly timer: ThreadTimer;
   readonly lateness: LatenessHistogram;
   readonly inbound: SpscRing;
   /** Frames have left a ring since main last looked. */
@@ -56,7 +54,6 @@ export class LinkMemory {
     this.inboundFlag = new Flag(words, 1);
     this.pushedFlag = new Flag(words, 2);
     this.#counters = new Float64Array(buffer, 64, 8);
-    this.timer = new ThreadTimer(buffer, TIMER_OFFSET);
     this.lateness = new LatenessHistogram(buffer, LATENESS_OFFSET);
     this.inbound = new SpscRing(buffer, INBOUND_OFFSET, inboundSlots, inboundSlotBytes(packetBytes));
   }
@@ -160,9 +157,7 @@ export class LaneMemory {
   }
 }
 
-/** Where the timer is: its thread needs nothing else of the link's memory. */
-export const TIMER_OFFSET = 128;
-const LATENESS_OFFSET = TIMER_OFFSET + ThreadTimer.BYTES;
+const LATENESS_OFFSET = 128;
 const INBOUND_OFFSET = Math.ceil((LATENESS_OFFSET + LatenessHistogram.BYTES) / 64) * 64;
 
 function bump(counters: Float64Array, index: number): void {

@@ -2,7 +2,6 @@
  * The messages between main and link thread. Packets never travel in messages, only in shared memory.
  * @module
  */
-import type { MessagePort } from 'node:worker_threads';
 import type { KeyExchange } from '../key-exchange.ts';
 import type { ClientTerms, LinkState, LinkTarget } from '../types.ts';
 import type { LaneShape } from './memory.ts';
@@ -15,8 +14,6 @@ export interface LinkThreadData {
   readonly client: ClientTerms;
   readonly keyExchange: KeyExchange;
   readonly localAddress: string | undefined;
-  /** The timer's thread fires here. */
-  readonly clockPort: MessagePort;
 }
 
 /** Main to link thread. */
@@ -46,5 +43,6 @@ export type LinkReport =
   | { readonly report: 'room' }
   | { readonly report: 'inbound' }
   | { readonly report: 'other-version'; readonly version: number }
-  | { readonly report: 'observed-address'; readonly address: string }
+  /** What the gateway has said at the beginning of the link. */
+  | { readonly report: 'hello'; readonly hello: Uint8Array }
   | { readonly report: 'state'; readonly state: LinkState; readonly reason: string; readonly group: string };
