@@ -5,9 +5,11 @@
  *     GET  /consensus           the newest consensus in force; ETag
  *     GET  /consensus/EPOCH     that of one epoch, the next one included; ETag
  *     GET  /descriptors[?role=ROLE]
+ *     GET  /voting/EPOCH        what this authority shows the others of its voting (voting/sheet.ts)
+ *     GET  /voting/EPOCH/HASH   a ballot, the payload of a consensus or a descriptor in it
  * @module
  */
-import { epochNumber, type MonotonicMs } from '../lib/core/units.ts';
+import { type EpochNumber, epochNumber, type MonotonicMs } from '../lib/core/units.ts';
 import { DocumentRefused, JOIN_PROOF_HEADER, type Refusal, type VerifiedConsensus } from '../lib/directory/index.ts';
 import { TokenBucket } from '../lib/mixing/index.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
@@ -58,7 +60,7 @@ const STATUS: Readonly<Partial<Record<Refusal, number>>> = {
 };
 
 export interface ApiOptions {
-  readonly authority: Pick<Authority, 'announce' | 'consensus' | 'current'>;
+  readonly authority: Pick<Authority, 'announce' | 'consensus' | 'current'> & { readonly voting?: Authority['voting'] };
   readonly admission: Pick<Admission, 'held' | 'revision'>;
   readonly nowMs: () => MonotonicMs;
   /** Called with the outcome of each announcement. */
@@ -82,6 +84,8 @@ export class Api {
       const found = epoch === undefined ? authority.current() : authority.consensus(epochNumber(Number(epoch)));
       return this.#consensus(found, request.header('if-none-match'));
     }
+    const [, voted, hash] = /^\/voting\/(\d{1,15})(?:\/([0-9a-f]{64}))?$/.exec(request.path) ?? [];
+    if (voted !== undefined) return reading ? this.#voting(epochNumber(Number(voted)), hash) : notAllowed('GET, HEAD');
     if (request.path === '/descriptors') return reading ? this.#descriptors(request.query) : notAllowed('GET, HEAD');
     return problem(404, 'there is no such page');
   }
@@ -111,6 +115,12 @@ export class Api {
     const body = this.#consensusBytes.get(found) ?? Buffer.from(found.text, 'utf8');
     this.#consensusBytes.set(found, body);
     return { status: 200, body, type: 'application/json', headers };
+  }
+
+  #voting(epoch: EpochNumber, hash: string | undefined): ApiAnswer {
+    const { voting } = this.options.authority;
+    const body = hash === undefined ? voting?.sheet(epoch) : voting?.content(epoch, hash);
+    return body === undefined ? problem(404, 'nothing of that') : { status: 200, body, type: 'application/json' };
   }
 
   #descriptors(query: URLSearchParams): ApiAnswer {

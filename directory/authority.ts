@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { IdentityHex } from '../lib/core/bytes.ts';
+import { type IdentityHex, identityHexOf } from '../lib/core/bytes.ts';
 import type { Clock } from '../lib/core/clock.ts';
 import { asMixError } from '../lib/core/errors.ts';
 import { epochAt, epochStartMs, keyGraceMs, type NetworkParams } from '../lib/core/params.ts';
@@ -30,6 +30,10 @@ import type { Admission } from './admission.ts';
 import type { Archive } from './archive.ts';
 import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from './consensus-builder.ts';
 import { type Members, REREAD_MS } from './members/members.ts';
+import { assembler, viewOf } from './voting/ballot-view.ts';
+import type { Slot } from './voting/schedule.ts';
+import type { Ballot } from './voting/vote.ts';
+import { Voting, type VotingRecords } from './voting/voting.ts';
 
 /**
  * How long the first consensus waits for requesters to name two gateways, where there are two: they announce themselves while
@@ -47,6 +51,8 @@ export interface AuthorityOptions {
   readonly params: NetworkParams;
   readonly minimums: Minimums;
   readonly identitySeed: Uint8Array;
+  /** Of an authority that votes with others; one that is alone signs alone. */
+  readonly votingRecords?: VotingRecords;
   readonly clock: Clock;
   readonly crypto: Crypto;
   readonly log: Log;
@@ -63,7 +69,24 @@ export class Authority {
   #sufficientMs: UnixMs | undefined;
   #work: Promise<void> = Promise.resolve();
 
-  constructor(readonly options: AuthorityOptions) {}
+  /** How it comes to a consensus with the others; undefined when there are none. */
+  readonly voting: Voting | undefined;
+
+  constructor(readonly options: AuthorityOptions) {
+    const { votingRecords: records, admission, verifier, crypto, identitySeed } = options;
+    if (records === undefined) return;
+    const identity = identityHexOf(crypto.ed25519PublicKey(identitySeed));
+    this.voting = new Voting({
+      ...options,
+      identity,
+      records,
+      view: (slot) => this.#view(slot),
+      held: () => admission.held.values(),
+      assemble: assembler(verifier),
+      published: (epoch) => this.#signed.get(epoch),
+      publish: (text) => this.#publish(text),
+    });
+  }
 
   get epochMs(): number {
     return epochMsOf(this.options.verifier.network);
@@ -155,6 +178,7 @@ export class Authority {
       const nowMs = clock.wallMs();
       await members.reread(REREAD_MS);
       await this.#forget([...admission.dismiss(), ...admission.expire(nowMs)]);
+      if (this.voting !== undefined) return this.voting.tick();
       const epoch = epochAt(nowMs, this.epochMs);
       await this.#signIfDue(epoch, nowMs);
       await this.#signIfDue(laterEpoch(epoch, 1), nowMs);
@@ -172,12 +196,34 @@ export class Authority {
     if (nowMs < timing.signingMs(epoch, this.epochMs, true)) return;
     const descriptors = [...admission.held.values()].map(({ descriptor }) => descriptor);
     const nodes = nodesFor(epoch, descriptors, verifier.network, params, this.#signed.get(this.#newest)?.consensus);
-    const lacks = lacking(nodes, this.#newest < 0 ? this.options.minimums : ROUTABLE);
-    if (epoch === epochAt(nowMs, this.epochMs)) this.#tellLacking(lacks);
-    if (lacks !== '') return;
-    if (this.#newest < 0 && this.#waitsForGateways(nodes, nowMs)) return;
+    if (!this.#isEnough(epoch, nodes, nowMs)) return;
     if (!this.#complete(nodes) && nowMs < this.#waitUntilMs(epoch)) return;
     await this.#sign(epoch, nodes);
+  }
+
+  /** Whether a consensus of these nodes is worth an epoch. */
+  #isEnough(epoch: EpochNumber, nodes: readonly NodeRecord[], nowMs: UnixMs): boolean {
+    const lacks = lacking(nodes, this.#newest < 0 ? this.options.minimums : ROUTABLE);
+    if (epoch === epochAt(nowMs, this.epochMs)) this.#tellLacking(lacks);
+    return lacks === '' && !(this.#newest < 0 && this.#waitsForGateways(nodes, nowMs));
+  }
+
+  /** What this authority votes for. */
+  #view({ epoch }: Slot): Omit<Ballot, 'version'> | undefined {
+    const { admission, clock } = this.options;
+    const view = viewOf(epoch, [...admission.held.values()], this.#signed.get(this.#newest), this.options);
+    return this.#isEnough(epoch, view.nodes, clock.wallMs()) ? view.ballot : undefined;
+  }
+
+  /** Serves a consensus that enough authorities have signed. */
+  async #publish(text: string): Promise<void> {
+    const { archive, verifier, log } = this.options;
+    const verified = verifier.consensus(text);
+    const { epoch, nodes } = verified.consensus;
+    await archive.recordConsensus(epoch, text);
+    this.#newest = Math.max(this.#newest, epoch);
+    log.info({ epoch, nodes: nodes.length, signatures: verified.signers.size }, 'consensus published');
+    this.#serve(verified);
   }
 
   /** Before the first consensus: whether a requester is about to name another gateway. */

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { every } from '../lib/core/clock.ts';
 import { asMixError } from '../lib/core/errors.ts';
 import { keyGraceMs } from '../lib/core/params.ts';
+import { httpTransport } from '../lib/directory/client/http-transport.ts';
 import { type NetworkFile, Verifier } from '../lib/directory/index.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { warnIfUnbounded } from '../lib/net/connection-bounds.ts';
@@ -33,6 +34,9 @@ import {
 } from './network.ts';
 import { authorityFaults } from './readiness.ts';
 import { type RunningServer, SERVER_LIMITS, serveApi } from './server.ts';
+import { DiskRecords } from './voting/disk-records.ts';
+import { Peers } from './voting/peers.ts';
+import type { Voting } from './voting/voting.ts';
 
 export { DirectoryConfig } from './config.ts';
 
@@ -79,7 +83,7 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
     const members = new Members({ membership, files: new MemberFiles(config.dir), clock, log });
     const { maxNodes, minCapacity } = config;
     const admission = new Admission({ verifier, membership, maxNodes, minCapacity, nowMs: () => clock.nowMs() });
-    isMember = memberSources(admission);
+    isMember = memberSources(admission, network);
     const authority = openAuthority(config, components, identity, { verifier, admission, members });
     await authority.open();
     if (membership.isClosed) {
@@ -112,6 +116,7 @@ function openAuthority(
       requesters: config.minRequesters,
     },
     identitySeed: identity.seed,
+    ...(parts.verifier.network.authorities.length > 1 ? { votingRecords: new DiskRecords(config.dir) } : {}),
     clock,
     crypto,
     log: log.child({ part: 'directory' }),
@@ -143,22 +148,22 @@ function countNodes(metrics: Metrics, authority: Authority, admission: Admission
 
 async function running(
   config: DirectoryConfig,
-  { clock, log, metrics }: Components,
+  components: Components,
   parts: { server: RunningServer; authority: Authority; network: NetworkFile; identity: NodeIdentity },
 ): Promise<RunningDirectory> {
+  const { clock, log, metrics } = components;
   const { server, authority, network, identity } = parts;
   const health = new RoleHealth(clock, 'signing', () => {
     const epoch = authority.current()?.consensus.epoch;
     return authorityFaults({ epoch, epochMs: authority.epochMs, wallMs: clock.wallMs() });
   });
   const metricsServer = await serveMetricsPage({ config, metrics, health, log });
+  const failed = (error: unknown) => log.error({ problem: asMixError(error).message }, 'no consensus could be made');
+  const tick = () => authority.tick().catch(failed);
   const timer = every(clock, tickMs(authority.epochMs), () => {
-    const failed = (error: unknown) => log.error({ problem: asMixError(error).message }, 'no consensus could be made');
-    void authority
-      .tick()
-      .catch(failed)
-      .finally(() => health.worked()); // what fails does not hang
+    void tick().finally(() => health.worked()); // what fails does not hang
   });
+  const peers = authority.voting && askOthers(authority.voting, network, identity, components, tick);
   const url = network.authorities.find(({ id }) => id === identity.id)?.url ?? publicUrl(config, server.port);
   log.info({ network: network.name, identity: identity.id, url }, 'directory ready');
   return {
@@ -170,6 +175,7 @@ async function running(
     async stop() {
       health.stop();
       timer.cancel();
+      await peers?.stop();
       await server.close();
       await metricsServer.close();
       await authority.settle();
@@ -177,21 +183,36 @@ async function running(
   };
 }
 
+function askOthers(
+  voting: Voting,
+  network: NetworkFile,
+  { id }: NodeIdentity,
+  components: Components,
+  tick: () => Promise<void>,
+): Peers {
+  const others = network.authorities.filter((authority) => authority.id !== id);
+  return new Peers({ network, others, voting, transport: httpTransport(), components, tick });
+}
+
 /** How often it looks whether something is due, also where nobody announces; a fraction of the time in which it is. */
 export function tickMs(epochMs: number): number {
   return Math.min(5_000, Math.max(100, keyGraceMs(epochMs) / 16));
 }
 
-/** Whether a source is that of a node whose descriptor is held; nodes that announce a name are not known by it. */
-function memberSources(admission: Pick<Admission, 'held' | 'revision'>): (source: string) => boolean {
+/** Whether a source is that of a node whose descriptor is held or of an authority; those that go by a name are not known by it. */
+function memberSources(
+  admission: Pick<Admission, 'held' | 'revision'>,
+  { authorities }: NetworkFile,
+): (source: string) => boolean {
+  const peers = authorities.map(({ url }) => new URL(url).hostname.replace(/^\[|\]$/g, ''));
   let sources: ReadonlySet<string> = new Set();
   let revision = -1;
   return (source) => {
     if (revision !== admission.revision) {
-      const hosts = [...admission.held.values()].flatMap(({ descriptor }) =>
-        'host' in descriptor && isIP(descriptor.host) !== 0 ? [sourceOf(descriptor.host)] : [],
+      const nodes = [...admission.held.values()].flatMap(({ descriptor }) =>
+        'host' in descriptor ? [descriptor.host] : [],
       );
-      sources = new Set(hosts);
+      sources = new Set([...nodes, ...peers].filter((host) => isIP(host) !== 0).map(sourceOf));
       revision = admission.revision;
     }
     return sources.has(source);

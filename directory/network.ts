@@ -40,8 +40,10 @@ export async function existingNetwork(config: DirectoryConfig, id: IdentityHex):
   if (!network.authorities.some((authority) => authority.id === id)) {
     throw new MixError('CONFIG', `${path}: does not list this authority (${id})`);
   }
-  if (network.threshold > 1) {
-    throw new MixError('CONFIG', `${path}: asks for ${network.threshold} signatures; an authority signs alone as yet`);
+  const { threshold, authorities } = network;
+  if (2 * threshold <= authorities.length) {
+    const most = `with ${threshold} of ${authorities.length} signatures there could be two networks`;
+    throw new MixError('CONFIG', `${path}: threshold: ${most}; more than half of the authorities must sign`);
   }
   requireSame(path, 'epochSeconds', config.epochSeconds, network.epochSeconds);
   requireSame(path, 'payloadBytes', config.payloadBytes, network.payloadBytes);

@@ -40,8 +40,12 @@ export function signingMs(epoch: EpochNumber, epochMs: number, complete: boolean
   return laterMs(epochStartMs(epoch, epochMs), -keyGraceMs(epochMs) / (complete ? 2 : 8));
 }
 
-/** When a member fetches the consensus of `epoch` ahead of its start: spread, so that authorities see no rush. */
-export function prefetchMs(epoch: EpochNumber, epochMs: number, rng: Rng): UnixMs {
+/**
+ * When a member fetches the consensus of `epoch` ahead of its start: spread, so that authorities see no rush. `isVoted`: by several
+ * authorities, whose consensus is there later.
+ */
+export function prefetchMs(epoch: EpochNumber, epochMs: number, rng: Rng, isVoted = false): UnixMs {
+  if (isVoted) return laterMs(epochStartMs(epoch, epochMs), ((rng.uniform() - 1) * keyGraceMs(epochMs)) / 8);
   return laterMs(signingMs(epoch, epochMs, true), (rng.uniform() * keyGraceMs(epochMs)) / 4);
 }
 

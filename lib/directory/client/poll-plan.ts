@@ -31,8 +31,8 @@ export class PollPlan {
   constructor(
     readonly epochMs: number,
     readonly rng: Rng,
-    /** Whether there is more than one authority to compare. */
-    readonly audits: boolean,
+    /** Whether there are several authorities: their consensuses are compared, and come later. */
+    readonly areSeveral: boolean,
   ) {}
 
   next(nowMs: UnixMs, has: (epoch: EpochNumber) => boolean): PollAction {
@@ -42,7 +42,7 @@ export class PollPlan {
       { atMs: epochStartMs(laterEpoch(epoch, 1), this.epochMs), kind: 'turn', epoch: laterEpoch(epoch, 1) },
     ];
     if (!has(epoch)) actions.push({ atMs: this.#retries.get(epoch)?.atMs ?? nowMs, kind: 'fetch', epoch });
-    else if (this.audits && !this.#audited) actions.push({ atMs: this.#auditMs, kind: 'audit', epoch });
+    else if (this.areSeveral && !this.#audited) actions.push({ atMs: this.#auditMs, kind: 'audit', epoch });
     if (!has(laterEpoch(epoch, 1))) {
       const atMs = latestMs(this.#prefetchMs, this.#retries.get(epoch + 1)?.atMs ?? this.#prefetchMs);
       actions.push({ atMs, kind: 'fetch', epoch: laterEpoch(epoch, 1) });
@@ -64,7 +64,7 @@ export class PollPlan {
 
   #turn(epoch: EpochNumber): void {
     this.#epoch = epoch;
-    this.#prefetchMs = prefetchMs(laterEpoch(epoch, 1), this.epochMs, this.rng);
+    this.#prefetchMs = prefetchMs(laterEpoch(epoch, 1), this.epochMs, this.rng, this.areSeveral);
     this.#auditMs = laterMs(epochStartMs(epoch, this.epochMs), (this.rng.uniform() * this.epochMs) / 2);
     this.#audited = false;
     for (const known of this.#retries.keys()) if (known < epoch || known > epoch + 1) this.#retries.delete(known);

@@ -1,0 +1,170 @@
+/**
+ * What an authority that votes keeps on its disk. Files are made once and whole: a crash leaves none or all of one.
+ *
+ *     DIR/voting/<epoch>/signed.json                    the consensus that it signed: the record that the epoch is used up
+ *     DIR/voting/<epoch>/<attempt>/own.json             its own vote
+ *     DIR/voting/<epoch>/<attempt>/<authority>.json     the votes that it accepted, for audit
+ *     DIR/evidence/<epoch>-<kind>-<authority>.json      two documents that one authority must not both have signed
+ * @module
+ */
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { IdentityHex } from '../../lib/core/bytes.ts';
+import { systemCode } from '../../lib/core/errors.ts';
+import { makeFolder } from '../../lib/core/folders.ts';
+import { decodeText } from '../../lib/core/text-file.ts';
+import type { EpochNumber } from '../../lib/core/units.ts';
+import { MAX_CONSENSUS_BYTES } from '../../lib/directory/documents.ts';
+import { parseEnvelope } from '../../lib/directory/envelope.ts';
+import { createFileDurably } from '../../lib/directory/index.ts';
+import { CONSENSUSES_KEPT } from '../archive.ts';
+import type { Slot } from './schedule.ts';
+import { unlessRefused } from './vote.ts';
+import type { KeptVote } from './vote-box.ts';
+import type { EvidenceKind, VotingRecords } from './voting.ts';
+
+/** Votings of one epoch whose votes are kept. */
+export const ATTEMPTS_KEPT = 4;
+/** Files of evidence; one is enough to act on. */
+export const MAX_EVIDENCE_FILES = 64;
+
+const SIGNED = 'signed.json';
+const OWN = 'own.json';
+
+const keptVotes = z.strictObject({ votes: z.array(z.strictObject({ vote: z.string(), ballot: z.string() })) });
+
+export class DiskRecords implements VotingRecords {
+  readonly #voting: string;
+  readonly #evidence: string;
+
+  constructor(readonly dir: string) {
+    this.#voting = join(dir, 'voting');
+    this.#evidence = join(dir, 'evidence');
+  }
+
+  async ownVote({ epoch, attempt }: Slot, fresh?: KeptVote): Promise<KeptVote | undefined> {
+    const folder = this.#attemptFolder(epoch, attempt);
+    if (fresh !== undefined) {
+      makeFolder(folder);
+      await createFileDurably(join(folder, OWN), votesText([fresh]), 0o644);
+    }
+    return (await readVotes(join(folder, OWN)))[0];
+  }
+
+  async keepVotes({ epoch, attempt }: Slot, votes: ReadonlyMap<IdentityHex, readonly KeptVote[]>): Promise<void> {
+    const folder = this.#attemptFolder(epoch, attempt);
+    makeFolder(folder);
+    for (const [authority, kept] of votes) {
+      await createFileDurably(join(folder, `${authority}.json`), votesText(kept), 0o644);
+    }
+    await this.#prune(epoch);
+  }
+
+  async ownDocument(epoch: EpochNumber, fresh?: string): Promise<string | undefined> {
+    const path = join(this.#voting, String(epoch), SIGNED);
+    if (fresh !== undefined && epoch > (await this.#newestSigned())) {
+      makeFolder(join(this.#voting, String(epoch)));
+      await createFileDurably(path, fresh, 0o644);
+    }
+    const text = await textOf(path);
+    // one that can not be read any more has used up its epoch all the same
+    const isWhole = text !== undefined && unlessRefused(() => parseEnvelope('consensus', text, MAX_CONSENSUS_BYTES));
+    return isWhole ? text : undefined;
+  }
+
+  async keepEvidence(
+    epoch: EpochNumber,
+    kind: EvidenceKind,
+    authority: IdentityHex,
+    two: readonly [string, string],
+  ): Promise<void> {
+    makeFolder(this.#evidence);
+    if ((await namesIn(this.#evidence)).length >= MAX_EVIDENCE_FILES) return;
+    const text = `${JSON.stringify({ epoch, kind, authority, documents: two })}\n`;
+    await createFileDurably(join(this.#evidence, `${epoch}-${kind}-${authority}.json`), text, 0o644);
+  }
+
+  /** Epochs of which there is something, oldest first. */
+  async epochs(): Promise<number[]> {
+    return numbersIn(this.#voting);
+  }
+
+  /** Votings of `epoch` of which there is something, oldest first. */
+  async attempts(epoch: number): Promise<number[]> {
+    return numbersIn(join(this.#voting, String(epoch)));
+  }
+
+  /** The votes that were accepted, by author. */
+  async votes(epoch: number, attempt: number): Promise<Map<string, KeptVote[]>> {
+    const folder = this.#attemptFolder(epoch, attempt);
+    const found = new Map<string, KeptVote[]>();
+    for (const name of await namesIn(folder)) {
+      const authority = /^([0-9a-f]{64})\.json$/.exec(name)?.[1];
+      if (authority !== undefined) found.set(authority, await readVotes(join(folder, name)));
+    }
+    return found;
+  }
+
+  async evidence(): Promise<string[]> {
+    return namesIn(this.#evidence);
+  }
+
+  async #newestSigned(): Promise<number> {
+    for (const epoch of (await this.epochs()).reverse()) {
+      if ((await namesIn(join(this.#voting, String(epoch)))).includes(SIGNED)) return epoch;
+    }
+    return -1;
+  }
+
+  async #prune(epoch: EpochNumber): Promise<void> {
+    for (const old of (await this.epochs()).slice(0, -CONSENSUSES_KEPT)) {
+      await rm(join(this.#voting, String(old)), { recursive: true, force: true });
+    }
+    for (const old of (await this.attempts(epoch)).slice(0, -ATTEMPTS_KEPT)) {
+      await rm(this.#attemptFolder(epoch, old), { recursive: true, force: true });
+    }
+  }
+
+  #attemptFolder(epoch: number, attempt: number): string {
+    return join(this.#voting, String(epoch), String(attempt));
+  }
+}
+
+function votesText(votes: readonly KeptVote[]): string {
+  return `${JSON.stringify({ votes })}\n`;
+}
+
+/** None where the file is missing or damaged. */
+async function readVotes(path: string): Promise<KeptVote[]> {
+  const text = await textOf(path);
+  if (text === undefined) return [];
+  try {
+    return keptVotes.parse(JSON.parse(text)).votes;
+  } catch {
+    return [];
+  }
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return decodeText(await readFile(path), path, 'DOCUMENT');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function numbersIn(folder: string): Promise<number[]> {
+  const names = (await namesIn(folder)).filter((name) => /^\d{1,15}$/.test(name));
+  return names.map(Number).sort((a, b) => a - b);
+}

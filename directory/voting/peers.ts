@@ -1,0 +1,140 @@
+/**
+ * Asks the other authorities what they show of the voting, each by itself and again and again: a slow one delays nobody. The shell around
+ * Voting.
+ * @module
+ */
+import type { Timer } from '../../lib/core/clock.ts';
+import { asMixError, MixError } from '../../lib/core/errors.ts';
+import { keyGraceMs } from '../../lib/core/params.ts';
+import { authorityUrl, type HttpReply, sendWithin, type Transport } from '../../lib/directory/client/transport.ts';
+import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES } from '../../lib/directory/documents.ts';
+import { envelopeBytes } from '../../lib/directory/envelope.ts';
+import { type Authority, type NetworkFile, timing } from '../../lib/directory/index.ts';
+import type { Components } from '../../lib/runtime/components.ts';
+import { pollMs } from './schedule.ts';
+import { maxSheetBytes } from './sheet.ts';
+import type { Want } from './sheet-reader.ts';
+import { MAX_BALLOT_BYTES } from './vote.ts';
+import type { Voting } from './voting.ts';
+
+/** Clocks of authorities that differ by more are named in the log. */
+const TOLERATED_SKEW_MS = 30_000;
+
+/** Bytes of an answer. */
+const MAX_BYTES: Readonly<Record<Want['kind'], number>> = {
+  ballot: MAX_BALLOT_BYTES,
+  descriptor: envelopeBytes(MAX_DESCRIPTOR_BYTES),
+  document: MAX_CONSENSUS_BYTES,
+  previous: envelopeBytes(MAX_CONSENSUS_BYTES),
+};
+
+export interface PeersOptions {
+  readonly network: NetworkFile;
+  /** The other authorities. */
+  readonly others: readonly Authority[];
+  readonly voting: Voting;
+  readonly transport: Transport;
+  readonly components: Pick<Components, 'clock' | 'log'>;
+  /** Called when something has come. Must not reject. */
+  readonly tick: () => Promise<void>;
+}
+
+export class Peers {
+  readonly #stop = new AbortController();
+  readonly #loops: Promise<void>[];
+  /** The last problem with each authority, which is said once. */
+  readonly #problems = new Map<string, string>();
+  readonly #skewed = new Set<string>();
+
+  constructor(readonly options: PeersOptions) {
+    this.#loops = options.others.map((other) => this.#ask(other));
+  }
+
+  /** Gives up what is under way; resolves when nothing is. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new MixError('TIMEOUT', 'stopped'));
+    await Promise.all(this.#loops);
+    await this.options.transport.close();
+  }
+
+  async #ask(other: Authority): Promise<void> {
+    const { voting, tick } = this.options;
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#askOnce(other);
+        this.#note(other, '');
+      } catch (error) {
+        this.#note(other, asMixError(error).message);
+      }
+      if (this.#stop.signal.aborted) return;
+      await tick();
+      await this.#sleep(pollMs(voting.openSlot, voting.epochMs));
+    }
+  }
+
+  async #askOnce(other: Authority): Promise<void> {
+    const { voting, network } = this.options;
+    const path = `voting/${voting.watched}`;
+    const reply = await this.#get(other, path, maxSheetBytes(network.authorities.length));
+    this.#compareClocks(other, reply);
+    if (reply.status === 404) return; // it has nothing of that epoch yet
+    if (reply.status !== 200) throw new MixError('MALFORMED', `${other.url} answered ${reply.status}`);
+    for (const want of voting.takeSheet(other.id, reply.text)) {
+      const what = want.kind === 'previous' ? `consensus/${want.epoch}` : `voting/${want.epoch}/${want.digest}`;
+      const answer = await this.#get(other, what, MAX_BYTES[want.kind]);
+      if (answer.status === 200) voting.takeAnswer(want, answer.text);
+    }
+  }
+
+  #get({ url }: Authority, path: string, maxBytes: number): Promise<HttpReply> {
+    const { transport, components, voting } = this.options;
+    const request = { method: 'GET', url: authorityUrl(url, path), maxBytes } as const;
+    return sendWithin(
+      transport,
+      request,
+      components.clock,
+      timing.exchangeTimeoutMs(voting.epochMs),
+      this.#stop.signal,
+    );
+  }
+
+  /** Says each problem once, and when it is over. */
+  #note({ id, url }: Authority, problem: string): void {
+    const before = this.#problems.get(id) ?? '';
+    if (this.#stop.signal.aborted || before === problem) return;
+    this.#problems.set(id, problem);
+    const { log } = this.options.components;
+    if (problem === '') log.info({ authority: url }, 'the authority answers again');
+    else log.warn({ authority: url, problem }, 'another authority does not answer as it should');
+  }
+
+  #compareClocks({ id, url }: Authority, { dateMs }: HttpReply): void {
+    if (dateMs === undefined) return;
+    const { clock, log } = this.options.components;
+    const aheadMs = dateMs - clock.wallMs();
+    const isOff = Math.abs(aheadMs) > Math.min(TOLERATED_SKEW_MS, keyGraceMs(this.options.voting.epochMs));
+    if (isOff && !this.#skewed.has(id)) {
+      const seconds = Math.round(Math.abs(aheadMs) / 1000);
+      const way = aheadMs > 0 ? 'ahead of' : 'behind';
+      log.error(
+        { authority: url },
+        `the clock of another authority is ${seconds} s ${way} ours: one of the two is wrong`,
+      );
+    }
+    if (isOff) this.#skewed.add(id);
+    else this.#skewed.delete(id);
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      let timer: Timer | undefined;
+      const wake = () => {
+        timer?.cancel();
+        this.#stop.signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      timer = this.options.components.clock.after(ms, wake);
+      this.#stop.signal.addEventListener('abort', wake);
+    });
+  }
+}

@@ -1,0 +1,106 @@
+/** What an authority that votes keeps on its disk, and how it asks the others. */
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { CONSENSUSES_KEPT } from '../../directory/archive.ts';
+import { ATTEMPTS_KEPT, DiskRecords, MAX_EVIDENCE_FILES } from '../../directory/voting/disk-records.ts';
+import { Peers } from '../../directory/voting/peers.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import type { HttpReply, HttpRequest } from '../../lib/directory/index.ts';
+import { type Log, silentLog } from '../../lib/telemetry/log.ts';
+import { keys, testNetwork } from '../support/signed-documents.ts';
+import { epochNumber, unix } from '../support/units.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+import { NETWORK } from '../support/voting/voting-nodes.ts';
+import { VotingWorld } from '../support/voting/voting-world.ts';
+
+async function records(t: Test): Promise<DiskRecords> {
+  const dir = await mkdtemp(join(tmpdir(), 'mixsocks-records-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  return new DiskRecords(dir);
+}
+
+const signed = (payload: string) => JSON.stringify({ payload, signatures: [] });
+const slot = (epoch: number, attempt = 0) => ({
+  epoch: epochNumber(epoch),
+  attempt,
+  startMs: unix(0),
+  roundMs: 1,
+  rounds: 2,
+});
+const voteOf = (ballot: string) => ({ vote: '{}', ballot });
+
+t.test('the first consensus that was signed of an epoch stands, also for another process', async (t) => {
+  const kept = await records(t);
+  const epoch = epochNumber(10);
+  t.equal(await kept.ownDocument(epoch), undefined);
+  t.equal(await kept.ownDocument(epoch, signed('one')), signed('one'));
+  const later = new DiskRecords(kept.dir);
+  t.equal(await later.ownDocument(epoch, signed('two')), signed('one'));
+  t.equal(
+    await later.ownDocument(epochNumber(9), signed('old')),
+    undefined,
+    'nothing of an earlier epoch, whatever the clock says',
+  );
+  await writeFile(join(kept.dir, 'voting', '10', 'signed.json'), '{"pay');
+  t.equal(await later.ownDocument(epoch, signed('three')), undefined, 'one that cannot be read has used up its epoch');
+});
+
+t.test('one own vote in each voting; the votes of the last ones are kept', async (t) => {
+  const kept = await records(t);
+  t.equal(await kept.ownVote(slot(1, 1)), undefined);
+  t.same(await kept.ownVote(slot(1, 1), voteOf('a')), voteOf('a'));
+  t.same(await new DiskRecords(kept.dir).ownVote(slot(1, 1), voteOf('b')), voteOf('a'));
+  for (let attempt = 2; attempt < 9; attempt += 1) {
+    await kept.keepVotes(slot(1, attempt), new Map([[keys(1).id, [voteOf(String(attempt)), voteOf('x')]]]));
+  }
+  t.same(await kept.attempts(1), [5, 6, 7, 8].slice(-ATTEMPTS_KEPT));
+  t.same([...(await kept.votes(1, 8)).values()], [[voteOf('8'), voteOf('x')]]);
+  for (let epoch = 2; epoch < CONSENSUSES_KEPT + 10; epoch += 1) await kept.keepVotes(slot(epoch), new Map());
+  t.equal((await kept.epochs()).length, CONSENSUSES_KEPT);
+});
+
+t.test('evidence is bounded', async (t) => {
+  const kept = await records(t);
+  for (let epoch = 0; epoch < MAX_EVIDENCE_FILES + 5; epoch += 1) {
+    await kept.keepEvidence(epochNumber(epoch), 'votes', keys(1).id, ['a', 'b']);
+  }
+  t.equal((await readdir(join(kept.dir, 'evidence'))).length, MAX_EVIDENCE_FILES);
+});
+
+t.test('an authority that does not answer, or lives in another time, is named once', async (t) => {
+  const network = testNetwork(3, 2);
+  const world = new VotingWorld(network);
+  const { voting } = world.addHonest(0, { nodes: NETWORK });
+  const clock = new VirtualClock();
+  const said: string[] = [];
+  const note = (fields: object, message: string) => void said.push(`${message} ${JSON.stringify(fields)}`);
+  const log: Log = { ...silentLog, warn: note, error: note, info: note, child: () => log };
+  let aheadMs = 60_000;
+  let isUp = false;
+  const send = async ({ url }: HttpRequest): Promise<HttpReply> => {
+    if (url.includes('authority-1') && !isUp) throw new MixError('HOST_UNREACHABLE', 'authority-1 is down');
+    const late = url.includes('authority-2') ? aheadMs : 0;
+    return { status: 404, text: '', dateMs: unix(clock.wallMs() + late) };
+  };
+  const others = network.authorities.slice(1);
+  const transport = { send, close: async () => {} };
+  const peers = new Peers({ network, others, voting, transport, components: { clock, log }, tick: async () => {} });
+  const pass = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 500) {
+      clock.advance(500);
+      for (let i = 0; i < 8; i += 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  await pass(30_000);
+  t.equal(said.length, 2);
+  t.match(said.join(), 'another authority does not answer as it should');
+  t.match(said.join(), 'the clock of another authority is 60 s ahead of ours: one of the two is wrong');
+  isUp = true;
+  aheadMs = 0;
+  await pass(30_000);
+  t.equal(said.length, 3);
+  t.match(said[2], 'the authority answers again');
+  await peers.stop();
+});
