@@ -40,8 +40,8 @@ interface PreparedLoop {
 
 /** A loop is recognised this long after it was made; longer than any wait in the ring and on the way. */
 const LOOP_RETURN_LIFE_MS = 120_000;
-/** Loops and drops made ahead, each. */
-const COVER_SLOTS = 4;
+/** Loops and drops made ahead, each. Made when half of them are gone, in one go: one alone would find cold caches each time. */
+const COVER_SLOTS = 8;
 
 export class Cover {
   readonly #options: CoverOptions;
@@ -49,6 +49,7 @@ export class Cover {
   readonly #dropLane: Lane;
   readonly #loops: LaneFeeder;
   readonly #drops: LaneFeeder;
+  readonly #batch: number;
   readonly #returns = new ReturnTable<PreparedLoop>();
   #prepared: PreparedLoop[] = [];
   #departed = 0;
@@ -61,6 +62,7 @@ export class Cover {
       options.addLane({ name, ratePerSecond, contentSlots: COVER_SLOTS, idleSlots: 1 });
     this.#loopLane = lane('loop', rates.loopRate);
     this.#dropLane = lane('drop', rates.dropRate);
+    this.#batch = Math.ceil(this.#loopLane.contentRoom() / 2);
     const nothing = () => undefined;
     this.#loops = new LaneFeeder(this.#loopLane, { content: () => this.#nextLoop(), idle: nothing });
     this.#drops = new LaneFeeder(this.#dropLane, { content: options.makeDrop, idle: nothing });
@@ -76,11 +78,10 @@ export class Cover {
     return { loop: this.#loopLane.stats(), drop: this.#dropLane.stats() };
   }
 
-  /** Refills both lanes and records the loops that left since the last call. */
+  /** Refills what is half empty and records the loops that left since the last call. */
   feed(): void {
     this.recordDepartures();
-    this.#loops.feed();
-    this.#drops.feed();
+    for (const feeder of [this.#loops, this.#drops]) if (feeder.lane.contentRoom() >= this.#batch) feeder.feed();
   }
 
   /** Whether `packet` is an own loop: 'altered' when its payload was changed on the way. */

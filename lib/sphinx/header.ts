@@ -29,6 +29,8 @@ import {
 import { macKeyOf, payloadSeedOf, routeKeys, streamKeyOf } from './keys.ts';
 import type { SphinxHop, SphinxVersion } from './types.ts';
 
+const WORD_BYTES = 4;
+
 /** A finished header and the payload seeds of its hops in route order. */
 export interface SealedHeader {
   readonly header: Uint8Array;
@@ -172,10 +174,15 @@ function writeDelay(block: Uint8Array, offset: number, delayNs: number | bigint)
   view.setUint32(4, low);
 }
 
-/** XORs `target` with as many bytes of `stream` from `offset` on. */
+/** XORs `target` with as many bytes of `stream` from `offset` on; four at a time where both lie at words. */
 export function xorInto(target: Uint8Array, stream: Uint8Array, offset: number): void {
   const { length } = target; // read once: as a loop condition it makes the loop 12 times as slow
-  for (let i = 0; i < length; i++) target[i] = target[i]! ^ stream[offset + i]!;
+  const from = stream.byteOffset + offset;
+  const count = (target.byteOffset | from) % WORD_BYTES === 0 ? Math.floor(length / WORD_BYTES) : 0;
+  const words = new Uint32Array(target.buffer, count > 0 ? target.byteOffset : 0, count);
+  const others = new Uint32Array(stream.buffer, count > 0 ? from : 0, count);
+  for (let i = 0; i < count; i++) words[i] = words[i]! ^ others[i]!;
+  for (let i = count * WORD_BYTES; i < length; i++) target[i] = target[i]! ^ stream[offset + i]!;
 }
 
 function expectRoute(route: readonly SphinxHop[], least: number, most: number): void {

@@ -6,7 +6,7 @@
 import { PoissonClock } from '../../core/poisson-clock.ts';
 import type { Rng } from '../../core/rng.ts';
 import { type MonotonicMs, NEVER_MS } from '../../core/units.ts';
-import type { LaneMemory } from './memory.ts';
+import { idleBatch, type LaneMemory } from './memory.ts';
 import type { SpscRing } from './spsc-ring.ts';
 
 /** Takes one frame, copying it; false when the link is down or its queue full. */
@@ -38,14 +38,16 @@ class ClockedLane {
     this.clock = new PoissonClock(rng, ratePerSecond, nowMs);
   }
 
-  tick(send: SendFrame): void {
+  /** Whether main has something to do: content left, or idle frames enough for a batch. */
+  tick(send: SendFrame): boolean {
     this.#ticks += 1;
     const { memory } = this;
-    if (departContent(memory, send)) return;
+    if (departContent(memory, send)) return true;
     const sent = depart(memory.idle, send);
     if (sent === undefined) memory.countMissed();
     else if (sent) memory.countIdle();
     else memory.countDiscarded();
+    return sent === undefined || memory.idle.room() >= idleBatch(memory.idle.slots);
   }
 
   /** Call once a second. */
@@ -128,17 +130,16 @@ export class Departures {
     return earliestMs;
   }
 
-  /** Serves every tick that is due; returns how many were. */
-  runDue(nowMs: MonotonicMs, send: SendFrame): number {
-    let ticks = 0;
+  /** Serves every tick that is due; whether main should look for room. */
+  runDue(nowMs: MonotonicMs, send: SendFrame): boolean {
+    let room = false;
     for (const lane of this.#clocked.values()) {
       while (lane.clock.tick(nowMs)) {
-        lane.tick(send);
+        room = lane.tick(send) || room;
         this.lateness.record(lane.clock.lateMs);
-        ticks += 1;
       }
     }
-    return ticks;
+    return room;
   }
 
   /**
