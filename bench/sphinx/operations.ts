@@ -66,10 +66,11 @@ export function unwrapPrimitives(rng: SphinxModules['rng'], crypto: Crypto, payl
   const point = crypto.x25519Base(key32);
   const digest = new Uint8Array(32);
   const empty = new Uint8Array(0);
+  const label = buffer.subarray(0, 44); // as long as salt and info of a payload key
   const needs: readonly (readonly [name: string, times: number, run: () => unknown])[] = [
     ['x25519', 2, () => crypto.x25519(key32, point)],
     ['hkdf.header', 1, () => crypto.hkdfSha256(key32, empty, header.subarray(0, 97), 288)],
-    ['hkdf.payload', 1, () => crypto.hkdfSha256(key16, empty, empty, 192)],
+    ['hkdf.payload', 1, () => crypto.hkdfSha256(key16, label, label, 192)],
     ['hmac', 1, () => crypto.hmacSha256(key16, header)],
     ['aesCtr', 1, () => crypto.aes128CtrKeystream(key16, 360)],
     ['chacha20', 2, () => crypto.chacha20XorInPlace(key32, right)],
