@@ -98,7 +98,7 @@ export class LaneFeeder {
     return false;
   }
 
-  /** Padding is made in batches: the first packet after other work finds cold caches, and costs three times as much. */
+  /** Padding is made in batches: the first packet after other work finds cold caches. */
   #feedIdle(): boolean {
     if (this.lane.idleRoom() >= idleBatch(this.#idleSlots)) this.#filling = true;
     if (!this.#filling) return false;
