@@ -55,6 +55,9 @@ export interface ClientEvents {
 /** A tick that finds so many frames unwritten sends nothing: a reader that is slow must not fill memory with padding. */
 export const MAX_UNWRITTEN = 4;
 
+/** A client whose link broke after so long keeps its seat for as long. */
+export const SEAT_MS = 60_000;
+
 /** Pieces of a consensus per second for a client without a delivery clock. */
 export const HANDING_RATE = 5;
 
@@ -65,6 +68,11 @@ export class Client implements NextHop {
   /** Of the class that it is delivered to by clock; undefined when packets go as they come. */
   #rates: ClassRates | undefined;
   #receivedMs: MonotonicMs;
+  #connectedMs: MonotonicMs;
+  /** While it is away: whether its seat is kept. */
+  keepsSeat = false;
+  /** The one that it has named. */
+  trafficClass = '';
   #tally: SendTally | undefined;
   /** Of its class; or, for a client without one, that of the consensus that it is handed. */
   #clock: DeliveryClock | undefined;
@@ -87,6 +95,7 @@ export class Client implements NextHop {
     this.#progress = new ConsensusProgress(consensus);
     this.key = addressKeyOf(id);
     this.#receivedMs = goneMs;
+    this.#connectedMs = goneMs;
     const account = memory?.account('deliveries', () => {
       for (const _packet of this.queue.take()) events.onResult('memory');
     });
@@ -125,6 +134,8 @@ export class Client implements NextHop {
   /** Its new link. `rates`: of its class, when it is to be delivered to by clock. The clock starts when it has sent enough. */
   connect(link: ClientPort, rates: ClassRates | undefined, nowMs: MonotonicMs): void {
     this.#link = link;
+    this.trafficClass = link.client.trafficClass;
+    this.#connectedMs = nowMs;
     this.#receivedMs = nowMs;
     this.#rates = rates;
     this.#clock = undefined;
@@ -136,8 +147,9 @@ export class Client implements NextHop {
     if (rates === undefined) for (const packet of this.queue.take()) this.send(packet, nowMs);
   }
 
-  /** Its link is gone. What waits goes on waiting. */
-  disconnect(nowMs: MonotonicMs): void {
+  /** Its link is gone. What waits goes on waiting. `broke`: nobody has ended it. */
+  disconnect(nowMs: MonotonicMs, broke: boolean): void {
+    this.keepsSeat = broke && nowMs - this.#connectedMs >= SEAT_MS;
     this.#link = undefined;
     this.#clock = undefined;
     this.#tally = undefined;

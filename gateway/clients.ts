@@ -8,13 +8,14 @@ import { type AddressKey, addressKeyOf, type IdentityHex } from '../lib/core/byt
 import type { MemoryBudget } from '../lib/core/memory-budget.ts';
 import type { Rng } from '../lib/core/rng.ts';
 import { laterMs, type MonotonicMs, NEVER_MS } from '../lib/core/units.ts';
-import type { ClientTerms } from '../lib/link/index.ts';
+import type { AdmitVerdict, ClientTerms, HelloKind } from '../lib/link/index.ts';
 import { TokenBucket } from '../lib/mixing/index.ts';
 import type { NextHop } from '../lib/node/index.ts';
-import { type ClassRates, Client, type ClientEvents, type ClientPort, type ClientRate } from './client.ts';
+import { type ClassRates, Client, type ClientEvents, type ClientPort, type ClientRate, SEAT_MS } from './client.ts';
 import type { ConsensusFrames } from './consensus-frames.ts';
 import { DeliveryWheel } from './delivery-wheel.ts';
 import { MailboxSpace } from './packet-queue.ts';
+import { hasSeat, type Seats } from './seats.ts';
 
 export interface ClientLimits {
   readonly maxClients: number;
@@ -37,6 +38,7 @@ export interface ClientsOptions extends ClientEvents {
   readonly rateOf: (id: IdentityHex, trafficClass: string) => ClientRate;
   /** The clocks of a class by the present consensus; undefined when there is no such class. */
   readonly classRates: (trafficClass: string) => ClassRates | undefined;
+  readonly seats: Seats;
   /** How long packets are kept, and absent clients remembered. */
   readonly mailboxLifeMs: () => number;
   /** What every client gets. */
@@ -97,19 +99,28 @@ export class Clients {
     return sum;
   }
 
-  /** Whether another link may be taken on these terms; one that replaces its own predecessor is no further one. */
-  admits(id: IdentityHex, terms: ClientTerms): boolean {
+  /**
+   * Whether another link may be taken on these terms; one that replaces its own predecessor is no further one. Who only asks for a
+   * countersignature is to be an exit, and takes no client's seat.
+   */
+  admits(id: IdentityHex, terms: ClientTerms, kind: HelloKind = 'client'): AdmitVerdict {
     const present = this.#clients.get(addressKeyOf(id));
     const replaces = present?.link !== undefined;
-    const isFull = !replaces && this.#alike(id).filter((client) => client.link).length >= this.#most(id);
-    if (isFull && !this.#freeSilentPlace(id)) return false;
-    if (!replaces && !this.#hasMemory(id)) return false;
+    if (!replaces) {
+      const isFull = this.#alike(id).filter((client) => client.link).length >= this.#most(id);
+      if (isFull && !this.#freeSilentPlace(id)) return 'full';
+      const needsSeat = kind === 'client' && present?.keepsSeat !== true && !this.options.isRequester(id);
+      const finds = () => hasSeat(this.options.seats, this.#alike(id), terms.trafficClass);
+      if (needsSeat && !finds() && !(this.#freeSilentPlace(id) && finds())) return 'full';
+      if (!this.#hasMemory(id)) return 'full';
+    }
     if (!terms.clocked) return true;
     // A class that the consensus has given up keeps the clients that it has.
     if (replaces && present.link?.client.trafficClass === terms.trafficClass && present.deliveryRate > 0) return true;
     const rates = this.options.classRates(terms.trafficClass);
     if (rates === undefined) return false;
-    return this.deliveryRate - (present?.deliveryRate ?? 0) + rates.delivery <= this.options.limits.maxDeliveryRate;
+    const further = rates.delivery - (present?.deliveryRate ?? 0);
+    return this.deliveryRate + further <= this.options.limits.maxDeliveryRate ? true : 'full';
   }
 
   /** The client with this address, connected now or lately; undefined when there is none. */
@@ -140,12 +151,12 @@ export class Clients {
     if (client.startHanding(nowMs, () => this.options.rng.uniform())) this.#wheel.add(client);
   }
 
-  /** A link is gone; nothing to do if another took its place. */
-  disconnect(link: ClientPort, nowMs: MonotonicMs): void {
+  /** A link is gone; nothing to do if another took its place. `broke`: neither side had ended it. */
+  disconnect(link: ClientPort, nowMs: MonotonicMs, broke = false): void {
     const client = this.#clients.get(addressKeyOf(link.peer));
     if (client === undefined || client.link !== link) return;
     if (client.isTicking) this.#wheel.remove(client);
-    client.disconnect(nowMs);
+    client.disconnect(nowMs, broke);
     this.#connected -= 1;
     this.#clients.delete(client.key);
     this.#clients.set(client.key, client); // to the end: the order of leaving
@@ -183,6 +194,7 @@ export class Clients {
         else if (client.isSilent(nowMs)) this.#dismiss(client.link);
         continue;
       }
+      if (nowMs - client.goneMs >= SEAT_MS) client.keepsSeat = false;
       this.#expireQueue(client, nowMs);
       if (nowMs - client.goneMs >= this.options.mailboxLifeMs()) this.#forget(client);
     }

@@ -9,7 +9,7 @@ import type { Timer } from '../lib/core/clock.ts';
 import { type NetworkParams, surbLifeMs, type TrafficClass, uplinkRate } from '../lib/core/params.ts';
 import { type MonotonicMs, NEVER_MS } from '../lib/core/units.ts';
 import type { ConsensusText } from '../lib/directory/index.ts';
-import type { ClientInboundLink, ClientTerms } from '../lib/link/index.ts';
+import type { AdmitVerdict, ClientInboundLink, ClientTerms, HelloKind } from '../lib/link/index.ts';
 import type { NodeDrop } from '../lib/mixing/index.ts';
 import {
   type ClientAccess,
@@ -24,6 +24,7 @@ import type { ClassRates, ClientRate } from './client.ts';
 import { Clients } from './clients.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConsensusFrames } from './consensus-frames.ts';
+import { hasBroken, seatsOf } from './seats.ts';
 
 export { GatewayConfig } from './config.ts';
 
@@ -75,12 +76,16 @@ class Gateway implements NodeBehaviour, ClientAccess {
       isRequester: (id) => view.neighbours.requesters.has(id),
       rateOf: (id, trafficClass) => this.#rate(view.neighbours.requesters.has(id), trafficClass),
       classRates: (trafficClass) => this.#classRates(trafficClass),
+      seats: { taken: (trafficClass) => seatsOf(view.params, trafficClass), most: () => this.#maxSeats },
       mailboxLifeMs: () => surbLifeMs(view.params),
       onResult: (result) => metrics.sent('client', result),
       onTick: (sent) => ticks.inc({ sent }),
       onSilent: () => silent.inc(),
     });
     components.metrics.gaugeOf('clients_connected', 'Clients connected', () => this.#clients.connected);
+    components.metrics.gaugeOf('max_clients', 'Clients of class standard that may be admitted', () =>
+      Math.min(config.maxClients, this.#maxSeats),
+    );
     components.metrics.gaugeOf('delivery_clocks', 'Clients whose clock runs', () => this.#clients.ticking);
     components.metrics.gaugeOf(
       'mailbox_packets',
@@ -89,12 +94,18 @@ class Gateway implements NodeBehaviour, ClientAccess {
     );
   }
 
+  /** What the consensus in force says; nothing where it does not. */
+  get #maxSeats(): number {
+    const { view, identity } = this.parts;
+    return view.topology?.byId(identity)?.maxClients ?? Number.POSITIVE_INFINITY;
+  }
+
   nextHop(address: AddressKey): NextHop | NodeDrop {
     return this.parts.peers.find(address) ?? this.#clients.find(address) ?? 'unknown-client';
   }
 
-  admits(peer: IdentityHex, terms: ClientTerms): boolean {
-    return this.#clients.admits(peer, terms);
+  admits(peer: IdentityHex, kind: HelloKind, terms: ClientTerms): AdmitVerdict {
+    return this.#clients.admits(peer, terms, kind);
   }
 
   connect(link: ClientInboundLink): void {
@@ -102,8 +113,8 @@ class Gateway implements NodeBehaviour, ClientAccess {
     this.#arm();
   }
 
-  disconnect(link: ClientInboundLink): void {
-    this.#clients.disconnect(link, this.#nowMs());
+  disconnect(link: ClientInboundLink, reason: string): void {
+    this.#clients.disconnect(link, this.#nowMs(), hasBroken(reason));
   }
 
   /** What a client sends goes to layer 1 and nowhere else. */

@@ -7,7 +7,14 @@ import { toHex } from '../core/bytes.ts';
 import type { Timer } from '../core/clock.ts';
 import { asMixError, MixError } from '../core/errors.ts';
 import { DEFAULT_SESSION_PARAMS } from '../core/session-params.ts';
-import { DirectoryClient, type NetworkFile, type NodeEntry, networkId, type Topology } from '../directory/index.ts';
+import {
+  DirectoryClient,
+  type NetworkFile,
+  type NodeEntry,
+  networkId,
+  stagesThatShed,
+  type Topology,
+} from '../directory/index.ts';
 import { GuardSample, MixEndpoint, sharesGateway } from '../endpoint/index.ts';
 import { createIdentity, sayKeyExchange } from '../link/index.ts';
 import type { Components, Running } from '../runtime/components.ts';
@@ -124,6 +131,17 @@ export class ProxyMixnet implements StreamOpener, Running {
     return this.endpoint?.stats().link?.noCommonGroup ?? false;
   }
 
+  /** Whether every gateway that may be used says that it is full: they are tried on. */
+  get gatewaysFull(): boolean {
+    return this.endpoint?.linkState === 'down' && this.endpoint.stats().gatewaysFull;
+  }
+
+  /** Whether more is asked of the network than it carries: its gateways are full, or half of a stage or more says that it sheds packets. */
+  get isOverCapacity(): boolean {
+    const topology = this.directory.topology();
+    return this.gatewaysFull || (topology !== undefined && stagesThatShed(topology) > 0);
+  }
+
   /** What is missing for a stream to open at once; undefined when nothing is. */
   obstacle(): MixError | undefined {
     if (this.ready) return undefined;
@@ -229,6 +247,8 @@ export class ProxyMixnet implements StreamOpener, Running {
   #gatewayObstacle(topology: Topology): string {
     if (this.noCommonGroup)
       return 'the gateway and this proxy have no key exchange in common (linkKeyExchange): the log says more';
+    if (this.gatewaysFull)
+      return 'every gateway that this proxy may use is full: the network is over its capacity; it tries them on';
     if (this.#config.gateway !== undefined) return 'the gateway configured could not be reached yet';
     const guards = this.#usableGateways(topology).length;
     if (guards === 0) return 'none of the gateways that this proxy keeps to is listed: it waits for them';

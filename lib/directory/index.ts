@@ -60,5 +60,13 @@ export { type Listing, listingFaults, staleness } from './readiness.ts';
 export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
 export { mostLossy, RING_SIZE, ringIndexOf, ringOf } from './ring.ts';
 export * as timing from './timing.ts';
-export { type MixLayer, type NodeEntry, nodesAhead, PREFIX_BYTES, type RingPosition, Topology } from './topology.ts';
+export {
+  type MixLayer,
+  type NodeEntry,
+  nodesAhead,
+  PREFIX_BYTES,
+  type RingPosition,
+  stagesThatShed,
+  Topology,
+} from './topology.ts';
 export { signDocument, type VerifiedConsensus, type VerifiedDescriptor, Verifier } from './verify.ts';

@@ -117,3 +117,10 @@ export function nodesAhead(
   const index = position === 'gateway' ? layers.length : position - 1;
   return ring[(index + steps + ring.length) % ring.length] ?? [];
 }
+
+/** In how many stages (layers, and gateways) half of the nodes or more say that they shed packets: one liar of two or three is none. */
+export function stagesThatShed({ layers, gateways }: Pick<Topology, 'layers' | 'gateways'>): number {
+  const least = (size: number) => (size === 1 ? 1 : Math.max(2, size / 2));
+  return [...layers, gateways].filter((stage) => stage.filter(({ shed = 0 }) => shed > 0).length >= least(stage.length))
+    .length;
+}

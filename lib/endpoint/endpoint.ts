@@ -219,6 +219,7 @@ export class MixEndpoint implements Running {
   stats() {
     return {
       gateway: this.gateway,
+      gatewaysFull: this.#gatewayLink.allFull,
       link: this.#gatewayLink.stats(),
       ...this.#cover?.stats(),
       surbsOutstanding: this.#replies.size,

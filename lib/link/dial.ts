@@ -8,7 +8,16 @@ import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
 import { FrameSocket, tuneSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
-import { decodeHello, encodeHello, frameBytesOf, HELLO_BYTES, type HelloTerms, versionIn } from './hello.ts';
+import {
+  decodeHello,
+  encodeHello,
+  FULL,
+  frameBytesOf,
+  HELLO_BYTES,
+  type HelloTerms,
+  saysFull,
+  versionIn,
+} from './hello.ts';
 import { groupOf, groupsOf, type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
 import { PEER_OPTIONS, verifyPeer } from './tls.ts';
 import type { ClientTerms, HelloKind, LinkTarget } from './types.ts';
@@ -113,6 +122,10 @@ export class Dial {
     }
     if (hello.kind !== kind) {
       this.#fail('wrong-kind');
+      return;
+    }
+    if (saysFull(frame)) {
+      this.#fail(FULL);
       return;
     }
     this.#timer?.cancel();

@@ -4,19 +4,23 @@
  *     magic "MXSK" | version 2 | kind: 0 node, 1 client, 2 countersign | reserved 2 | frame bytes, 4, big-endian | network id 32
  *     | delivery: 0 as packets come, 1 by the clock of the class | bytes of the class' name | class, 64 | zeros
  *
- * Delivery and class are a client's; nodes, and gateways in their answer, send zeros. Receivers ignore the reserved bytes and
- * the padding: a later version may use them.
+ * Delivery and class are a client's; nodes, and gateways in their answer, send zeros. In an answer the first reserved byte is 1 when the
+ * acceptor is full, and closes. Receivers ignore the other reserved bytes and the padding: a later version may use them.
  * @module
  */
 import { asBuffer, constantTimeEqual } from '../core/bytes.ts';
 import { ADDRESS_BYTES } from '../core/params.ts';
 import type { ClientTerms, HelloKind, LinkKind } from './types.ts';
 
+/** The reason of a connection that was refused since there is no room. */
+export const FULL = 'full';
 export const HELLO_BYTES = 110;
 export const NETWORK_ID_BYTES = 32;
 export const LINK_VERSION = 2;
 const MAGIC = 0x4d58534b; // "MXSK"
 const KINDS: readonly HelloKind[] = ['node', 'client', 'countersign'];
+const REFUSAL_AT = 6;
+const REFUSED_AS_FULL = 1;
 const DELIVERY_AT = 44;
 const CLASS_AT = 46;
 const CLASS_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -68,6 +72,18 @@ export function decodeHello(bytes: Uint8Array, terms: HelloTerms): Hello | { fau
   if (hello.readUInt32BE(8) !== frameBytesOf(kind, terms.packetBytes)) return { fault: 'wrong-frame-size' };
   const client = kind === 'node' ? undefined : clientTermsIn(hello);
   return client === undefined ? { kind } : { kind, client };
+}
+
+/** The beginning of the answer of an acceptor that has no room. */
+export function encodeFull(kind: HelloKind, terms: HelloTerms): Buffer {
+  const hello = encodeHello(kind, terms);
+  hello[REFUSAL_AT] = REFUSED_AS_FULL;
+  return hello;
+}
+
+/** Whether an answer says that the acceptor has no room. */
+export function saysFull(answer: Uint8Array): boolean {
+  return answer[REFUSAL_AT] === REFUSED_AS_FULL;
 }
 
 /** The version of a hello that is refused for it. */

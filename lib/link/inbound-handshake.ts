@@ -10,7 +10,9 @@ import { FrameSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
 import {
   decodeHello,
+  encodeFull,
   encodeHello,
+  FULL,
   frameBytesOf,
   HELLO_BYTES,
   type Hello,
@@ -19,9 +21,9 @@ import {
   versionIn,
 } from './hello.ts';
 import { withObservedAddress } from './observed-address.ts';
-import type { LinkKind, LinkLimits } from './types.ts';
+import type { AdmitVerdict, HelloKind, LinkKind, LinkLimits } from './types.ts';
 
-/** How long a peer of another version may take to read which one is ours. */
+/** How long a peer that is refused with an answer may take to read it. */
 const REFUSAL_LINGER_MS = 500;
 
 export interface InboundHandshakeOptions {
@@ -30,7 +32,7 @@ export interface InboundHandshakeOptions {
   readonly clock: Clock;
   readonly limits: LinkLimits;
   readonly memory?: MemoryBudget;
-  readonly admit: (hello: Hello) => boolean;
+  readonly admit: (hello: Hello) => AdmitVerdict;
   /** What goes behind our hello to a peer that asks for it, and is no link. */
   readonly countersign: () => Uint8Array;
   /** Both hellos are exchanged. */
@@ -77,23 +79,28 @@ export class InboundHandshake {
       return;
     }
     const classless = hello.kind !== 'node' && hello.client === undefined;
-    if (classless || !admit(hello)) {
-      this.#fail(classless ? 'no-class' : 'not-admitted');
-      return;
-    }
-    this.#takeOver(hello);
+    const verdict = !classless && admit(hello);
+    if (verdict === true) this.#takeOver(hello);
+    else if (verdict === 'full') this.#refuse(FULL, hello.kind, encodeFull(hello.kind, terms));
+    else this.#fail(classless ? 'no-class' : 'not-admitted');
   };
 
-  /** The only refusal with an answer, a hello of ours: both ends can name both versions then. */
+  /** Both ends can name both versions then. */
   #refuseVersion(): void {
-    const { socket, terms, clock, onOtherVersion } = this.#options;
+    const { terms, onOtherVersion } = this.#options;
     const kind: LinkKind = this.#head[5] === 0 ? 'node' : 'client';
+    onOtherVersion(versionIn(this.#head));
+    this.#refuse('wrong-version', kind, encodeHello(kind, terms));
+  }
+
+  /** A refusal with an answer, a hello of ours: of another version, and for want of room. All others get none. */
+  #refuse(reason: string, kind: HelloKind, hello: Buffer): void {
+    const { socket, terms, clock } = this.#options;
     const answer = Buffer.alloc(frameShape(frameBytesOf(kind, terms.packetBytes)).wireBytes);
-    encodeHello(kind, terms).copy(answer);
+    hello.copy(answer);
     socket.end(answer);
     clock.after(REFUSAL_LINGER_MS, () => socket.destroy());
-    onOtherVersion(versionIn(this.#head));
-    this.#fail('wrong-version', false);
+    this.#fail(reason, false);
   }
 
   #takeOver(hello: Hello): void {

@@ -6,6 +6,7 @@ export { answers, askCountersignature } from './client/answers.ts';
 export { ClientLink, type ClientLinkOptions } from './client/client-link.ts';
 export { linkKeyExchange } from './config.ts';
 export { downlinkFrame } from './framing.ts';
+export { FULL } from './hello.ts';
 export {
   createIdentity,
   hasIdentity,
@@ -23,6 +24,7 @@ export { MOVED } from './persistent-link.ts';
 export { LinkRefusalLog } from './refusal-log.ts';
 export { idleBatch } from './thread/memory.ts';
 export type {
+  AdmitVerdict,
   ClientInboundLink,
   ClientLinkStats,
   ClientTerms,

@@ -23,7 +23,7 @@ import { DEFAULT_LINK_LIMITS } from './limits.ts';
 import type { LinkMetrics } from './metrics.ts';
 import { LinkRefusalLog } from './refusal-log.ts';
 import { PEER_OPTIONS, secureOptionsOf, verifyPeer } from './tls.ts';
-import type { ClientTerms, HelloKind, InboundLink, LinkKind, LinkLimits } from './types.ts';
+import type { AdmitVerdict, ClientTerms, HelloKind, InboundLink, LinkKind, LinkLimits } from './types.ts';
 
 export interface ListenOptions {
   readonly identity: NodeIdentity;
@@ -38,7 +38,7 @@ export interface ListenOptions {
   readonly memory?: MemoryBudget;
   readonly limits?: Partial<LinkLimits>;
   /** Whether this peer may connect in this role, and as a client on these terms; asked after its key is proven. */
-  readonly admit: (peer: IdentityHex, kind: HelloKind, client?: ClientTerms) => boolean;
+  readonly admit: (peer: IdentityHex, kind: HelloKind, client?: ClientTerms) => AdmitVerdict;
   /** What a peer that is admitted for it gets behind our hello. */
   readonly countersign?: (peer: IdentityHex) => Uint8Array;
   readonly onLink: (link: InboundLink) => void;
@@ -140,7 +140,7 @@ class Acceptor implements LinkListener {
   recheck(): void {
     for (const link of this.#links.values()) {
       const client = link.kind === 'client' ? link.client : undefined;
-      if (!this.#options.admit(link.peer, link.kind, client)) link.socket.close('not-admitted');
+      if (this.#options.admit(link.peer, link.kind, client) !== true) link.socket.close('not-admitted');
     }
   }
 

@@ -10,9 +10,13 @@ import type { MonotonicMs } from '../core/units.ts';
 import { Backoff } from './backoff.ts';
 import { Dial } from './dial.ts';
 import type { FrameSocket } from './frame-socket.ts';
-import type { HelloTerms } from './hello.ts';
+import { FULL, type HelloTerms } from './hello.ts';
 import type { KeyExchange } from './key-exchange.ts';
 import type { ClientTerms, LinkKind, LinkLimits, LinkTarget } from './types.ts';
+
+/** Bounds of the first and of the longest wait after an acceptor said that it is full: thousands may wait for a place. */
+export const FULL_BASE_MS = 5_000;
+export const FULL_CAP_MS = 120_000;
 
 /** The reason of a link that is left for another target. */
 export const MOVED = 'moved';
@@ -39,6 +43,8 @@ export interface PersistentLinkOptions {
 export class PersistentLink {
   readonly #options: PersistentLinkOptions;
   readonly #backoff: Backoff;
+  /** Goes on where another target is full, too. */
+  readonly #fullBackoff: Backoff;
   #dial: Dial | undefined;
   #retry: Timer | undefined;
   #frames: FrameSocket | undefined;
@@ -47,6 +53,7 @@ export class PersistentLink {
   constructor(options: PersistentLinkOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.rng);
+    this.#fullBackoff = new Backoff(options.rng, FULL_BASE_MS, FULL_CAP_MS);
   }
 
   /** Where frames go; undefined while the link is down. */
@@ -93,7 +100,8 @@ export class PersistentLink {
         if (lost) this.#dial = undefined;
         this.#onDown(reason);
         if (lost && this.#dial === undefined) {
-          this.#retry = clock.after(this.#backoff.nextMs(), () => this.#dialNow(target, context));
+          const backoff = reason === FULL ? this.#fullBackoff : this.#backoff;
+          this.#retry = clock.after(backoff.nextMs(), () => this.#dialNow(target, context));
         }
       },
     });
@@ -103,6 +111,7 @@ export class PersistentLink {
   #onUp(frames: FrameSocket, group: string): void {
     this.#frames = frames;
     this.#upAtMs = this.#options.clock.nowMs();
+    this.#fullBackoff.reset();
     this.#options.onUp(frames, group);
   }
 

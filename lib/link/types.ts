@@ -18,6 +18,9 @@ export interface ClientTerms {
   readonly clocked: boolean;
 }
 
+/** Whether a peer may connect; `full`: not now, since there is no room, which it learns. */
+export type AdmitVerdict = boolean | 'full';
+
 /** Where a node listens and who must answer there. */
 export interface LinkTarget {
   readonly id: IdentityHex;

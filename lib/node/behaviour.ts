@@ -5,7 +5,7 @@
 import type { AddressKey, IdentityHex } from '../core/bytes.ts';
 import type { MonotonicMs } from '../core/units.ts';
 import type { ConsensusText, RingPosition } from '../directory/index.ts';
-import type { ClientInboundLink, ClientTerms, PeerLinks } from '../link/index.ts';
+import type { AdmitVerdict, ClientInboundLink, ClientTerms, HelloKind, PeerLinks } from '../link/index.ts';
 import type { NodeDrop } from '../mixing/index.ts';
 import type { Components, Running } from '../runtime/components.ts';
 import type { Health } from '../telemetry/health.ts';
@@ -40,8 +40,8 @@ export interface NodeBehaviour {
 
 /** Whom a node serves as clients, and how. */
 export interface ClientAccess {
-  /** Whether an identity that is no mix or gateway may connect, on these terms. */
-  admits(peer: IdentityHex, terms: ClientTerms): boolean;
+  /** Whether an identity that is no mix or gateway may connect as `kind`, on these terms. */
+  admits(peer: IdentityHex, kind: HelloKind, terms: ClientTerms): AdmitVerdict;
   connect(link: ClientInboundLink): void;
   /** `reason`: why the link ended. */
   disconnect(link: ClientInboundLink, reason: string): void;
@@ -51,6 +51,8 @@ export interface ClientAccess {
 
 /** The parts of a node that its behaviour builds on. */
 export interface NodeParts {
+  /** Our own. */
+  readonly identity: IdentityHex;
   readonly components: Components;
   readonly metrics: NodeMetrics;
   readonly view: NetworkView;

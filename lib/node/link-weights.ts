@@ -10,14 +10,13 @@ type Listed = Pick<Topology, 'layers' | 'gateways' | 'requesters' | 'params'>;
 
 /**
  * The weights of the nodes before `position`. Mixes of a layer have equal ones, since routes are drawn uniformly. A gateway has that of its
- * clients, and a part of that of all exits for each exit that names it. A consensus does not say how many clients a gateway has
- * nor how busy an exit is: until it does, all gateways count alike, and all exits. What a gateway carries, once it is published,
- * belongs in place of 1 here.
+ * clients, where the mean of all is 1: by the number that the consensus lets it admit, if there is one. And it has a part of that of all exits
+ * for each exit that names it; how busy an exit is nobody knows, so that all count alike.
  */
 export function linkWeights(topology: Listed, position: RingPosition): Map<IdentityHex, number> {
-  const weights = new Map(nodesAhead(topology, position, -1).map(({ id }) => [id, 1]));
-  if (position !== 1) return weights;
+  if (position !== 1) return new Map(nodesAhead(topology, position, -1).map(({ id }) => [id, 1]));
   const { gateways, requesters, params } = topology;
+  const weights = clientWeights(gateways);
   const perExit = (repliesPerPacket(params) * gateways.length) / requesters.length;
   for (const { gateways: named = [] } of requesters) {
     for (const id of named) {
@@ -26,6 +25,12 @@ export function linkWeights(topology: Listed, position: RingPosition): Map<Ident
     }
   }
   return weights;
+}
+
+function clientWeights(gateways: Topology['gateways']): Map<IdentityHex, number> {
+  const numbers = gateways.flatMap(({ maxClients }) => maxClients ?? []);
+  const mean = numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+  return new Map(gateways.map(({ id, maxClients = mean }) => [id, mean > 0 ? Math.max(1, maxClients) / mean : 1]));
 }
 
 /** Replies that exits send for a packet of a client at most, by the classes. */

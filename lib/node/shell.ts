@@ -18,6 +18,7 @@ import {
   networkId,
 } from '../directory/index.ts';
 import {
+  type AdmitVerdict,
   type ClientTerms,
   type HelloKind,
   type InboundLink,
@@ -123,7 +124,14 @@ class NodeShell implements RunningNode {
     const listing = { directory: this.#directory, self: this.identity, keys, peers: this.#peers };
     this.health = new RoleHealth(clock, 'the upkeep', () => nodeFaults({ ...listing, wallMs: clock.wallMs() }));
     const bytes = packetBytes(network.payloadBytes);
-    const parts = { components, metrics, view: this.#view, peers: this.#peers, packetBytes: bytes };
+    const parts = {
+      identity: nodeIdentity.id,
+      components,
+      metrics,
+      view: this.#view,
+      peers: this.#peers,
+      packetBytes: bytes,
+    };
     this.#behaviour = behaviourOf(parts);
     this.#loops = new LoopDriver({
       clock,
@@ -228,10 +236,11 @@ class NodeShell implements RunningNode {
     });
   }
 
-  #admits(peer: IdentityHex, kind: HelloKind, client: ClientTerms | undefined): boolean {
+  #admits(peer: IdentityHex, kind: HelloKind, client: ClientTerms | undefined): AdmitVerdict {
     const { previousHops, nodes } = this.#view.neighbours;
     if (kind === 'node' || client === undefined) return kind === 'node' && previousHops.has(peer);
-    return !nodes.has(peer) && peer !== this.identity && this.#behaviour.clients?.admits(peer, client) === true;
+    if (nodes.has(peer) || peer === this.identity) return false;
+    return this.#behaviour.clients?.admits(peer, kind, client) ?? false;
   }
 
   /** For a requester that wants to be reached through us: whom we would take as a client we may be named by. */

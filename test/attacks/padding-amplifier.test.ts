@@ -67,10 +67,14 @@ t.test('the clocks of all clients together are bounded, whoever asks for them', 
   const world = new DeliveryWorld({ maxDeliveryRate: 10 * STANDARD.deliveryRate });
   for (let n = 0; n < 9; n++) world.connect(n);
   const standard = { trafficClass: 'standard', clocked: true };
-  t.ok(world.clients.admits(idOf(20), standard));
-  t.notOk(world.clients.admits(idOf(20), { trafficClass: 'fast', clocked: true }), 'a faster one needs more');
+  t.equal(world.clients.admits(idOf(20), standard), true);
+  t.not(world.clients.admits(idOf(20), { trafficClass: 'fast', clocked: true }), true, 'a faster one needs more');
   world.connect(9);
-  t.notOk(world.clients.admits(idOf(20), standard));
-  t.ok(world.clients.admits(idOf(9), standard), 'but for its own link');
-  t.ok(world.clients.admits(idOf(20), { trafficClass: 'standard', clocked: false }), 'who needs no clock has room');
+  t.not(world.clients.admits(idOf(20), standard), true);
+  t.equal(world.clients.admits(idOf(9), standard), true, 'but for its own link');
+  t.equal(
+    world.clients.admits(idOf(20), { trafficClass: 'standard', clocked: false }),
+    true,
+    'who needs no clock has room',
+  );
 });

@@ -185,6 +185,24 @@ t.test('a peer that is not admitted in its role is refused', async (t) => {
   await until(() => peers.status()[0]?.lastReason === 'refused');
 });
 
+t.test('who finds no room learns so, by an answer of one frame, and asks again ever more rarely', async (t) => {
+  const full = await testListener({ admit: () => 'full' });
+  const refusing = await testListener({ admit: () => false });
+  t.teardown(() => Promise.all([full.close(), refusing.close()]));
+  const identity = await createIdentity(systemRng);
+  const hello = Buffer.alloc(PACKET_BYTES);
+  encodeHello('node', TERMS).copy(hello);
+  const sayHello = (socket: TLSSocket) => void socket.write(hello);
+  t.equal(await attempt(full.port, keysOf(identity), sayHello), PACKET_BYTES, 'the size of all frames');
+  t.equal(await attempt(refusing.port, keysOf(identity), sayHello), 0, 'who may not connect gets no answer');
+  t.strictSame(await full.refused(1), { full: 1 });
+  const peers = await testPeerLinks({ identity });
+  t.teardown(() => peers.stop());
+  peers.setPeers([full.target()]);
+  await until(() => peers.status()[0]?.lastReason === 'full');
+  t.equal(full.links.length, 0);
+});
+
 t.test('connections that are slow, or no TLS, are closed with their reason', async (t) => {
   const identity = await createIdentity(systemRng);
   const attempts: [name: string, act: (port: number) => Promise<unknown>, reason: string][] = [

@@ -10,7 +10,13 @@ import { monotonic } from '../support/units.ts';
 
 /** Delivered to as packets come. */
 const TERMS: ClientTerms = { trafficClass: 'standard', clocked: false };
-const UNCLOCKED = { rng: seededRng(1), classRates: () => undefined, onTick: () => {}, onSilent: () => {} };
+const UNCLOCKED = {
+  rng: seededRng(1),
+  seats: { taken: () => 1, most: () => Number.POSITIVE_INFINITY },
+  classRates: () => undefined,
+  onTick: () => {},
+  onSilent: () => {},
+};
 const LIFE_MS = 100;
 const idOf = (n: number) => n.toString(16).padStart(64, '0') as IdentityHex;
 
@@ -79,7 +85,7 @@ t.test('every packet is sent, still kept, or counted as dropped; none twice, in 
           nowMs += one.ms;
           clients.upkeep(monotonic(nowMs));
         } else if (one.kind === 'connect') {
-          if (!clients.admits(idOf(one.who), TERMS)) continue;
+          if (clients.admits(idOf(one.who), TERMS) !== true) continue;
           const port = new Port(one.who);
           all.push(port);
           ports.set(one.who, port);

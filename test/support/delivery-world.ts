@@ -108,6 +108,8 @@ export class DeliveryWorld {
   readonly ticks = { packet: 0, padding: 0, consensus: 0, skipped: 0 };
   readonly consensus = new ConsensusFrames(PACKET_BYTES);
   silent = 0;
+  /** Clients that the consensus lets it admit. */
+  seats = Number.POSITIVE_INFINITY;
   params: NetworkParams = DEFAULT_PARAMS;
   readonly #rng = seededRng(1);
   #armedForMs = Number.POSITIVE_INFINITY;
@@ -126,6 +128,7 @@ export class DeliveryWorld {
       limits: { ...LIMITS, ...limits },
       rng: seededRng(2),
       isRequester: () => false,
+      seats: { taken: () => 1, most: () => this.seats },
       rateOf: () => ({ packetsPerSecond, burst: 256 }),
       classRates: (name) => {
         const found = this.params.classes[name];

@@ -33,6 +33,7 @@ const clients = new Clients({
   rng,
   limits: { maxClients: CLIENTS, maxRequesters: 1, maxDeliveryRate: 1, mailboxPackets: 1, mailboxTotalPackets: 1 },
   isRequester: () => false,
+  seats: { taken: () => 1, most: () => Infinity },
   rateOf: () => ({ packetsPerSecond: 100, burst: 100 }),
   classRates: () => undefined,
   mailboxLifeMs: () => 1_000,

@@ -15,8 +15,9 @@ import {
   SHED_STEPS,
   stepAtMost,
 } from '../../lib/directory/index.ts';
+import { exit, numbersOf, threePerStage } from '../support/capacities.ts';
 import { EPOCH, network, nodeAt, nodes } from '../support/loop-reports.ts';
-import { descriptorOf, draft, keys } from '../support/signed-documents.ts';
+import { keys } from '../support/signed-documents.ts';
 import { epochNumber } from '../support/units.ts';
 
 const { standard } = DEFAULT_PARAMS.classes;
@@ -24,26 +25,7 @@ const { standard } = DEFAULT_PARAMS.classes;
 const CLIENT = 156;
 /** Of the loops of the nine other nodes, in a network of twelve, and of an exit. */
 const COVER = 90 + 6;
-const exit = descriptorOf(network, 50, draft('requester', [EPOCH, EPOCH + 1]), EPOCH * 60_000 - 10_000);
-
-/** Three nodes in each stage that carry `capacity`, and an exit; `changed` by the number of the node (`nodes`). */
-function networkOf(capacity: number, changed: Readonly<Record<number, object>> = {}): Descriptor[] {
-  const all = nodes(3).map((node) => ({ ...node, capacity }));
-  const numbers = [0, 10, 20, 30].flatMap((place) => [0, 1, 2].map((index) => place + index));
-  return [...all.map((node, i): Descriptor => ({ ...node, ...changed[numbers[i] as number] })), exit];
-}
-
 const NOBODY: ReadonlySet<never> = new Set();
-
-function numbersOf(
-  descriptors: readonly Descriptor[],
-  last?: Pick<Consensus, 'nodes'>,
-  candidates: readonly number[] = [],
-) {
-  const lossy = new Set(candidates.map((n) => keys(n).id));
-  const { maxClients } = admitClients(descriptors, lossy, DEFAULT_PARAMS, last);
-  return [30, 31, 32].map((n) => maxClients.get(keys(n).id));
-}
 
 /** A consensus in which the gateways had these numbers. */
 function lastWith(numbers: readonly (number | undefined)[], marked: readonly number[] = []): Pick<Consensus, 'nodes'> {
@@ -63,12 +45,12 @@ t.test('what the weakest layer carries beside its cover is shared among the gate
   const capacity = 2172;
   const total = Math.floor((3 * capacity - COVER) / CLIENT);
   t.equal(standard && standard.mainRate + standard.replyRate + standard.loopRate + standard.dropRate, CLIENT);
-  const numbers = numbersOf(networkOf(capacity));
+  const numbers = numbersOf(threePerStage(capacity));
   // A gateway by itself carries less than a third of it.
   const own = Math.floor((capacity - COVER / 3) / CLIENT);
   t.same(numbers, [own, own, own]);
   const strong = Object.fromEntries([30, 31, 32].map((n) => [n, { capacity: 8282 }]));
-  const shares = numbersOf(networkOf(capacity, strong)) as number[];
+  const shares = numbersOf(threePerStage(capacity, strong)) as number[];
   t.equal(
     shares.reduce((sum, share) => sum + share, 0),
     total,
@@ -79,40 +61,16 @@ t.test('what the weakest layer carries beside its cover is shared among the gate
   );
 });
 
-t.test('one liar in each layer of three, low or high, changes nothing', async (t) => {
-  const honest = numbersOf(networkOf(2172));
-  for (const lie of [1, 10, MAX_CAPACITY]) {
-    const capacity = stepAtMost(CAPACITY_STEPS, lie);
-    const liars = Object.fromEntries([0, 11, 22].map((n) => [n, { capacity }]));
-    t.same(numbersOf(networkOf(2172, liars)), honest, `${lie} packets/s`);
-    t.same(numbersOf(networkOf(2172, { 0: { capacity }, 11: { capacity: 1 }, 22: { capacity: 1 } })), honest);
-  }
-  const shedding = Object.fromEntries([0, 11, 22].map((n) => [n, { shed: 100 }]));
-  t.same(numbersOf(networkOf(2172, shedding)), honest, 'nor one that says that it sheds everything');
-  const silent = Object.fromEntries([0, 11, 22].map((n) => [n, { capacity: undefined }]));
-  t.same(numbersOf(networkOf(2172, silent)), honest, 'nor one that says nothing');
-});
-
-t.test('a gateway that says much gets no more than the others, one that says little loses its own only', async (t) => {
-  const strong = Object.fromEntries([30, 31, 32].map((n) => [n, { capacity: 8282 }]));
-  const honest = numbersOf(networkOf(2172, strong)) as number[];
-  const high = numbersOf(networkOf(2172, { ...strong, 30: { capacity: stepAtMost(CAPACITY_STEPS, MAX_CAPACITY) } }));
-  t.same(high, honest);
-  const [low = 0, ...others] = numbersOf(networkOf(2172, { ...strong, 30: { capacity: 1 } })) as number[];
-  t.equal(low, LEAST_CLIENTS);
-  for (const [i, number] of others.entries()) t.ok(number > (honest[i + 1] as number), 'the others take its part');
-});
-
 t.test('a layer that sheds lowers the numbers', async (t) => {
   const strong = Object.fromEntries([30, 31, 32].map((n) => [n, { capacity: 8282 }]));
   const sum = (numbers: readonly (number | undefined)[]) => numbers.reduce<number>((all, one) => all + (one ?? 0), 0);
-  const calm = sum(numbersOf(networkOf(2172, strong)));
+  const calm = sum(numbersOf(threePerStage(2172, strong)));
   const layer = Object.fromEntries([10, 11].map((n) => [n, { shed: 20 }]));
   t.equal(
-    sum(numbersOf(networkOf(2172, { ...strong, ...layer }))),
+    sum(numbersOf(threePerStage(2172, { ...strong, ...layer }))),
     Math.floor((3 * Math.floor(2172 * 0.8) - COVER) / CLIENT),
   );
-  t.ok(calm > sum(numbersOf(networkOf(2172, { ...strong, ...layer }))));
+  t.ok(calm > sum(numbersOf(threePerStage(2172, { ...strong, ...layer }))));
 });
 
 t.test('numbers move by a fifth an epoch, or by one, and settle', async (t) => {
@@ -121,11 +79,11 @@ t.test('numbers move by a fifth an epoch, or by one, and settle', async (t) => {
     [LEAST_CLIENTS, 2172],
     [13, 1],
   ] as const) {
-    const target = numbersOf(networkOf(capacity));
+    const target = numbersOf(threePerStage(capacity));
     let numbers: (number | undefined)[] = [from, from, from];
     let epochs = 0;
     for (; JSON.stringify(numbers) !== JSON.stringify(target); epochs++) {
-      const next = numbersOf(networkOf(capacity), lastWith(numbers));
+      const next = numbersOf(threePerStage(capacity), lastWith(numbers));
       for (const [i, number = 0] of next.entries()) {
         const before = numbers[i] as number;
         t.ok(Math.abs(number - before) <= Math.max(1, before / 5), `${before} to ${number}`);
@@ -134,20 +92,20 @@ t.test('numbers move by a fifth an epoch, or by one, and settle', async (t) => {
       if (epochs > 60) break;
     }
     t.ok(epochs < 60, `${from}: settled after ${epochs} epochs at ${target[0]}`);
-    t.same(numbersOf(networkOf(capacity), lastWith(numbers)), target, 'and stays');
+    t.same(numbersOf(threePerStage(capacity), lastWith(numbers)), target, 'and stays');
   }
 });
 
 t.test(
   'a network that takes itself for too slow stays open for a few, one that says nothing has no bound',
   async (t) => {
-    t.same(numbersOf(networkOf(1)), [LEAST_CLIENTS, LEAST_CLIENTS, LEAST_CLIENTS]);
+    t.same(numbersOf(threePerStage(1)), [LEAST_CLIENTS, LEAST_CLIENTS, LEAST_CLIENTS]);
     const silent = nodes(3);
     t.equal(admitClients(silent, NOBODY, DEFAULT_PARAMS, undefined).maxClients.size, 0);
     const still = { mainRate: 0, replyRate: 0, loopRate: 0, dropRate: 0, deliveryRate: 0 };
     const params = { ...DEFAULT_PARAMS, classes: { standard: still } };
     t.equal(
-      admitClients(networkOf(1), NOBODY, params, undefined).maxClients.size,
+      admitClients(threePerStage(1), NOBODY, params, undefined).maxClients.size,
       0,
       'clients without clocks need nothing',
     );
@@ -157,7 +115,7 @@ t.test(
 t.test('a mark for loss waits until the others carry what was admitted', async (t) => {
   const markedOf = (last: Pick<Consensus, 'nodes'> | undefined, candidates: readonly number[]) => {
     const lossy = new Set(candidates.map((n) => keys(n).id));
-    const { marked } = admitClients(networkOf(2172), lossy, DEFAULT_PARAMS, last);
+    const { marked } = admitClients(threePerStage(2172), lossy, DEFAULT_PARAMS, last);
     return candidates.filter((n) => marked.has(keys(n).id));
   };
   const room = Math.floor((2 * 2172 - COVER) / CLIENT);
@@ -195,7 +153,7 @@ function neighboursOverload(admit: typeof admitClients): number {
   let worst = 0;
   let shed = 0;
   for (let epoch = 0; epoch < 12; epoch++) {
-    const plain = networkOf(2172, { ...strong, 10: { capacity: 457, shed: stepAtMost(SHED_STEPS, 100 * shed) } });
+    const plain = threePerStage(2172, { ...strong, 10: { capacity: 457, shed: stepAtMost(SHED_STEPS, 100 * shed) } });
     const descriptors = withShedLoops(plain, (id) => (id === keys(10).id ? shed : 0));
     const { maxClients, marked } = admit(descriptors, lossyNodes(descriptors), DEFAULT_PARAMS, last);
     const clients = [...maxClients.values()].reduce((sum, number) => sum + number, 0);
@@ -225,7 +183,7 @@ t.test('a mix that sheds does not push its neighbours over, whether it gets a ma
 
 t.test('nodes below the capacity that the network asks for are not listed', async (t) => {
   const params: NetworkParams = { ...DEFAULT_PARAMS, epochMs: 60_000, minCapacity: 293 };
-  const descriptors = networkOf(293, { 0: { capacity: 235 }, 30: { capacity: 1 }, 12: { capacity: undefined } });
+  const descriptors = threePerStage(293, { 0: { capacity: 235 }, 30: { capacity: 1 }, 12: { capacity: undefined } });
   const listed = nodesFor(epochNumber(EPOCH), descriptors, network, params, undefined).map(({ identity }) => identity);
   for (const n of [0, 12, 30]) t.notOk(listed.includes(keys(n).id), `${n} carries less, or does not say`);
   for (const n of [1, 2, 10, 11, 20, 31]) t.ok(listed.includes(keys(n).id), `${n} carries enough`);
@@ -233,7 +191,7 @@ t.test('nodes below the capacity that the network asks for are not listed', asyn
 
 t.test('the consensus has the numbers and what nodes shed, and no capacity', async (t) => {
   const params = { ...DEFAULT_PARAMS, epochMs: 60_000 };
-  const descriptors = networkOf(2172, { 10: { shed: 5 }, 11: { shed: 0 } });
+  const descriptors = threePerStage(2172, { 10: { shed: 5 }, 11: { shed: 0 } });
   const text = (order: readonly Descriptor[]) =>
     JSON.stringify(
       buildConsensus(

@@ -13,7 +13,13 @@ const idOf = (n: number) => n.toString(16).padStart(64, '0') as IdentityHex;
 const packet = (n: number) => Uint8Array.of(n);
 /** Delivered to as packets come. */
 const TERMS: ClientTerms = { trafficClass: 'standard', clocked: false };
-const UNCLOCKED = { rng: seededRng(1), classRates: () => undefined, onTick: () => {}, onSilent: () => {} };
+const UNCLOCKED = {
+  rng: seededRng(1),
+  seats: { taken: () => 1, most: () => Number.POSITIVE_INFINITY },
+  classRates: () => undefined,
+  onTick: () => {},
+  onSilent: () => {},
+};
 const LIFE_MS = 60_000;
 
 class FakePort implements ClientPort {
@@ -182,8 +188,8 @@ t.test('what is too old is not delivered, and who is away too long is forgotten'
 t.test('clients are bounded in number, but one may always replace its own link', (t) => {
   const { clients } = testClients();
   for (const n of [1, 2, 3]) clients.connect(new FakePort(n), monotonic(0));
-  t.notOk(clients.admits(idOf(4), TERMS));
-  t.ok(clients.admits(idOf(2), TERMS));
+  t.not(clients.admits(idOf(4), TERMS), true);
+  t.equal(clients.admits(idOf(2), TERMS), true);
   t.end();
 });
 
@@ -213,14 +219,14 @@ t.test('requesters have a bound of their own: clients neither lock them out nor 
   };
   for (let n = 10; n < 20; n++) leaveOne(n); // more than are remembered
   for (const n of [1, 2, 3]) clients.connect(new FakePort(n), monotonic(30));
-  t.notOk(clients.admits(idOf(4), TERMS), 'clients have reached their bound');
-  t.ok(clients.admits(idOf(7), TERMS));
+  t.not(clients.admits(idOf(4), TERMS), true, 'clients have reached their bound');
+  t.equal(clients.admits(idOf(7), TERMS), true);
   const back = new FakePort(7);
   clients.connect(back, monotonic(40));
   t.strictSame(back.sent, [1]);
   clients.connect(new FakePort(8), monotonic(50));
-  t.notOk(clients.admits(idOf(9), TERMS), 'their own bound');
-  t.ok(clients.admits(idOf(8), TERMS), 'but for its own link');
+  t.not(clients.admits(idOf(9), TERMS), true, 'their own bound');
+  t.equal(clients.admits(idOf(8), TERMS), true, 'but for its own link');
   t.end();
 });
 
@@ -279,15 +285,15 @@ t.test('a place that nothing is sent from goes to a newcomer; requesters keep th
     for (let nowMs = fromMs; nowMs <= toMs; nowMs += 1000) clients.upkeep(monotonic(nowMs));
   };
   upkeepUntil(0, SILENT_SLOT_MS - 60_000);
-  t.notOk(clients.admits(idOf(4), TERMS), 'full');
+  t.not(clients.admits(idOf(4), TERMS), true, 'full');
   clients.mayRelay(ports[0] as FakePort, monotonic(SILENT_SLOT_MS - 60_000));
   upkeepUntil(SILENT_SLOT_MS - 60_000, SILENT_SLOT_MS);
   t.strictSame(closed(), [false, false, false, false], 'nobody wants a place');
-  t.ok(clients.admits(idOf(4), TERMS));
+  t.equal(clients.admits(idOf(4), TERMS), true);
   clients.disconnect(ports[1] as FakePort, monotonic(SILENT_SLOT_MS));
   t.strictSame(closed(), [false, true, false, false]);
   clients.connect(new FakePort(4), monotonic(SILENT_SLOT_MS));
   upkeepUntil(10 * SILENT_SLOT_MS, 10 * SILENT_SLOT_MS + 60_000);
-  t.notOk(clients.admits(idOf(5), TERMS), 'after a standstill: what they sent waits in their sockets');
+  t.not(clients.admits(idOf(5), TERMS), true, 'after a standstill: what they sent waits in their sockets');
   t.end();
 });

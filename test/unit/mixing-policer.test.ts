@@ -85,6 +85,9 @@ t.test('weights are those of the consensus: exits count at the gateways that the
   const repliesPerPacket = 500 / 206; // class fast
   t.equal(weights.get(first?.id as never), 1 + repliesPerPacket * 1.5);
   t.equal(weights.get(second?.id as never), 1 + repliesPerPacket * 0.5);
+  const numbered = [40, 120].map((maxClients, i) => ({ ...topology.gateways[i], maxClients }));
+  const byNumber = linkWeights({ ...topology, gateways: numbered } as unknown as Topology, 1);
+  t.strictSame([...byNumber.values()], [0.5, 1.5], 'a gateway weighs as many clients as it may admit');
   const silent = { mainRate: 0, loopRate: 0, dropRate: 0, replyRate: 0, deliveryRate: 0 };
   const params = { ...DEFAULT_PARAMS, classes: { standard: silent } };
   const none = linkWeights({ ...topology, params, requesters: exits } as unknown as Topology, 1);

@@ -51,6 +51,7 @@ export function statusOf(parts: StatusSources): Status {
       downlink: config.downlink,
       payloadBytes: topology?.params.payloadBytes ?? null,
       meanDelayMs: topology?.params.meanDelayMs ?? null,
+      overCapacity: mixnet.isOverCapacity,
     },
     epoch: topology?.epoch ?? null,
     directory: directoryStatus(mixnet.directory.sources, epochMsOf(mixnet.network)),

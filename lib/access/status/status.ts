@@ -91,6 +91,8 @@ export interface Status {
     readonly downlink: string;
     readonly payloadBytes: number | null;
     readonly meanDelayMs: number | null;
+    /** Whether more is asked of it than it carries: its gateways are full, or its nodes shed packets. */
+    readonly overCapacity: boolean;
   };
   readonly epoch: EpochNumber | null;
   /** Where the list of nodes comes from, and who is behind with it. */

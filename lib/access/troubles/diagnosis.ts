@@ -47,6 +47,8 @@ export class Diagnosis {
     this.#lookAtLink(link?.reconnects ?? 0, troubles);
     this.#looks += 1; // a machine that is too slow is so without requests, too
     if (this.#looks % LOOKS === 0 && this.#machine.missesTicks) troubles.note('machine-slow', 'slow', 'clock');
+    if (this.#looks % LOOKS === 0 && this.#mixnet.isOverCapacity)
+      troubles.note('network-full', this.#mixnet.gatewaysFull ? 'refused' : 'slow', 'link');
     const sessions = hub.sessions();
     const readings = new Map(sessions.map((session) => [session, readingOf(session)]));
     const reasons = this.#transfers.look(readings, {
@@ -71,6 +73,7 @@ export class Diagnosis {
       obstacle: mixnet.obstacle()?.code,
       clockIsWrong: mixnet.directory.clockFault !== undefined,
       noCommonGroup: mixnet.noCommonGroup,
+      networkIsFull: mixnet.isOverCapacity,
       versionsDiffer: mixnet.hub?.versionMismatch !== undefined,
       portIsClosed: port !== undefined && this.#isClosed(port),
       machineIsLate: this.#machine.isLate,

@@ -14,6 +14,8 @@ export interface Situation {
   readonly clockIsWrong: boolean;
   /** The gateway takes none of our groups of key exchange. */
   readonly noCommonGroup: boolean;
+  /** Gateways are full, or nodes say that they shed packets. */
+  readonly networkIsFull: boolean;
   /** The exit has refused our version of the protocol lately. */
   readonly versionsDiffer: boolean;
   /** No listed exit lets the port of the request through. */
@@ -40,6 +42,7 @@ export const UNTROUBLED: Situation = {
   obstacle: undefined,
   clockIsWrong: false,
   noCommonGroup: false,
+  networkIsFull: false,
   versionsDiffer: false,
   portIsClosed: false,
   machineIsLate: false,
@@ -133,6 +136,7 @@ function judgeWait(situation: Situation): Reason | undefined {
   const { clockIsWrong, obstacle, noCommonGroup, session, waitedForIdentity, versionsDiffer } = situation;
   if (obstacle !== undefined && clockIsWrong) return 'clock-wrong';
   if (obstacle === 'NO_GATEWAY' && noCommonGroup) return 'key-exchange';
+  if (obstacle === 'NO_GATEWAY' && situation.networkIsFull) return 'network-full';
   if (obstacle === 'NO_CONSENSUS' || obstacle === 'NO_GATEWAY') return BY_CODE[obstacle];
   if (obstacle === 'NO_REQUESTER') return 'no-exit';
   if (session === 'none' && waitedForIdentity) return 'identities-full';
@@ -142,9 +146,9 @@ function judgeWait(situation: Situation): Reason | undefined {
 }
 
 /** What makes packets late: a late machine loses packets as well, so it is looked at first. */
-function judgeDelay({ machineIsLate, lossShare, loopAlarm, sharing }: Situation): Reason | undefined {
+function judgeDelay({ machineIsLate, networkIsFull, lossShare, loopAlarm, sharing }: Situation): Reason | undefined {
   if (machineIsLate) return 'machine-slow';
-  if (loopAlarm || lossShare >= LOSSY_SHARE) return 'path-lossy';
+  if (loopAlarm || lossShare >= LOSSY_SHARE) return networkIsFull ? 'network-full' : 'path-lossy';
   return sharing >= FELT_SHARING ? 'rates-shared' : undefined;
 }
 
@@ -167,6 +171,7 @@ function judgeWithoutSession(code: ErrorCode, situation: Situation): Reason {
   const { obstacle, noCommonGroup, clockIsWrong, waitedForIdentity } = situation;
   if (code === 'NO_CONSENSUS') return clockIsWrong ? 'clock-wrong' : 'no-consensus';
   if (code === 'NO_GATEWAY' && noCommonGroup) return 'key-exchange';
+  if (code === 'NO_GATEWAY' && situation.networkIsFull) return 'network-full';
   if (code === 'LIMIT') return waitedForIdentity ? 'identities-full' : 'streams-full';
   if (code === 'NO_REQUESTER') return obstacle === 'NO_REQUESTER' ? 'no-exit' : judgeSilence(situation);
   return BY_CODE[code];

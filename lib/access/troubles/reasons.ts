@@ -105,6 +105,11 @@ export const REASONS = {
     words: 'no gateway could be reached',
     remedy: "check this machine's network connection and whether a firewall blocks the gateway's port",
   },
+  'network-full': {
+    where: 'the network',
+    words: 'the network is over its capacity: its gateways take no more users, or its nodes drop packets',
+    remedy: 'wait: it is tried on; whoever runs the network makes room with more nodes or faster ones',
+  },
   'key-exchange': {
     where: 'the network',
     words: 'the gateway and this proxy have no key exchange in common',

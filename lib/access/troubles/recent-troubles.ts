@@ -44,6 +44,11 @@ export interface TroublesStatus {
 export const TROUBLE_MINUTES = 10;
 /** What is looked at every ten seconds, and was seen within so many, holds now. */
 const HOLDS_S = 20;
+/** What may last, and is said first while it does. */
+const LASTING: Readonly<Partial<Record<Reason, string>>> = {
+  'machine-slow': 'This machine is too slow for its rates.',
+  'network-full': 'The network is over its capacity.',
+};
 const MINUTE_MS = 60_000;
 
 type What = `${Effect}/${RequestKind}`;
@@ -87,8 +92,8 @@ export class RecentTroubles {
       .map(([reason, row]) => troubleOf(reason, row, nowMs))
       .filter(({ count }) => count > 0)
       .sort((a, b) => a.secondsAgo - b.secondsAgo);
-    const isSlow = reasons.some(({ reason, secondsAgo }) => reason === 'machine-slow' && secondsAgo <= HOLDS_S);
-    const verdict = `${isSlow ? 'This machine is too slow for its rates. ' : ''}${verdictOf(reasons)}`;
+    const now = reasons.flatMap(({ reason, secondsAgo }) => (secondsAgo <= HOLDS_S ? (LASTING[reason] ?? []) : []));
+    const verdict = [...now, verdictOf(reasons)].join(' ');
     return { minutes: TROUBLE_MINUTES, verdict, reasons };
   }
 }

@@ -12,6 +12,7 @@ import {
   ClientLink,
   type ClientTerms,
   DialMetrics,
+  FULL,
   type KeyExchange,
   type Lane,
   type LaneOptions,
@@ -23,6 +24,9 @@ import {
 import type { Components } from '../../runtime/components.ts';
 import type { HandedOn, TopologySource } from '../options.ts';
 import { GatewaySelector, type UsableGateways } from './gateway-selector.ts';
+
+const NONE_ANSWERS = 'none of the gateways that may be used answers: they are tried on, and no other';
+const ALL_FULL = 'every gateway that may be used is full: they are tried on with longer waits, and no other';
 
 export interface GatewayLinkOptions {
   readonly components: Pick<Components, 'clock' | 'log' | 'metrics' | 'onFatal' | 'outboundAddress'>;
@@ -59,6 +63,8 @@ export class GatewayLink {
   readonly #refusals: LinkRefusalLog;
   /** Of the key exchange; empty while the link is down. */
   #group = '';
+  /** The newest. */
+  #topology: Topology | undefined;
 
   constructor(options: GatewayLinkOptions) {
     this.#options = options;
@@ -73,6 +79,7 @@ export class GatewayLink {
   /** Begins to dial. Throws MixError NO_GATEWAY; nothing is open then. */
   start(topology: Topology): void {
     const { components, onPacket, onRoom } = this.#options;
+    this.#topology = topology;
     const gateway = this.#selector.first(topology);
     const link = ClientLink.open({ ...this.#terms(topology), gateway, log: components.log });
     link.onPacket(onPacket);
@@ -106,6 +113,11 @@ export class GatewayLink {
     return this.#selector.linkDownMs(this.#nowMs());
   }
 
+  /** Whether every gateway that may be used is full. */
+  get allFull(): boolean {
+    return this.#selector.allFull;
+  }
+
   /** Undefined before the start. */
   stats() {
     return this.#link?.stats();
@@ -127,13 +139,15 @@ export class GatewayLink {
   /** Leaves the gateway for this one, if it is another. */
   moveTo(gateway: NodeEntry, reason: string): void {
     if (!this.#selector.moveTo(gateway, this.#nowMs())) return;
-    this.#options.components.log.warn({ reason }, 'leaving the gateway for another');
+    // When all are full this goes round.
+    this.#options.components.log[this.allFull ? 'debug' : 'warn']({ reason }, 'leaving the gateway for another');
     this.#link?.setGateway(gateway);
     this.#options.onMoved();
   }
 
   /** Takes over a new consensus. */
   adopt(topology: Topology): void {
+    this.#topology = topology;
     const gateway = this.#selector.adopt(topology);
     if (gateway !== undefined) this.moveTo(gateway, 'it may not be used any more, or is marked as lossy');
   }
@@ -171,13 +185,9 @@ export class GatewayLink {
 
   #warnIfNoneAnswers(): void {
     const { noneAnswers } = this.#selector;
-    if (noneAnswers && !this.#warned) {
-      this.#options.components.log.warn(
-        {},
-        'none of the gateways that may be used answers: they are tried on, and no other',
-      );
-    }
-    this.#warned = noneAnswers;
+    const problem = this.allFull ? ALL_FULL : noneAnswers ? NONE_ANSWERS : undefined;
+    if (problem !== undefined && !this.#warned) this.#options.components.log.warn({}, problem);
+    this.#warned = problem !== undefined;
   }
 
   #terms({ params }: Topology) {
@@ -197,9 +207,19 @@ export class GatewayLink {
     this.#count(state, reason, group);
     if (state === 'up' && this.gateway !== undefined) this.#handedOn.up(this.gateway);
     else this.#handedOn.down();
-    if (!this.#selector.onLinkState(state, this.#nowMs())) return; // another attempt failed
+    const isChange = this.#selector.onLinkState(state, this.#nowMs());
+    if (state === 'down' && reason !== MOVED) this.#onRefused(reason);
+    if (!isChange) return; // another attempt failed
     this.#options.components.log.info({ state, reason, ...(group === '' ? {} : { group }) }, 'gateway link');
     this.#options.onLinkState(state);
+  }
+
+  #onRefused(reason: string): void {
+    if (reason !== FULL || this.#topology === undefined) this.#selector.onOtherFailure();
+    else {
+      const next = this.#selector.onFull(this.#topology);
+      if (next !== undefined) this.moveTo(next, 'it is full');
+    }
   }
 
   #count(state: LinkState, reason: string, group: string): void {

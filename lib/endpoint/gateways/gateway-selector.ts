@@ -36,6 +36,9 @@ export class GatewaySelector {
   readonly #failed = new Set<IdentityHex>();
   /** When a usable one was last left, or found not to answer. */
   readonly #leftMs = new Map<IdentityHex, MonotonicMs>();
+  /** Said that they are full since the link was last up. */
+  readonly #full = new Set<IdentityHex>();
+  #allFull = false;
   #noneAnswers = false;
   #current: NodeEntry | undefined;
   #linkState: LinkState = 'down';
@@ -73,6 +76,11 @@ export class GatewaySelector {
   /** Whether all that may be used have failed since the link was last up. They are tried again and again. */
   get noneAnswers(): boolean {
     return this.#noneAnswers;
+  }
+
+  /** Whether none that may be used takes us and one or more said that they are full. They are tried again and again, with ever longer waits. */
+  get allFull(): boolean {
+    return this.#allFull;
   }
 
   /** The first choice. Throws MixError NO_GATEWAY. */
@@ -127,9 +135,33 @@ export class GatewaySelector {
     this.#idleMs = 0;
     if (state === 'up') {
       this.#failed.clear();
+      this.#full.clear();
+      this.#allFull = false;
       this.#noneAnswers = false;
     }
     return true;
+  }
+
+  /**
+   * The present gateway is full: the next one to try at once. Undefined when all have been asked: then this one is dialled again after
+   * a wait, and the others from there.
+   */
+  onFull(topology: Topology): NodeEntry | undefined {
+    const current = this.#current?.id;
+    if (current === undefined) return undefined;
+    if (this.#full.has(current)) {
+      this.#full.clear();
+      this.#failed.clear();
+    }
+    this.#full.add(current);
+    const next = this.#inOrder(topology).find(({ id }) => !this.#full.has(id) && !this.#failed.has(id));
+    if (next === undefined) this.#allFull = true;
+    return next;
+  }
+
+  /** An attempt at the present gateway failed for another reason. */
+  onOtherFailure(): void {
+    if (this.#current !== undefined) this.#full.delete(this.#current.id);
   }
 
   /** A reply or an own loop has come. */
@@ -160,7 +192,8 @@ export class GatewaySelector {
   }
 
   #reviewDown(topology: Topology): NodeEntry | undefined {
-    if (this.#idleMs < LINK_DOWN_TIMEOUT_MS) return undefined;
+    const isFull = this.#current !== undefined && this.#full.has(this.#current.id);
+    if (isFull || this.#idleMs < LINK_DOWN_TIMEOUT_MS) return undefined;
     this.#idleMs = 0;
     return this.#next(topology);
   }
@@ -192,6 +225,7 @@ export class GatewaySelector {
     if (next !== undefined) return next;
     this.#failed.clear();
     this.#noneAnswers = this.#linkState !== 'up';
+    this.#allFull = false;
     return usable[0];
   }
 
