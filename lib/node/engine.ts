@@ -60,7 +60,7 @@ export interface EngineOptions {
 }
 
 export class PacketEngine {
-  /** Timers fire within a grain of their time: a tick within half of it has come. */
+  /** Timers fire within a grain of their time: half of it sooner is asked for, and a tick within half of it has come. */
   readonly #earlyMs: number;
   #timer: Timer | undefined;
   #armedForMs: number = NEVER_MS;
@@ -189,7 +189,7 @@ export class PacketEngine {
     if (dueMs >= this.#armedForMs) return;
     this.#timer?.cancel();
     this.#armedForMs = dueMs;
-    this.#timer = this.options.clock.after(dueMs - nowMs, () => this.#fired());
+    this.#timer = this.options.clock.after(dueMs - this.#earlyMs - nowMs, () => this.#fired());
   }
 
   #fired(): void {
