@@ -1,5 +1,6 @@
 /** What the files for systemd, containers, Kubernetes and Prometheus name is there: roles, options, ports, pages, metrics. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -9,6 +10,7 @@ import { ERRORS } from '../../lib/core/errors.ts';
 import { NODE_DROPS } from '../../lib/mixing/index.ts';
 import { watchRoutes } from '../../lib/net/metrics-page.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { composeServices } from '../support/compose-file.ts';
 import { WELL } from '../support/status-fixture.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,30 +30,18 @@ interface Service {
   readonly where: string;
   readonly role: string;
   readonly env: ReadonlyMap<string, string>;
-  readonly text: string;
 }
 
-function serviceOf(where: string, role: string, text: string, pattern: RegExp): Service {
-  const env = new Map([...text.matchAll(pattern)].map(([, name = '', value = '']) => [name, value]));
-  return { where, role, env, text };
-}
-
-const compose = read('deploy/compose.yaml');
-const common = compose.slice(compose.indexOf('x-node: &node'), compose.indexOf('\nservices:'));
-const composed = compose
-  .slice(compose.indexOf('\nservices:'), compose.indexOf('\nnetworks:'))
-  .split(/\n(?= {2}[a-z])/)
-  .filter((block) => block.includes('command:'))
-  .map((block) => {
-    const text = block.includes('<<: *node') ? common + block : block;
-    const role = /command: \[(\w+)\]/.exec(block)?.[1] ?? '';
-    return serviceOf(`compose.yaml, ${block.trim().split(':')[0]}`, role, text, /^ +(\w+): "?([^"\n]+)"?$/gm);
-  });
-const claimed = deployed
+const composed: readonly Service[] = composeServices.map((service) => ({
+  where: `compose.yaml, ${service.name}`,
+  ...service,
+}));
+const claimed: readonly Service[] = deployed
   .filter((path) => path.endsWith('.yaml') && /kind: StatefulSet\n[\s\S]*args:/.test(read(path)))
-  .map((path) => {
-    const role = /args: \[(\w+)\]/.exec(read(path))?.[1] ?? '';
-    return serviceOf(path, role, read(path), /name: (\w+), value: "([^"]*)"/g);
+  .map((where) => {
+    const env = [...read(where).matchAll(/name: (\w+), value: "([^"]*)"/g)];
+    const role = /args: \[(\w+)\]/.exec(read(where))?.[1] ?? '';
+    return { where, role, env: new Map(env.map(([, name = '', value = '']) => [name, value])) };
   });
 const services = [...composed, ...claimed];
 const port = (text = '') => /:(\d+)$/.exec(text)?.[1];
@@ -68,19 +58,23 @@ t.test('every role has its container, with options that it has', async (t) => {
 });
 
 t.test('what a container listens on is what it announces, shows and is asked at', async (t) => {
-  for (const { where, env, text } of services) {
+  for (const { where, env } of services) {
     const listen = port(env.get('MIXSOCKS_LISTEN'));
-    if (listen !== undefined) t.equal(port(env.get('MIXSOCKS_ADVERTISE')), listen, `${where}: advertise`);
-    const health = port(env.get('MIXSOCKS_METRICS_LISTEN') ?? env.get('MIXSOCKS_STATUS_LISTEN'));
+    if (listen === undefined) continue;
+    const announced = env.get('MIXSOCKS_ADVERTISE') ?? '';
+    t.equal(port(announced), listen, `${where}: advertise`);
+    const [host = ''] = announced.split(':');
+    t.ok(announced.startsWith('http:') || isIP(host) !== 0 || host === '$(POD_IP)', `${where}: an address and no name`);
+  }
+  const healthPort = (env: Service['env']) =>
+    port(env.get('MIXSOCKS_METRICS_LISTEN') ?? env.get('MIXSOCKS_STATUS_LISTEN'));
+  for (const { name, env, healthPort: asked } of composeServices) t.equal(asked, healthPort(env), `${name}: health`);
+  for (const { where, env } of claimed) {
+    const text = read(where);
     const all = [...env].filter(([name]) => name.endsWith('_LISTEN')).map(([, address]) => port(address));
-    if (where.startsWith('compose')) {
-      const asked = /healthy\.mjs, "(\d+)"/.exec(text)?.[1] ?? /healthy\.mjs, "(\d+)"/.exec(compose)?.[1];
-      t.equal(asked, health, `${where}: health`);
-    } else {
-      t.strictSame(new Set(matches(text, /containerPort: (\d+)/g)), new Set(all), `${where}: containerPort`);
-      t.strictSame(new Set(matches(text, /name: \w+, port: (\d+)/g)), new Set(all), `${where}: port`);
-      t.equal(/name: metrics, containerPort: (\d+)/.exec(text)?.[1], health, `${where}: health`);
-    }
+    t.strictSame(new Set(matches(text, /containerPort: (\d+)/g)), new Set(all), `${where}: containerPort`);
+    t.strictSame(new Set(matches(text, /name: \w+, port: (\d+)/g)), new Set(all), `${where}: port`);
+    t.equal(/name: metrics, containerPort: (\d+)/.exec(text)?.[1], healthPort(env), `${where}: health`);
   }
   const shown = new Set(services.flatMap(({ env }) => [...env.values()].map(port)));
   const policies = deployed

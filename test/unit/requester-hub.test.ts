@@ -356,3 +356,36 @@ t.test('replies leave by the gateway through which the packets of the session co
   t.notOk(isOverOther(), 'at once when the link to the gateway is down');
   await world.hub.stop();
 });
+
+t.test('a requester that stops sends CLOSE to all its proxies, more than a ring holds at once', async (t) => {
+  const world = new World();
+  const proxies = Array.from({ length: 40 }, () => world.proxy(100));
+  for (const proxy of proxies) world.run(proxy, 10);
+  const served = world.hub.sessions().length;
+  t.ok(served > 20, `${served} sessions, and 16 slots`);
+  const [answers] = world.lanes;
+  answers?.content.splice(0);
+  let stopped = false;
+  const done = world.hub.stop().then(() => {
+    stopped = true;
+  });
+  const left: LaneFrame[] = [];
+  for (let turns = 0; !stopped && turns < 500; turns++) {
+    left.push(...(answers?.content.splice(0) ?? []));
+    world.clock.advance(STEP_MS);
+    await new Promise(setImmediate);
+  }
+  await done;
+  left.push(...(answers?.content.splice(0) ?? []));
+  const closes = framesIn(left).filter(({ type }) => type === FRAME.CLOSE);
+  t.ok(closes.length >= served, `${closes.length} CLOSE for ${served} sessions`);
+});
+
+t.test('a requester without a link does not wait when it stops', async (t) => {
+  const world = new World();
+  const proxies = Array.from({ length: 40 }, () => world.proxy(100));
+  for (const proxy of proxies) world.run(proxy, 10);
+  Object.assign(world.endpoint, { linkState: 'down' });
+  await world.hub.stop(); // the clock stands still
+  t.equal(world.hub.sessions().length, 0);
+});

@@ -10,8 +10,7 @@ import { asMixError } from '../../core/errors.ts';
 import { maxMin } from '../../core/max-min.ts';
 import { keyGraceMs, packetBytes } from '../../core/params.ts';
 import type { MonotonicMs } from '../../core/units.ts';
-import type { MixEndpoint } from '../../endpoint/index.ts';
-import { contentSlots, LaneFeeder, type LaneFrame } from '../../endpoint/index.ts';
+import { contentSlots, LaneFeeder, type LaneFrame, type MixEndpoint } from '../../endpoint/index.ts';
 import type { Lane } from '../../link/index.ts';
 import type { Components, Running } from '../../runtime/components.ts';
 import type { MeasuredCapacity } from '../../runtime/measured-capacity.ts';
@@ -20,6 +19,7 @@ import { SessionDriver } from '../session-driver.ts';
 import type { SessionMeter } from '../session-meter.ts';
 import { MismatchLog } from '../versions.ts';
 import { paidRate, replyTerms } from './admission.ts';
+import { sendLastAnswers } from './last-answers.ts';
 import type { RequesterSession } from './requester-session.ts';
 import { SessionTable } from './session-table.ts';
 
@@ -175,8 +175,9 @@ export class RequesterHub implements Running {
   async stop(): Promise<void> {
     this.#table.closeAll('shutdown', this.#nowMs());
     this.#driver.stop();
-    for (let more = true; more; ) more = this.#fill();
     for (const timer of this.#timers) timer.cancel();
+    const left = () => this.#table.hasAnswers && this.#ways.some(({ endpoint }) => endpoint.linkState === 'up');
+    await sendLastAnswers(() => this.#fill(), left, this.#options.components.clock);
   }
 
   #nowMs(): MonotonicMs {

@@ -106,6 +106,11 @@ export class SessionTable {
     return this.#answers.shift();
   }
 
+  /** Whether `nextAnswer` has one. */
+  get hasAnswers(): boolean {
+    return this.#answers.length > 0;
+  }
+
   /** The earliest deadline of the table and all its sessions. */
   nextDeadlineMs(): number {
     let earliest = Number.POSITIVE_INFINITY;
