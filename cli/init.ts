@@ -57,7 +57,8 @@ async function makeRole(role: Role, flags: Readonly<Record<string, unknown>>, en
   await writeConfig(role, dir, schema, { ...withAbsolutePaths(config), networkFile: NETWORK_FILE });
   const token = await firstToken(role, dir, config);
   const hasToken = config.joinToken !== undefined;
-  return { role, dir, id, token, hasNetwork: existsSync(network), hasToken };
+  const line = await lineOf(role, id, config);
+  return { role, dir, id, line, token, hasNetwork: existsSync(network), hasToken };
 }
 
 /** The config as the role will load it, so that what is wrong shows now. */
@@ -77,6 +78,18 @@ async function firstToken(role: Role, dir: string, { allow, openToAll }: Record<
   const { DEFAULT_EXPIRY, NODE_ROLES } = await import('./directory/options.ts');
   const made = await createToken(dir, { uses: FIRST_TOKEN_USES, roles: [...NODE_ROLES], expires: DEFAULT_EXPIRY });
   return [`join token ${made.token}`, `  for ${termsLine(made.terms)}; it is shown this once`];
+}
+
+/** How an authority is named to others that make a network with it. */
+async function lineOf(
+  role: Role,
+  id: string | undefined,
+  config: Record<string, unknown>,
+): Promise<string | undefined> {
+  if (role.name !== 'directory' || id === undefined) return undefined;
+  const { authorityLine } = await import('./directory/network.ts');
+  const { DirectoryConfig } = await import('../directory/config.ts');
+  return authorityLine(id, DirectoryConfig.parse(config));
 }
 
 async function makeIdentity(dir: string): Promise<string> {
@@ -121,6 +134,8 @@ interface Made {
   readonly role: Role;
   readonly dir: string;
   readonly id: string | undefined;
+  /** Of an authority whose URL is known: ID@URL. */
+  readonly line: string | undefined;
   readonly hasNetwork: boolean;
   /** Lines about the first join token of an authority. */
   readonly token: readonly string[];
@@ -128,16 +143,22 @@ interface Made {
   readonly hasToken: boolean;
 }
 
-function madeLines({ dir, id, token }: Made): string[] {
-  return [`made ${dir}`, ...(id === undefined ? [] : [`identity ${id}`]), ...token];
+function madeLines({ dir, id, line, token }: Made): string[] {
+  const named = line === undefined ? [] : [`authority ${line}`];
+  return [`made ${dir}`, ...(id === undefined ? [] : [`identity ${id}`]), ...named, ...token];
 }
 
-function nextSteps({ role, dir, token, hasNetwork, hasToken }: Made): string[] {
+function nextSteps({ role, dir, line, token, hasNetwork, hasToken }: Made): string[] {
   const steps: string[] = [];
   if (role.name === 'directory') {
     if (token.length > 0) steps.push('give the join token to those who run nodes, for --join-token of mixsocks init');
     steps.push(`mixsocks directory token create --dir ${dir} makes others, token --help says more`);
     if (!hasNetwork) steps.push(`start it; it makes ${join(dir, NETWORK_FILE)}, which everyone who joins needs`);
+    if (!hasNetwork && line !== undefined) {
+      steps.push(
+        `or, with others: mixsocks directory network --dir ${dir} ${line} ID@URL …, the same at each, then start it`,
+      );
+    }
   } else {
     if (!hasNetwork) steps.push(`copy the network's network.json to ${join(dir, NETWORK_FILE)}`);
     if (role.hasIdentity && !hasToken) {

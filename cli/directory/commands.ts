@@ -2,16 +2,24 @@
  * The commands beside a directory authority, on the command line: who may join, and who has to go.
  * @module
  */
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { Archive } from '../../directory/archive.ts';
+import { DirectoryConfig } from '../../directory/config.ts';
+import { MemberFiles } from '../../directory/members/member-files.ts';
+import { networkPath } from '../../directory/network.ts';
+import { auditText } from '../../directory/voting/audit.ts';
 import { type ConfigSchema, loadConfig } from '../../lib/config/config.ts';
 import { MixError } from '../../lib/core/errors.ts';
+import { type JoinKeyHex, loadNetworkFile } from '../../lib/directory/index.ts';
 import { hasIdentity } from '../../lib/link/index.ts';
 import { addOptions, givenFlags } from '../options.ts';
 import { exitCodesHelp } from '../report.ts';
-import { folderOf } from '../role-config.ts';
+import { folderOf, loadRoleConfig, NETWORK_FILE } from '../role-config.ts';
 import { expelNode } from './expel.ts';
-import { ExpelConfig, FolderConfig, TokenConfig } from './options.ts';
-import { createToken, listText, revokeToken, termsLine } from './tokens.ts';
+import { writeNetwork } from './network.ts';
+import { AuditConfig, ExpelConfig, FolderConfig, NetworkConfig, TokenConfig } from './options.ts';
+import { admitToken, createToken, listText, revokeToken, termsLine } from './tokens.ts';
 
 type Done = (code: number) => void;
 
@@ -26,6 +34,8 @@ export function addAuthorityCommands(directory: Command, done: Done): void {
   addList(token, done);
   addRevoke(token, done);
   addExpel(directory, done);
+  addNetwork(directory, done);
+  addAudit(directory, done);
 }
 
 function addCreate(token: Command, done: Done): void {
@@ -34,7 +44,15 @@ function addCreate(token: Command, done: Done): void {
   finish(create, 'mixsocks directory token create --uses 3 --roles mixnode,gateway --expires 7d --dir ./directory');
   create.action(async () => {
     const config = await configOf(create, TokenConfig);
+    if (config.key !== undefined) {
+      const terms = await admitToken(config.dir, config, config.key as JoinKeyHex);
+      process.stderr.write(`a join token of another authority serves here for ${termsLine(terms)}\n`);
+      return done(0);
+    }
     const { token: made, terms } = await createToken(config.dir, config);
+    if (await isOneOfSeveral(config.dir)) {
+      process.stderr.write(`at the other authorities: mixsocks directory token create --key ${terms.key}\n`);
+    }
     process.stderr.write(`a join token for ${termsLine(terms)}; it is shown this once:\n`);
     process.stdout.write(`${made}\n`);
     done(0);
@@ -78,6 +96,48 @@ function addExpel(directory: Command, done: Done): void {
     process.stdout.write(await expelNode(dir, word, undo));
     done(0);
   });
+}
+
+function addNetwork(directory: Command, done: Done): void {
+  const network = directory
+    .command('network')
+    .description('write the network.json of several authorities, the same at each')
+    .argument('<authority...>', 'all of them, as ID@URL, which `mixsocks init directory --advertise URL` prints');
+  addOptions(network, NetworkConfig);
+  finish(
+    network,
+    'mixsocks directory network --dir ./directory 1f2e…@http://192.0.2.1:8080 3d4c…@http://192.0.2.2:8080',
+  );
+  network.action(async (words: string[]) => {
+    const { dir, threshold } = await configOf(network, NetworkConfig);
+    process.stdout.write(await writeNetwork(dir, words, threshold));
+    done(0);
+  });
+}
+
+function addAudit(directory: Command, done: Done): void {
+  const audit = directory
+    .command('audit')
+    .description('say why nodes are or are not in a consensus: votes, signatures, evidence')
+    .argument('[node]', 'name or identity of one node; without it all');
+  addOptions(audit, AuditConfig);
+  finish(audit, 'mixsocks directory audit mix-7 --dir ./directory');
+  audit.action(async (node: string | undefined) => {
+    const { dir, epoch } = await configOf(audit, AuditConfig);
+    const network = await loadNetworkFile(
+      networkPath(loadRoleConfig('directory', DirectoryConfig, { dir }, process.env)),
+    );
+    const expelled = await new MemberFiles(dir).expelled();
+    process.stdout.write(await auditText({ network, archive: new Archive(dir), expelled, epoch, node }));
+    done(0);
+  });
+}
+
+async function isOneOfSeveral(dir: string): Promise<boolean> {
+  return loadNetworkFile(join(dir, NETWORK_FILE)).then(
+    ({ authorities }) => authorities.length > 1,
+    () => false,
+  );
 }
 
 function finish(command: Command, example: string): void {

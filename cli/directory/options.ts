@@ -1,9 +1,10 @@
 /**
- * The options of `mixsocks directory token` and `mixsocks directory expel`.
+ * The options of the commands beside a directory authority.
  * @module
  */
 import { z } from 'zod';
 import { MAX_TOKEN_USES, NODE_ROLES } from '../../directory/members/token.ts';
+import { MAX_AUTHORITIES } from '../../lib/directory/network-file.ts';
 
 export { NODE_ROLES };
 
@@ -28,6 +29,11 @@ export const TokenConfig = z.strictObject({
     .regex(/^(never|[1-9]\d{0,4}[mhdw])$/, "expected a time as 90m, 12h, 30d or 8w, or 'never'")
     .default(DEFAULT_EXPIRY)
     .describe('how long nodes may join with it; those that have joined stay'),
+  key: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'expected the 64 hex digits of a join key')
+    .optional()
+    .describe('join key of a token that another authority has made: the token then serves here too'),
 });
 export type TokenConfig = z.infer<typeof TokenConfig>;
 
@@ -36,6 +42,21 @@ export const FolderConfig = z.strictObject(folderOption);
 export const ExpelConfig = z.strictObject({
   ...folderOption,
   undo: z.boolean().default(false).describe('let it join again'),
+});
+
+export const NetworkConfig = z.strictObject({
+  dir: z.string().describe('folder of the authority, as mixsocks init directory makes it'),
+  threshold: z
+    .int()
+    .min(1)
+    .max(MAX_AUTHORITIES)
+    .optional()
+    .describe('authorities that must sign, more than half of them (default: 2 of 3, 3 of 4, two thirds of more)'),
+});
+
+export const AuditConfig = z.strictObject({
+  dir: z.string().describe('folder of the authority; it may be running'),
+  epoch: z.int().min(0).optional().describe('epoch of the consensus (default: the newest)'),
 });
 
 /** `30d` in milliseconds; undefined for `never`. */

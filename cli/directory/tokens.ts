@@ -10,26 +10,33 @@ import { MixError } from '../../lib/core/errors.ts';
 import { systemRng } from '../../lib/core/rng.ts';
 import { laterMs, type UnixMs } from '../../lib/core/units.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
-import { joinKeyOf, newJoinToken } from '../../lib/directory/index.ts';
+import { type JoinKeyHex, joinKeyOf, newJoinToken } from '../../lib/directory/index.ts';
 import { spanMs, type TokenConfig } from './options.ts';
+
+type Wanted = Pick<TokenConfig, 'uses' | 'roles' | 'expires'>;
 
 /** Makes a token in the folder `dir`; the token, which is kept nowhere, and its terms. */
 export async function createToken(
   dir: string,
-  { uses, roles, expires }: Pick<TokenConfig, 'uses' | 'roles' | 'expires'>,
+  wanted: Wanted,
   token = newJoinToken(systemRng),
 ): Promise<{ token: string; terms: TokenTerms }> {
+  return { token, terms: await admitToken(dir, wanted, joinKeyOf(token, createCrypto('fastest'))) };
+}
+
+/** Lets nodes join in the folder `dir` by the token of `key`, which another authority has made. */
+export async function admitToken(dir: string, { uses, roles, expires }: Wanted, key: JoinKeyHex): Promise<TokenTerms> {
   const createdMs = Math.floor(systemClock.wallMs()) as UnixMs;
   const lifeMs = spanMs(expires);
   const terms = {
-    key: joinKeyOf(token, createCrypto('fastest')),
+    key,
     uses,
     roles: NODE_ROLES.filter((role) => roles.includes(role)),
     createdMs,
     ...(lifeMs === undefined ? {} : { expiresMs: laterMs(createdMs, lifeMs) }),
   };
   await new MemberFiles(dir).create(terms);
-  return { token, terms };
+  return terms;
 }
 
 /** `16 nodes (mixnode, gateway), until 2026-12-27 10:00 UTC` */

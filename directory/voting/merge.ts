@@ -50,13 +50,17 @@ export function mergeBallots(ballots: readonly Ballot[], { threshold, witnesses 
   };
 }
 
-/** For each node of any ballot, on how many it stands, and on how many with each descriptor. */
-export function mentions(
-  ballots: readonly Ballot[],
-): Map<IdentityHex, { total: number; byDigest: Map<string, number> }> {
-  const found = new Map<IdentityHex, { total: number; byDigest: Map<string, number> }>();
+/** On how many ballots a node stands, and on how many with each descriptor. */
+export interface Mention {
+  total: number;
+  readonly byDigest: Map<string, number>;
+}
+
+/** The nodes of any ballot. */
+export function mentions(ballots: readonly Ballot[]): Map<IdentityHex, Mention> {
+  const found = new Map<IdentityHex, Mention>();
   for (const [identity, digest] of ballots.flatMap(({ nodes }) => nodes)) {
-    const mention = found.get(identity) ?? { total: 0, byDigest: new Map<string, number>() };
+    const mention = found.get(identity) ?? { total: 0, byDigest: new Map() };
     mention.total += 1;
     mention.byDigest.set(digest, (mention.byDigest.get(digest) ?? 0) + 1);
     found.set(identity, mention);

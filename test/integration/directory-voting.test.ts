@@ -1,5 +1,5 @@
 /** Four authorities over real HTTP: with one that is down, and with one that lies. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -64,8 +64,8 @@ async function node(t: Test, network: NetworkFile, n: number): Promise<Directory
   const client = new DirectoryClient({ network, components: parts() });
   t.teardown(() => client.stop());
   await client.start();
-  const role = n < 3 ? 'mixnode' : n === 4 ? 'requester' : 'gateway';
-  const layer = n < 3 ? { layer: n + 1 } : {};
+  const role = n === 3 ? 'gateway' : n === 4 ? 'requester' : 'mixnode';
+  const layer = role === 'mixnode' ? { layer: (n % 10) + 1 } : {};
   client.announce((epochs) => {
     const gateways = n === 4 ? { gateways: [countersigned(network, n, 3, clock.wallMs())] } : {};
     return draft(role, epochs, { name: `node-${n}`, ...layer, ...gateways });
@@ -105,6 +105,5 @@ t.test('four authorities over HTTP', { jobs: 2 }, async (t) => {
       t.equal(params.meanDelayMs, DirectoryConfig.parse({ dir: liar }).meanDelayMs);
     }
     t.equal((await invented.waitForTopology(WAIT_MS)).byId(keys(INVENTED).id), undefined);
-    t.equal((await readdir(join(honest[0] ?? '', 'voting'))).length, 1, 'votes are kept');
   });
 });

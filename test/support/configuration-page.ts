@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ConnectConfig } from '../../cli/connect/index.ts';
-import { ExpelConfig, TokenConfig } from '../../cli/directory/options.ts';
+import { AuditConfig, ExpelConfig, NetworkConfig, TokenConfig } from '../../cli/directory/options.ts';
 import { LocalnetConfig } from '../../cli/localnet/config.ts';
 import { PlanConfig } from '../../cli/plan/options.ts';
 import { ROLES } from '../../cli/roles.ts';
@@ -37,7 +37,8 @@ export async function configurationPage(): Promise<string> {
   const sections = Object.entries(commands).map(
     ([name, schema]) => `## ${name}\n\nFlags and environment only.\n\n${tableOf(schema)}`,
   );
-  for (const [name, schema] of Object.entries({ 'token create': TokenConfig, expel: ExpelConfig }))
+  const beside = { 'token create': TokenConfig, expel: ExpelConfig, network: NetworkConfig, audit: AuditConfig };
+  for (const [name, schema] of Object.entries(beside))
     sections.push(`## directory ${name}\n\nFlags and environment only.\n\n${tableOf(schema)}`);
   for (const role of ROLES) {
     const { schema } = await role.load();

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { ExpelConfig, TokenConfig } from '../../cli/directory/options.ts';
+import { AuditConfig, ExpelConfig, NetworkConfig, TokenConfig } from '../../cli/directory/options.ts';
 import { LocalnetConfig } from '../../cli/localnet/config.ts';
 import { ROLES } from '../../cli/roles.ts';
 import { optionsOf } from '../../lib/config/config.ts';
@@ -46,7 +46,12 @@ t.test('every command has the options that stand behind it', async (t) => {
       optionsOf(schema).map(({ flag }) => flag),
     );
   }
-  const besideAuthority = { 'directory token': TokenConfig, 'directory expel': ExpelConfig };
+  const besideAuthority = {
+    'directory token': TokenConfig,
+    'directory expel': ExpelConfig,
+    'directory network': NetworkConfig,
+    'directory audit': AuditConfig,
+  };
   for (const [name, schema] of Object.entries(besideAuthority))
     schemas.set(
       name,

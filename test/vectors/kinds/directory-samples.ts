@@ -233,7 +233,7 @@ export const DESCRIPTORS: Readonly<Record<string, Json>> = {
 };
 
 const RATES: Fields = { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1, deliveryRate: 126 };
-const PARAMS: Fields = {
+export const PARAMS: Fields = {
   payloadBytes: 2048,
   meanDelayMs: 15.5,
   maxDelayMs: 10_000,

@@ -3,6 +3,9 @@
  * @module
  */
 import { z } from 'zod';
+import { canonicalJson } from '../../../directory/voting/canonical-json.ts';
+import { mergeBallots } from '../../../directory/voting/merge.ts';
+import { parseBallot, parseVote } from '../../../directory/voting/vote.ts';
 import { isIdentityHex, toHex } from '../../../lib/core/bytes.ts';
 import { epochAt, keyGraceMs, packetBytes } from '../../../lib/core/params.ts';
 import { epochNumber } from '../../../lib/core/units.ts';
@@ -12,10 +15,11 @@ import { joinProof, networkId, parseNetworkFile, timing, Verifier } from '../../
 import { unix } from '../../support/units.ts';
 import { fixedHex, hex, orRefused, vectorKind } from '../kind.ts';
 import { CONSENSUSES, DESCRIPTORS, NETWORKS, SIGNED } from './directory-samples.ts';
+import { MERGERS, VOTES } from './voting-samples.ts';
 
 const REFUSED = { accepted: false } as const;
 const MAX_PAYLOAD_BYTES = 24_576;
-const documentType = z.enum(['descriptor', 'consensus']);
+const documentType = z.enum(['descriptor', 'consensus', 'vote']);
 const text = z.string();
 const network = z.record(z.string(), z.json());
 
@@ -117,6 +121,36 @@ export const directoryKinds = [
         return { accepted: true, epoch, nodes: nodes.map((node) => node.identity), etag: `"${digest}"` };
       }, REFUSED),
     CONSENSUSES,
+  ),
+
+  vectorKind(
+    'vote',
+    z.object({ seed: hex(32), networkId: text, epoch: z.int(), attempt: z.int(), ballot: z.json() }),
+    (crypto, { seed, networkId: network, epoch, attempt, ballot }) => {
+      const ballotText = canonicalJson(ballot);
+      parseBallot(ballotText);
+      const authority = toHex(crypto.ed25519PublicKey(seed));
+      const digest = toHex(crypto.sha256(Buffer.from(ballotText)));
+      const payload = canonicalJson({ version: 2, network, epoch, attempt, authority, ballot: digest });
+      parseVote(payload);
+      return {
+        ballot: ballotText,
+        vote: encodeEnvelope({ payload, signatures: [sign('vote', payload, seed, crypto)] }),
+      };
+    },
+    VOTES,
+  ),
+
+  vectorKind(
+    'merge',
+    z.object({ authorities: z.int(), threshold: z.int(), ballots: z.array(z.json()) }),
+    (_crypto, { authorities, threshold, ballots }) => {
+      const faults = authorities - threshold;
+      const read = ballots.map((ballot) => parseBallot(canonicalJson(ballot)));
+      const merged = mergeBallots(read, { threshold, faults, witnesses: faults + 1 });
+      return merged === undefined ? { consensus: false } : { consensus: true, merged: canonicalJson(merged) };
+    },
+    MERGERS,
   ),
 
   vectorKind(
