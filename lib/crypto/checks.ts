@@ -40,8 +40,8 @@ const MAX_HKDF_BYTES = 255 * 32;
 const MAX_HKDF_INFO_BYTES = 1024;
 
 export function expectHkdfInput(info: Uint8Array, lengthBytes: number): void {
-  if (!Number.isInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > MAX_HKDF_BYTES) {
-    throw new MixError('CRYPTO', `HKDF output must be 0 to ${MAX_HKDF_BYTES} bytes, not ${lengthBytes}`);
+  if (!Number.isInteger(lengthBytes) || lengthBytes < 1 || lengthBytes > MAX_HKDF_BYTES) {
+    throw new MixError('CRYPTO', `HKDF output must be 1 to ${MAX_HKDF_BYTES} bytes, not ${lengthBytes}`);
   }
   if (info.byteLength > MAX_HKDF_INFO_BYTES) {
     throw new MixError('CRYPTO', `HKDF info must be at most ${MAX_HKDF_INFO_BYTES} bytes, not ${info.byteLength}`);

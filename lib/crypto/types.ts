@@ -32,7 +32,7 @@ export interface Hmac {
 }
 
 export interface Hkdf {
-  /** RFC 5869, extract and expand. At most 8160 bytes out; `info` at most 1024 bytes (a limit of node:crypto). */
+  /** RFC 5869, extract and expand. 1 to 8160 bytes out; `info` at most 1024 bytes (a limit of node:crypto). */
   hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, lengthBytes: number): Uint8Array;
 }
 

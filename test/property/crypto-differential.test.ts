@@ -140,7 +140,7 @@ check(
 
 t.test('blake2b: data longer than what a library takes at once', async (t) => {
   const key = new Uint8Array(64).fill(3);
-  for (const lengthBytes of [PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, 2 * PIECE_BYTES + 129]) {
+  for (const lengthBytes of [PIECE_BYTES, 2 * PIECE_BYTES + 129]) {
     const data = new Uint8Array(lengthBytes).map((_, i) => i);
     const digest = ({ blake2bKeyedInto }: Primitives['blake2b']) => {
       const out = new Uint8Array(32);
