@@ -57,6 +57,7 @@ t.test('a gateway takes clients up to its bound, keeps their packets for a while
     const clients = await Promise.all([1, 2, 3].map(() => MiniClient.connect(net)));
     const surplus = await MiniClient.connect(net);
     t.notOk(surplus.up);
+    t.equal(surplus.ended, 'full');
     clients[0]?.close();
     await until(async () => (await gateway.count('clients_connected')) === 2);
     surplus.dial('gateway-1');
@@ -108,4 +109,22 @@ t.test('a requester of the consensus has a rate of its own', async (t) => {
   await until(async () => ((await gateway.drops())['next-hop'] ?? 0) === 1500);
   t.equal((await gateway.drops())['rate-limit'], undefined);
   client.close();
+});
+
+t.test('a gateway admits as many clients as the consensus says; requesters beside them', async (t) => {
+  const requester = await createIdentity(systemRng);
+  const net = await startMiniNetwork({ maxClients: 2, requester });
+  t.teardown(() => net.stop());
+  const gateway = net.node('gateway-1');
+  t.equal(await gateway.count('max_clients'), 2);
+  const clients = await Promise.all([1, 2].map(() => MiniClient.connect(net)));
+  const surplus = await MiniClient.connect(net);
+  t.equal(surplus.ended, 'full');
+  t.ok((await MiniClient.connect(net, 'gateway-1', requester)).up);
+  clients[0]?.close();
+  await until(async () => (await gateway.count('clients_connected')) === 2);
+  surplus.dial('gateway-1');
+  await until(() => surplus.up);
+  t.ok(clients[1]?.up);
+  t.equal(await gateway.count('link_refused_total', { reason: 'full' }), 1);
 });

@@ -1,31 +1,17 @@
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { GatewayConfig, startGateway } from '../../gateway/index.ts';
-import { addressKeyOf, concatBytes, type IdentityHex } from '../../lib/core/bytes.ts';
+import { addressKeyOf, concatBytes } from '../../lib/core/bytes.ts';
 import { type Clock, systemClock } from '../../lib/core/clock.ts';
-import { epochAt, type NetworkParams, packetBytes } from '../../lib/core/params.ts';
+import { type NetworkParams, packetBytes } from '../../lib/core/params.ts';
 import { systemRng } from '../../lib/core/rng.ts';
 import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
-import { laterEpoch } from '../../lib/core/units.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
-import {
-  type Consensus,
-  type Descriptor,
-  DOCUMENT_VERSION,
-  type NetworkFile,
-  type NodeEntry,
-  networkId,
-  parseConsensus,
-  saveNetworkFile,
-  signDocument,
-  Topology,
-  Verifier,
-} from '../../lib/directory/index.ts';
+import { type NodeEntry, networkId, parseConsensus, saveNetworkFile, Topology } from '../../lib/directory/index.ts';
 import { Dial } from '../../lib/link/dial.ts';
 import type { FrameSocket } from '../../lib/link/frame-socket.ts';
 import { DOWNLINK_KIND } from '../../lib/link/framing.ts';
@@ -38,8 +24,9 @@ import { silentLog } from '../../lib/telemetry/log.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { MixnodeConfig, startMixnode } from '../../mixnode/index.ts';
 import { until } from './link-fixtures.ts';
+import { MiniAuthority } from './mini-authority.ts';
 import type { PacedClock } from './paced-clock.ts';
-import { epochNumber, unix } from './units.ts';
+import { epochNumber } from './units.ts';
 
 export const crypto = createCrypto('fastest');
 export const sphinx = new Sphinx(crypto, systemRng);
@@ -56,6 +43,8 @@ export interface MiniOptions {
   readonly gateway?: Partial<GatewayConfig>;
   /** Options of the mixes. */
   readonly mixnode?: Partial<MixnodeConfig>;
+  /** Clients that the consensus lets each gateway admit. */
+  readonly maxClients?: number;
   /** Stands in the consensus as a requester at the first gateway. */
   readonly requester?: NodeIdentity;
 }
@@ -72,103 +61,6 @@ export interface MiniNode {
   drops(): Promise<Record<string, number>>;
   stop(): Promise<void>;
   start(): Promise<void>;
-}
-
-/** An authority that signs whatever has announced itself, as soon as all nodes have. */
-export class MiniAuthority {
-  readonly records = new Map<IdentityHex, Descriptor>();
-  /** Set to keep a node out of later consensuses. */
-  readonly hidden = new Set<IdentityHex>();
-  readonly server: Server;
-  readonly signed = new Map<number, string>();
-  online = true;
-
-  constructor(
-    readonly identity: NodeIdentity,
-    readonly params: NetworkParams,
-    readonly minimum: number,
-    public network: NetworkFile,
-    readonly clock: Clock = systemClock,
-  ) {
-    this.server = createServer(async (request, response) => {
-      if (!this.online) {
-        request.destroy();
-        return;
-      }
-      const { status, body } = await this.#answer(request);
-      response.writeHead(status).end(body);
-    });
-  }
-
-  async #answer(request: IncomingMessage): Promise<{ status: number; body: string }> {
-    if (request.method === 'POST') {
-      const parts: Buffer[] = [];
-      for await (const part of request) parts.push(part as Buffer);
-      const { descriptor } = new Verifier(this.network, crypto).descriptor(Buffer.concat(parts).toString('utf8'));
-      this.records.set(descriptor.identity, descriptor);
-      return { status: 200, body: 'ok\n' };
-    }
-    const epoch = Number(/^\/consensus\/(\d+)$/.exec(request.url ?? '')?.[1]);
-    const text = this.#consensus(epoch);
-    return text === undefined ? { status: 404, body: 'not yet\n' } : { status: 200, body: text };
-  }
-
-  #consensus(epoch: number): string | undefined {
-    const ready = [...this.records.values()].filter((one) => one.sphinxKeys.some((key) => key.epoch === epoch));
-    const ahead = epoch > epochAt(this.clock.wallMs(), this.params.epochMs);
-    // a later epoch only when its descriptors carry keys for the one after it too
-    if (ahead && ready.some((one) => !one.sphinxKeys.some((key) => key.epoch === epoch + 1))) return undefined;
-    if (!this.signed.has(epoch)) {
-      if (ready.length < this.minimum) return undefined;
-      this.signed.set(epoch, signDocument('consensus', this.document(epoch, ready), this.identity.seed, crypto));
-    }
-    return this.signed.get(epoch);
-  }
-
-  /** Announces a requester that does not run. */
-  addRequester({ id }: NodeIdentity, gateway: IdentityHex): void {
-    const epoch = epochAt(this.clock.wallMs(), this.params.epochMs);
-    const key = Buffer.from(crypto.x25519Base(systemRng.bytes(32))).toString('hex');
-    const sphinxKeys = [epoch, laterEpoch(epoch, 1)].map((one) => ({ epoch: one, key }));
-    const network = Buffer.from(networkId(this.network, crypto)).toString('hex');
-    const name = 'requester-1';
-    this.records.set(id, {
-      ...{
-        version: DOCUMENT_VERSION,
-        network,
-        publishedMs: this.clock.wallMs(),
-        identity: id,
-        role: 'requester',
-        gateways: [{ gateway, madeMs: unix(Date.now()), signature: '00'.repeat(64) }],
-        name,
-        sphinxKeys,
-      },
-    });
-  }
-
-  document(epoch: number, descriptors: readonly Descriptor[]): Consensus {
-    const { epochMs } = this.params;
-    const nodes = descriptors
-      .filter((one) => !this.hidden.has(one.identity))
-      .map(({ version: _version, network: _network, publishedMs: _publishedMs, ...record }) => ({
-        ...record,
-        ...('gateways' in record ? { gateways: record.gateways.map(({ gateway }) => gateway) } : {}),
-        loops: undefined, // left out of the JSON
-        capacity: undefined,
-        shed: undefined,
-      }))
-      .sort((a, b) => (a.identity < b.identity ? -1 : 1));
-    return {
-      version: DOCUMENT_VERSION,
-      network: Buffer.from(networkId(this.network, crypto)).toString('hex'),
-      epoch: epochNumber(epoch),
-      validAfterMs: unix(epoch * epochMs),
-      freshUntilMs: unix((epoch + 1) * epochMs),
-      validUntilMs: unix((epoch + 2) * epochMs),
-      params: this.params,
-      nodes: nodes as Consensus['nodes'],
-    };
-  }
 }
 
 export interface MiniNetwork {
@@ -213,6 +105,7 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
     { ...network, authorities: authorities('http://x') },
     clock,
   );
+  authority.maxClients = options.maxClients;
   authority.server.listen(0, '127.0.0.1');
   await once(authority.server, 'listening');
   const { port } = authority.server.address() as AddressInfo;

@@ -2,7 +2,7 @@ import t from 'tap';
 import { maxMin } from '../../lib/core/max-min.ts';
 import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
-import type { Topology } from '../../lib/directory/index.ts';
+import { stagesThatShed, type Topology } from '../../lib/directory/index.ts';
 import { measureRate } from '../../lib/mixing/accepted-rate.ts';
 import { FairPolicer } from '../../lib/mixing/index.ts';
 import { linkWeights } from '../../lib/node/link-weights.ts';
@@ -92,6 +92,17 @@ t.test('weights are those of the consensus: exits count at the gateways that the
   const params = { ...DEFAULT_PARAMS, classes: { standard: silent } };
   const none = linkWeights({ ...topology, params, requesters: exits } as unknown as Topology, 1);
   t.strictSame([...none.values()], [1, 1], 'a class without clocks says nothing');
+  t.end();
+});
+
+t.test('a stage sheds when half of its nodes say so, two of them at least where there are two', (t) => {
+  const stage = (...sheds: number[]) => sheds.map((shed, i) => ({ ...nodeEntry(700 + i, { role: 'mixnode' }), shed }));
+  const count = (...sheds: number[]) =>
+    stagesThatShed({ layers: [stage(...sheds), stage(0), stage(0, 0)], gateways: stage(0, 0) });
+  t.strictSame(
+    [count(1), count(5, 0), count(5, 5), count(5, 0, 0), count(1, 1, 0), count(1, 1, 0, 0, 0)],
+    [1, 0, 1, 0, 1, 0],
+  );
   t.end();
 });
 

@@ -45,6 +45,7 @@ t.test('what the exit or the network answers', async (t) => {
     ['NO_CONSENSUS', { ...unready, clockIsWrong: true }, 'clock-wrong'],
     ['NO_GATEWAY', { session: 'none' }, 'no-gateway'],
     ['NO_GATEWAY', { session: 'none', noCommonGroup: true }, 'key-exchange'],
+    ['NO_GATEWAY', { session: 'none', networkIsFull: true }, 'network-full'],
     ['NO_REQUESTER', { session: 'none', obstacle: 'NO_REQUESTER' }, 'no-exit'],
     ['NO_REQUESTER', { session: 'none' }, 'exit-silent'],
     ['NO_REQUESTER', {}, 'exit-silent'],
@@ -280,6 +281,44 @@ t.test(
     const over = run(40, 0);
     t.notMatch(over.verdict, /too slow/, 'it keeps them again');
     t.match(over.reasons, [{ reason: 'machine-slow' }]);
+  },
+);
+
+t.test(
+  'a network that is over its capacity is named while it is, whether its gateways are full or its nodes shed',
+  async (t) => {
+    const clock = new VirtualClock();
+    const troubles = new RecentTroubles(clock);
+    const lane = { name: '', set: 0, measured: 0, sentContent: 0, sentIdle: 0, missed: 0, discarded: 0 };
+    const state = { isOverCapacity: false, gatewaysFull: false };
+    const mixnet = {
+      endpoint: { trafficClass: { mainRate: 50, loopRate: 5, dropRate: 5 }, stats: () => ({ loop: lane, drop: lane }) },
+      hub: { sessions: () => [], laneStats: () => lane },
+      directory: { topology: () => undefined, sources: { lagging: [] } },
+      get isOverCapacity() {
+        return state.isOverCapacity;
+      },
+      get gatewaysFull() {
+        return state.gatewaysFull;
+      },
+    } as unknown as ProxyMixnet;
+    const diagnosis = new Diagnosis(mixnet);
+    const run = (seconds: number) => {
+      for (let second = 0; second < seconds; second++) {
+        diagnosis.look(troubles, clock.nowMs());
+        clock.advance(1000);
+      }
+      return troubles.status();
+    };
+    t.match(run(30), { verdict: /^Nothing/ });
+    state.isOverCapacity = true;
+    t.match(run(10), { verdict: /^The network is over its capacity\. .* because of the network/ });
+    state.gatewaysFull = true;
+    t.match(run(20).reasons, [
+      { reason: 'network-full', where: 'the network', what: ['1 link slow', '2 links refused'] },
+    ]);
+    state.isOverCapacity = false;
+    t.notMatch(run(40).verdict, /over its capacity/);
   },
 );
 

@@ -8,7 +8,7 @@ import { concatBytes, toHex } from '../../../lib/core/bytes.ts';
 import { packetBytes } from '../../../lib/core/params.ts';
 import { privateKeyOfSeed, rawPublicKey, selfSignedCertificate } from '../../../lib/link/certificate.ts';
 import { DOWNLINK_KIND, FrameSplitter, frameShape } from '../../../lib/link/framing.ts';
-import { decodeHello, encodeHello, frameBytesOf, HELLO_BYTES } from '../../../lib/link/hello.ts';
+import { decodeHello, encodeFull, encodeHello, frameBytesOf, HELLO_BYTES } from '../../../lib/link/hello.ts';
 import { expectSame, fixedHex, hex, type Json, pattern, vectorKind } from '../kind.ts';
 
 const linkKind = z.enum(['node', 'client']);
@@ -69,10 +69,16 @@ export const linkKinds = [
 
   vectorKind(
     'hello',
-    z.object({ kind: linkKind, payloadBytes: payloadSize, networkId: hex(32), client: clientTerms.optional() }),
-    (_crypto, { kind, payloadBytes, networkId, client }) => {
+    z.object({
+      kind: linkKind,
+      payloadBytes: payloadSize,
+      networkId: hex(32),
+      client: clientTerms.optional(),
+      full: z.literal(true).optional(),
+    }),
+    (_crypto, { kind, payloadBytes, networkId, client, full }) => {
       const terms = { networkId, packetBytes: packetBytes(payloadBytes) };
-      const head = encodeHello(kind, terms, client);
+      const head = full ? encodeFull(kind, terms) : encodeHello(kind, terms, client);
       expectSame(decodeHello(head, terms), client === undefined ? { kind } : { kind, client });
       return { head: toHex(head), ...(onTheWire(kind, payloadBytes, head) as object) };
     },
@@ -86,6 +92,7 @@ export const linkKinds = [
         client: { trafficClass: 'c'.repeat(64), clocked: false },
       },
       'of a gateway to its client': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID },
+      'of a gateway that is full': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID, full: true },
     },
   ),
 
