@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Figure, figure } from './harness/figure.ts';
 import { Localnet, measureRoles, STANDARD } from './harness/localnet.ts';
 import type { Run, RunTerms } from './harness/paired.ts';
-import { residentBytes, transferredBytes } from './harness/processor.ts';
+import { proportionalBytes, residentBytes, transferredBytes } from './harness/processor.ts';
 
 /** Compilers, rings and stocks have settled. */
 const SETTLE_MS = 10_000;
@@ -38,17 +38,21 @@ export function idleRun({ quick, seconds }: IdleTerms): Run {
 /** Of one process of each role in the mean, and of the network as a whole. */
 function roleFigures(network: Localnet, used: ReadonlyMap<string, number>, elapsed: number): Figure[] {
   const figures: Figure[] = [];
-  let [allSeconds, allBytes] = [0, 0];
+  let [allSeconds, allBytes, allOwn] = [0, 0, 0];
   for (const [role, seconds] of used) {
     const nodes = network.nodesOf(role);
     const bytes = nodes.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
+    const own = nodes.reduce((sum, { pid }) => sum + proportionalBytes(pid), 0);
     const percent = (100 * seconds) / elapsed / nodes.length;
     figures.push(figure('idle.processor', '% of a core', percent, { role }));
     figures.push(figure('idle.memory', 'MB', bytes / 1e6 / nodes.length, { role }));
+    figures.push(figure('idle.memory.own', 'MB', own / 1e6 / nodes.length, { role }));
     allSeconds += seconds;
     allBytes += bytes;
+    allOwn += own;
   }
   const role = 'all together';
   figures.push(figure('idle.processor', '% of a core', (100 * allSeconds) / elapsed, { role }));
-  return [...figures, figure('idle.memory', 'MB', allBytes / 1e6, { role })];
+  figures.push(figure('idle.memory', 'MB', allBytes / 1e6, { role }));
+  return [...figures, figure('idle.memory.own', 'MB', allOwn / 1e6, { role })];
 }

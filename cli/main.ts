@@ -3,11 +3,14 @@
  * The command `mixsocks`.
  * @module
  */
+import { systemClock } from '../lib/core/clock.ts';
+import { boundYoungGeneration } from '../lib/runtime/young-generation.ts';
 import { outputFault, surviveOutputErrors } from './output.ts';
 import { reportError } from './report.ts';
 import { isAuthorityCommand, ROLE_NAMES } from './roles.ts';
 
 surviveOutputErrors();
+boundYoungGeneration(systemClock);
 const args = process.argv.slice(2);
 const code = await run(args);
 await new Promise((resolve) => setImmediate(resolve)); // an error of the output comes with the next turn

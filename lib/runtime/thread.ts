@@ -7,6 +7,9 @@ import { Worker } from 'node:worker_threads';
 import { systemClock } from '../core/clock.ts';
 import { MixError } from '../core/errors.ts';
 
+/** Memory in which it makes new objects; V8 would let that grow to 48 MB. */
+const YOUNG_MB = 6;
+
 export interface ThreadOptions {
   /** The compiled module that it runs: a thread loads no TypeScript. */
   readonly module: URL;
@@ -33,7 +36,8 @@ export class Thread {
   static start(options: ThreadOptions): Thread {
     const { module, name, data, onMessage } = options;
     // No flags of the process: the threads need none, and a loader of TypeScript would only slow them down.
-    const worker = new Worker(module, { workerData: data, execArgv: [], name });
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB };
+    const worker = new Worker(module, { workerData: data, execArgv: [], name, resourceLimits });
     const thread = new Thread(options, worker);
     worker.on('error', (error: unknown) => thread.#fail(error instanceof Error ? error.message : String(error), error));
     worker.on('messageerror', (error) => thread.#fail('it sent a message that cannot be read', error));

@@ -1,0 +1,35 @@
+/**
+ * Bounds the memory in which V8 makes new objects. By itself it lets that grow to 32 MB or more in a process that makes garbage at a steady
+ * rate, as every process with clocks does, and collects no less for it.
+ *
+ * The bound of V8's own (`--max-semi-space-size`) holds only when it is given to node at its start, which whoever types `mixsocks` does not
+ * do. So growth is switched off while the space has its size, and on while it has less.
+ * @module
+ */
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { type Clock, every, type Timer } from '../core/clock.ts';
+
+/** Both halves of the space together. */
+export const MOST_YOUNG_BYTES = 8 * 2 ** 20;
+export const REVIEW_MS = 1000;
+
+/** Bounds it until cancelled; nothing where node got a bound at its start. `given`: options of node. */
+export function boundYoungGeneration(
+  clock: Clock,
+  given: readonly (string | undefined)[] = [...process.execArgv, process.env.NODE_OPTIONS],
+): Timer | undefined {
+  if (given.some((options) => options?.includes('semi-space') || options?.includes('semi_space'))) return undefined;
+  let mayGrow = true;
+  const setGrowth = (grows: boolean) => {
+    if (grows === mayGrow) return;
+    mayGrow = grows;
+    setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`);
+  };
+  setGrowth(false); // while the program is loaded, of which nothing is garbage
+  return every(clock, REVIEW_MS, () => setGrowth(2 * youngBytes() <= MOST_YOUNG_BYTES));
+}
+
+/** Memory of the space for new objects. */
+export function youngBytes(): number {
+  return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? 0;
+}

@@ -1,0 +1,41 @@
+/** How much memory V8 takes for new objects, in processes of their own: flags of V8 are for a whole process. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { MOST_YOUNG_BYTES } from '../../lib/runtime/young-generation.ts';
+
+const moduleUrl = new URL('../../dist/lib/runtime/young-generation.js', import.meta.url).href;
+
+/** Makes objects of which many live for a while, reviewing every now and then; prints the most that the space had. */
+const PROGRAM = `
+  import { boundYoungGeneration, youngBytes } from '${moduleUrl}';
+  let review = () => {};
+  const clock = { after: (_ms, run) => { review = run; return { cancel() { review = () => {}; } }; } };
+  const bound = process.argv[1] === 'bounded' ? boundYoungGeneration(clock) : undefined;
+  const kept = [];
+  let most = 0;
+  for (let n = 0; n < 3e6; n++) {
+    kept[n % 20000] = { a: [n], b: { n } };
+    if (n % 1000 === 0) { review(); most = Math.max(most, youngBytes()); }
+  }
+  console.log(JSON.stringify({ most, bounds: bound !== undefined }));
+`;
+
+async function mostBytes(mode: string, flags: readonly string[] = []): Promise<{ most: number; bounds: boolean }> {
+  const args = [...flags, '--input-type=module', '--eval', PROGRAM, '--', mode];
+  const { NODE_OPTIONS: _own, ...env } = process.env;
+  return JSON.parse((await promisify(execFile)(process.execPath, args, { env })).stdout);
+}
+
+t.test('the memory for new objects grows to its bound and no further; without the bound it does', async (t) => {
+  const [bounded, free] = await Promise.all([mostBytes('bounded'), mostBytes('free')]);
+  t.ok(free.most > 2 * MOST_YOUNG_BYTES, `${free.most} bytes without`);
+  t.ok(bounded.most <= 1.25 * MOST_YOUNG_BYTES, `${bounded.most} bytes with`);
+  t.ok(bounded.most >= MOST_YOUNG_BYTES / 4, `${bounded.most} bytes: it may grow that far`);
+});
+
+t.test('a bound that node got at its start is left alone', async (t) => {
+  const given = await mostBytes('bounded', ['--max-semi-space-size=16']);
+  t.equal(given.bounds, false);
+  t.ok(given.most > 2 * MOST_YOUNG_BYTES, `${given.most} bytes`);
+});
