@@ -19,7 +19,7 @@ function head(status: Status): string[] {
     ...(status.obstacle === null ? [] : [`missing  ${status.obstacle}`]),
     `network  ${network.name}, epoch ${status.epoch ?? 'unknown'}, class ${network.trafficClass}, downlink ${network.downlink}`,
     ...sources(status),
-    `packets  ${network.payloadBytes ?? '?'} bytes, mean delay ${network.meanDelayMs ?? '?'} ms at each mix`,
+    `packets  ${network.payloadBytes ?? '?'} bytes, mean delay ${network.meanDelayMs ?? '?'} ms at each mix${chosenFor(network)}`,
     `gateway  ${gateway === null ? 'none' : gatewayLink(gateway)}`,
     ...(gateway?.seesBothEnds === true
       ? ['         it is the only gateway of your exit: it SEES BOTH ENDS, and can tell who uses which exit']
@@ -61,6 +61,11 @@ function loops({ loops: { sent, returned, alarm } }: Status): string {
 function memory({ memory }: Status): string[] {
   const inMb = (bytes: number) => Math.round(bytes / 1e6);
   return memory === null ? [] : [`memory of queues: ${inMb(memory.usedBytes)} of ${inMb(memory.budgetBytes)} MB`];
+}
+
+/** The delay may be another in each epoch. */
+function chosenFor({ mixingTarget }: Status['network']): string {
+  return mixingTarget ? `, chosen each epoch for ${mixingTarget} packets in a mix` : '';
 }
 
 /** The estimated pool of a mix; a network that mixes little says so. */

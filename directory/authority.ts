@@ -10,11 +10,11 @@
 import { type IdentityHex, identityHexOf } from '../lib/core/bytes.ts';
 import type { Clock } from '../lib/core/clock.ts';
 import { asMixError } from '../lib/core/errors.ts';
-import { epochAt, epochStartMs, keyGraceMs, type NetworkParams } from '../lib/core/params.ts';
-import type { EpochNumber, UnixMs } from '../lib/core/units.ts';
-import { laterEpoch } from '../lib/core/units.ts';
+import { epochAt, keyGraceMs, type NetworkParams } from '../lib/core/params.ts';
+import { type EpochNumber, laterEpoch, type UnixMs } from '../lib/core/units.ts';
 import type { Crypto } from '../lib/crypto/index.ts';
 import {
+  type Descriptor,
   DocumentRefused,
   epochMsOf,
   MAX_REQUESTER_GATEWAYS,
@@ -198,7 +198,7 @@ export class Authority {
     const nodes = nodesFor(epoch, descriptors, verifier.network, params, this.#signed.get(this.#newest)?.consensus);
     if (!this.#isEnough(epoch, nodes, nowMs)) return;
     if (!this.#complete(nodes) && nowMs < this.#waitUntilMs(epoch)) return;
-    await this.#sign(epoch, nodes);
+    await this.#sign(epoch, nodes, descriptors);
   }
 
   /** Whether a consensus of these nodes is worth an epoch. */
@@ -260,15 +260,17 @@ export class Authority {
     return Math.max(timing.signingMs(epoch, this.epochMs, false), ownMs);
   }
 
-  async #sign(epoch: EpochNumber, nodes: NodeRecord[]): Promise<void> {
+  async #sign(epoch: EpochNumber, nodes: NodeRecord[], descriptors: readonly Descriptor[]): Promise<void> {
     const { verifier, params, identitySeed, crypto, archive, log } = this.options;
-    const consensus = buildConsensus(epoch, nodes, params, verifier.networkIdHex);
+    const last = this.#signed.get(this.#newest)?.consensus;
+    const consensus = buildConsensus(epoch, nodes, params, verifier.networkIdHex, descriptors, last);
     const text = signDocument('consensus', consensus, identitySeed, crypto);
     const verified = verifier.consensus(text); // what members would refuse must not use up the epoch
     const recorded = await archive.recordConsensus(epoch, text);
     this.#newest = Math.max(this.#newest, epoch);
     if (recorded) {
-      log.info({ epoch, nodes: nodes.length, fromMs: epochStartMs(epoch, this.epochMs) }, 'consensus signed');
+      const { meanDelayMs } = consensus.params;
+      log.info({ epoch, nodes: nodes.length, fromMs: consensus.validAfterMs, meanDelayMs }, 'consensus signed');
       this.#serve(verified);
     } else {
       log.warn({ epoch }, 'a consensus of this epoch was recorded already; serving that one');

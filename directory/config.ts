@@ -11,7 +11,7 @@ import {
   type SessionOptionName,
   sessionOptionName,
 } from '../lib/core/session-params.ts';
-import { MAX_CAPACITY, MAX_DELIVERY_RATE, MAX_NODES } from '../lib/directory/index.ts';
+import { MAX_CAPACITY, MAX_DELIVERY_RATE, MAX_MIXING_TARGET, MAX_NODES } from '../lib/directory/index.ts';
 import { hostList } from '../lib/net/host-header.ts';
 import { SERVER_LIMITS } from './server.ts';
 
@@ -74,6 +74,14 @@ export const DirectoryConfig = z.strictObject({
       `plaintext bytes of every packet: ${PAYLOAD_SIZES.join(', ')}; fixed once network.json is made (default ${DEFAULT_PARAMS.payloadBytes})`,
     ),
   meanDelayMs: z.number().min(0).max(600_000).default(DEFAULT_PARAMS.meanDelayMs).describe('mean delay at each mix'),
+  mixingTarget: z
+    .int()
+    .min(0)
+    .max(MAX_MIXING_TARGET)
+    .default(DEFAULT_PARAMS.mixingTarget)
+    .describe(
+      'packets that a mix is to hold at a time: the mean delay follows from it each epoch, from 40 to 200 ms; 0: meanDelayMs holds',
+    ),
   maxDelayMs: z
     .number()
     .min(0)

@@ -15,6 +15,7 @@ import {
   epochMsOf,
   hasCapacity,
   MAX_NODES,
+  meanDelayInForce,
   type NetworkFile,
   type NodeRecord,
   timing,
@@ -91,13 +92,22 @@ export function lacking(nodes: readonly NodeRecord[], minimums: Minimums): strin
   return unmet.map(([what, has, least]) => `${has} of ${least} ${what}`).join(', ');
 }
 
+/**
+ * The consensus that lists `nodes`. Where the network sets a mixing target, the mean delay follows from what the nodes say in their
+ * `descriptors`, and from the `last` consensus.
+ */
 export function buildConsensus(
   epoch: EpochNumber,
   nodes: NodeRecord[],
   params: NetworkParams,
   networkIdHex: string,
+  descriptors: Iterable<Descriptor>,
+  last: Consensus | undefined,
 ): Consensus {
   const startMs = epochStartMs(epoch, params.epochMs);
+  const listed = new Set(nodes.map(({ identity }) => identity));
+  const described = [...descriptors].filter(({ identity }) => listed.has(identity));
+  const meanDelayMs = meanDelayInForce(described, params, last?.params);
   return {
     version: DOCUMENT_VERSION,
     network: networkIdHex,
@@ -105,14 +115,14 @@ export function buildConsensus(
     validAfterMs: startMs,
     freshUntilMs: laterMs(startMs, params.epochMs),
     validUntilMs: laterMs(startMs, 2 * params.epochMs),
-    params: { ...params, classes: { ...params.classes }, session: { ...params.session } },
+    params: { ...params, meanDelayMs, classes: { ...params.classes }, session: { ...params.session } },
     nodes,
   };
 }
 
 /**
  * What of a descriptor goes into the consensus: keys for two epochs, those of its gateways that are `listed`, no time of making,
- * no loop results, no capacity, no countersignatures.
+ * no loop results, no capacity, no arrivals, no countersignatures.
  */
 function recordOf(descriptor: Descriptor, epoch: EpochNumber, listed: ReadonlySet<IdentityHex>): NodeRecord {
   const { version: _version, network: _network, publishedMs: _publishedMs, ...published } = descriptor;
@@ -121,6 +131,7 @@ function recordOf(descriptor: Descriptor, epoch: EpochNumber, listed: ReadonlySe
     const gateways = published.gateways.map(({ gateway }) => gateway).filter((gateway) => listed.has(gateway));
     return { ...published, gateways, sphinxKeys };
   }
-  const { loops: _loops, capacity: _capacity, shed = 0, ...record } = published;
+  const { loops: _loops, capacity: _capacity, shed = 0, ...rest } = published;
+  const { arrivalsPerSecond: _arrivals, ...record } = { arrivalsPerSecond: 0, ...rest };
   return { ...record, ...(shed === 0 ? {} : { shed }), sphinxKeys };
 }

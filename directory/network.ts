@@ -128,6 +128,7 @@ export function networkParams(config: DirectoryConfig, network: NetworkFile): Ne
     epochMs: network.epochSeconds * 1000,
     nodeLoopRate: config.nodeLoopRate,
     minCapacity: config.minCapacity,
+    mixingTarget: config.mixingTarget,
     classes: {
       standard: withDelivery(
         {

@@ -35,6 +35,7 @@ export function assembler({ network, networkIdHex }: Verifier): Assemble {
   return ({ epoch }, descriptors, params, previous) => {
     const nodes = nodesFor(epoch, descriptors, network, params, previous);
     const lacks = lacking(nodes, ROUTABLE);
-    return lacks === '' ? buildConsensus(epoch, nodes, params, networkIdHex) : `the votes agree on ${lacks}`;
+    if (lacks !== '') return `the votes agree on ${lacks}`;
+    return buildConsensus(epoch, nodes, params, networkIdHex, descriptors, previous);
   };
 }

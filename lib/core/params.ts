@@ -50,6 +50,8 @@ export interface NetworkParams {
   readonly nodeLoopRate: number;
   /** Mixes and gateways that say that they carry fewer packets per second are not listed. */
   readonly minCapacity: number;
+  /** Packets that a mix is to hold at a time, by which the authorities choose `meanDelayMs` each epoch; 0: it is fixed. */
+  readonly mixingTarget: number;
   readonly classes: Readonly<Record<string, TrafficClass>>;
   /** How proxies run their sessions, as far as an exit sees it. */
   readonly session: SessionParams;
@@ -63,6 +65,7 @@ export const DEFAULT_PARAMS: NetworkParams = {
   epochMs: 3_600_000,
   nodeLoopRate: 10,
   minCapacity: 0,
+  mixingTarget: 0,
   classes: {
     standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1, deliveryRate: 132 },
     fast: { mainRate: 200, replyRate: 500, loopRate: 5, dropRate: 1, deliveryRate: 632 },

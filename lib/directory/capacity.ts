@@ -22,6 +22,13 @@ export const publishedCapacity = {
   capacity: capacity.exactOptional(),
   shed: z.literal(SHED_STEPS, `expected one of ${SHED_STEPS.join(', ')}`).exactOptional(),
 };
+/** In a mix's descriptor: packets per second that it holds for mixing, in the same steps, or 0. */
+export const publishedArrivals = {
+  arrivalsPerSecond: z
+    .int()
+    .refine((value) => value === 0 || CAPACITY_STEPS.includes(value), 'expected 0 or one of the steps of capacity')
+    .exactOptional(),
+};
 const shedding = SHED_STEPS.slice(1);
 /** In a consensus: what a node sheds, if anything. */
 export const listedShed = {

@@ -11,7 +11,7 @@ import { minDeliveryRate, type NetworkParams, PAYLOAD_SIZES } from '../core/para
 import { perSessionParam, sessionContradiction } from '../core/session-params.ts';
 import { epochNumber, type UnixMs } from '../core/units.ts';
 import { isSmallOrderPoint } from '../crypto/index.ts';
-import { listedMaxClients, listedShed, minCapacity, publishedCapacity } from './capacity.ts';
+import { listedMaxClients, listedShed, minCapacity, publishedArrivals, publishedCapacity } from './capacity.ts';
 import { DocumentRefused, firstProblem } from './refusal.ts';
 import { isLossy, mostLossy, ringOf } from './ring.ts';
 
@@ -35,6 +35,8 @@ export const MAX_DELIVERY_RATE = 24_000;
 const ROUNDING = 1e-6;
 /** Gateways of a requester. */
 export const MAX_REQUESTER_GATEWAYS = 2;
+/** Packets that a network may want in a mix. */
+export const MAX_MIXING_TARGET = 100_000;
 /** Traffic classes in a consensus. */
 export const MAX_CLASSES = 16;
 
@@ -162,7 +164,7 @@ const stamped = {
 const descriptor = z.discriminatedUnion(
   'role',
   [
-    z.strictObject({ ...stamped, ...mixnode, ...withLoops }),
+    z.strictObject({ ...stamped, ...mixnode, ...withLoops, ...publishedArrivals }),
     z.strictObject({ ...stamped, ...gateway, ...withLoops }),
     z.strictObject({ ...stamped, ...requester, ...announcedGateways }),
   ],
@@ -203,6 +205,7 @@ export const networkParams = z.strictObject({
     .max(7 * 86_400_000),
   nodeLoopRate: rate,
   minCapacity,
+  mixingTarget: z.int().min(0).max(MAX_MIXING_TARGET),
   classes: z
     .record(label, trafficClass)
     .refine((classes) => Object.hasOwn(classes, 'standard'), 'expected a class "standard"')

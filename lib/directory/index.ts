@@ -30,6 +30,7 @@ export {
   MAX_DELIVERY_RATE,
   MAX_LOOP_RESULTS,
   MAX_LOOPS_REPORTED,
+  MAX_MIXING_TARGET,
   MAX_NODES,
   MAX_REQUESTER_GATEWAYS,
   type NodeRecord,
@@ -47,6 +48,7 @@ export {
   newJoinToken,
   readJoinProof,
 } from './join-proof.ts';
+export { DELAY_STEPS, meanDelayInForce } from './mixing-delay.ts';
 export {
   type Authority,
   epochMsOf,

@@ -23,10 +23,23 @@ export interface NodeWork {
   readonly opened: number;
   /** Packets that were dropped unopened since they had waited too long. */
   readonly shed: number;
+  /** Packets that were held for mixing. */
+  readonly held: number;
 }
+
+const IDLE: NodeWork = { opened: 0, shed: 0, held: 0 };
 
 interface Slot extends NodeWork {
   readonly capacity: number;
+  readonly lastsMs: number;
+}
+
+/** What a descriptor says of it. */
+export interface PublishedLoad {
+  readonly capacity: number;
+  readonly shed: number;
+  /** Packets held per second: of mixes; missing until a slot is over. */
+  readonly arrivalsPerSecond?: number;
 }
 
 export interface CarriedLoadOptions {
@@ -42,8 +55,8 @@ export class CarriedLoad {
   readonly #slotMs: number;
   #slots: Slot[] = [];
   #slotFromMs: MonotonicMs;
-  #slotFrom: NodeWork = { opened: 0, shed: 0 };
-  #last: NodeWork = { opened: 0, shed: 0 };
+  #slotFrom: NodeWork = IDLE;
+  #last: NodeWork = IDLE;
   #saidMs: MonotonicMs | undefined;
 
   constructor(options: CarriedLoadOptions, nowMs: MonotonicMs) {
@@ -59,28 +72,29 @@ export class CarriedLoad {
     if (work.shed > this.#last.shed) this.#say(nowMs);
     this.#last = { ...work };
     if (nowMs - this.#slotFromMs < this.#slotMs) return;
-    this.#slots = [...this.#slots, this.#slot].slice(-LOAD_SLOTS);
+    this.#slots = [...this.#slots, this.#slotUntil(nowMs)].slice(-LOAD_SLOTS);
     this.#slotFromMs = nowMs;
     this.#slotFrom = this.#last;
   }
 
   /** As a descriptor has it. */
-  get published(): { capacity: number; shed: number } {
-    const slots = this.#slots.length === 0 ? [this.#slot] : this.#slots;
-    const capacities = slots.map(({ capacity }) => capacity).sort((a, b) => a - b);
+  get published(): PublishedLoad {
+    const slots = this.#slots.length === 0 ? [this.#slotUntil(this.#slotFromMs)] : this.#slots;
     const shed = slots.reduce((sum, slot) => sum + slot.shed, 0);
     const come = slots.reduce((sum, slot) => sum + slot.opened + slot.shed, 0);
     return {
-      capacity: stepAtMost(CAPACITY_STEPS, capacities[Math.floor(capacities.length / 2)] ?? 1),
+      capacity: stepAtMost(CAPACITY_STEPS, median(slots.map(({ capacity }) => capacity)) ?? 1),
       shed: stepAtMost(SHED_STEPS, come === 0 ? 0 : (100 * shed) / come),
+      ...(this.#slots.length === 0 ? {} : { arrivalsPerSecond: arrivalsIn(this.#slots) }),
     };
   }
 
   /** The one that has begun. */
-  get #slot(): Slot {
-    const { opened, shed } = this.#last;
-    const capacity = this.#options.capacity.perSecond;
-    return { capacity, opened: opened - this.#slotFrom.opened, shed: shed - this.#slotFrom.shed };
+  #slotUntil(nowMs: MonotonicMs): Slot {
+    const { opened, shed, held } = this.#last;
+    const from = this.#slotFrom;
+    const work = { opened: opened - from.opened, shed: shed - from.shed, held: held - from.held };
+    return { ...work, capacity: this.#options.capacity.perSecond, lastsMs: nowMs - this.#slotFromMs };
   }
 
   #say(nowMs: MonotonicMs): void {
@@ -91,6 +105,16 @@ export class CarriedLoad {
       'this machine is too slow for its rates: packets that waited too long are dropped unopened',
     );
   }
+}
+
+function median(values: readonly number[]): number | undefined {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+/** Packets per second in the median slot, as a step, or 0. */
+function arrivalsIn(slots: readonly Slot[]): number {
+  const perSecond = median(slots.map(({ held, lastsMs }) => (1000 * held) / lastsMs)) ?? 0;
+  return perSecond < 1 ? 0 : stepAtMost(CAPACITY_STEPS, perSecond);
 }
 
 /** Begins with `perSecond`, which the node accepts at most: what its thread carries by what unwrapping costs, on a whole processor. */

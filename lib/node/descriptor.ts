@@ -7,16 +7,17 @@ import { toHex } from '../core/bytes.ts';
 import type { EpochNumber } from '../core/units.ts';
 import type { DescriptorDraft, LoopResult, RingPosition } from '../directory/index.ts';
 import type { HostPort } from '../net/address.ts';
+import type { PublishedLoad } from './carried-load.ts';
 import type { NodeOptions } from './config.ts';
 
-/** `keyOf` gives the Sphinx key of an epoch; epochs without one are left out. `results`: its own loops, and what it carries. */
+/** `keyOf` gives the Sphinx key of an epoch; epochs without one are left out. The last: its own loops, and what it carries. */
 export function describeNode(
   options: Pick<NodeOptions, 'name' | 'family'>,
   position: RingPosition,
   address: HostPort,
   epochs: readonly EpochNumber[],
   keyOf: (epoch: EpochNumber) => Uint8Array | undefined,
-  results: { loops: LoopResult[]; capacity: number; shed: number },
+  { arrivalsPerSecond, ...results }: PublishedLoad & { loops: LoopResult[] },
 ): DescriptorDraft {
   const sphinxKeys = epochs.flatMap((epoch) => {
     const key = keyOf(epoch);
@@ -24,5 +25,7 @@ export function describeNode(
   });
   const family = options.family === undefined ? {} : { family: options.family };
   const common = { name: options.name, ...family, ...address, sphinxKeys, ...results };
-  return position === 'gateway' ? { role: 'gateway', ...common } : { role: 'mixnode', layer: position, ...common };
+  if (position === 'gateway') return { role: 'gateway', ...common }; // it delays nothing
+  const arrivals = arrivalsPerSecond === undefined ? {} : { arrivalsPerSecond };
+  return { role: 'mixnode', layer: position, ...common, ...arrivals };
 }

@@ -70,7 +70,7 @@ export class PacketEngine {
   #stopped = false;
   #draining = false;
   /** Counts since the start. */
-  readonly work = { opened: 0, shed: 0 };
+  readonly work = { opened: 0, shed: 0, held: 0 };
   readonly #memory: MemoryAccount | undefined;
 
   constructor(readonly options: EngineOptions) {
@@ -159,6 +159,7 @@ export class PacketEngine {
     else if (this.#hasTooMuch) this.#drop('pool-full');
     else {
       const dueMs = laterMs(nowMs, cappedDelayMs(delayNs, maxDelayMs()));
+      this.work.held += 1;
       this.#pool({ next, packet, faulted: false, accepted }, dueMs, nowMs);
     }
   }

@@ -90,6 +90,7 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
     epochMs: epochSeconds * 1000,
     nodeLoopRate: 0,
     minCapacity: 0,
+    mixingTarget: 0,
     classes: { standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1, deliveryRate: 132 } },
     session: DEFAULT_SESSION_PARAMS,
     ...options.params,

@@ -21,6 +21,7 @@ export const STATUS: Status = {
     downlink: 'steady',
     payloadBytes: 2048,
     meanDelayMs: 15,
+    mixingTarget: 0,
     overCapacity: false,
   },
   epoch: epochNumber(495_000),

@@ -141,6 +141,7 @@ t.test('the status is shown as text', (t) => {
       downlink: 'steady',
       payloadBytes: 2048,
       meanDelayMs: 15,
+      mixingTarget: 0,
       overCapacity: false,
     },
     epoch: epochNumber(7),
@@ -193,6 +194,9 @@ t.test('the status is shown as text', (t) => {
   t.match(text, /^main +50 {5}50\.0$/m);
   t.match(text, /^ {2}from requester-1 +100 +99$/m);
   t.match(text, /^mixing {3}about 1\.7 packets .* 0\.5 of them not yours: FEW; 8 more users or a mean delay of 91 ms/m);
+  t.match(text, /^packets {2}2048 bytes, mean delay 15 ms at each mix$/m);
+  const chosen = { ...status, network: { ...status.network, meanDelayMs: 62, mixingTarget: 60 } };
+  t.match(formatStatus(chosen), /mean delay 62 ms at each mix, chosen each epoch for 60 packets in a mix$/m);
   t.match(text, /^ticks without a packet, seen as gaps: 12$/m);
   t.match(text, /^memory of queues: 3 of 512 MB$/m);
   t.match(text, /^loops {4}9 of 10 own loops returned$/m);

@@ -199,6 +199,8 @@ t.test('the consensus has the numbers and what nodes shed, and no capacity', asy
         nodesFor(epochNumber(EPOCH), order, network, params, undefined),
         params,
         '0'.repeat(64),
+        order,
+        undefined,
       ),
     );
   t.equal(text(descriptors), text(descriptors.toReversed()), 'the same bytes in whatever order');

@@ -184,6 +184,8 @@ t.test('a consensus lists who announced for it, with the keys of its time, in on
         nodesFor(epochNumber(EPOCH), order, network, DEFAULT_PARAMS, undefined),
         DEFAULT_PARAMS,
         '0'.repeat(64),
+        order,
+        undefined,
       ),
     );
   t.equal(bytes(many), bytes([...many].reverse()));

@@ -178,6 +178,8 @@ t.test('the consensus carries marks and no loop results, the same bytes in whate
         nodesFor(epochNumber(EPOCH), order, network, DEFAULT_PARAMS, undefined),
         { ...DEFAULT_PARAMS, epochMs: 60_000 },
         '0'.repeat(64),
+        order,
+        undefined,
       ),
     );
   t.equal(text(reports), text([...reports].reverse()));
@@ -262,6 +264,8 @@ t.test('all routes of a client avoid what is marked, by the same law for all kin
       nodesFor(epochNumber(EPOCH), reports, network, DEFAULT_PARAMS, undefined),
       params,
       '0'.repeat(64),
+      reports,
+      undefined,
     ),
   );
   t.equal(topology.layers[0]?.length, 3, 'nodes go on sending over it');

@@ -68,6 +68,7 @@ function testEngine({
     relay: packets.relay.bind(packets),
     sendLoop: packets.sendLoop.bind(packets),
     stop: packets.stop.bind(packets),
+    held: () => packets.work.held,
   };
   return { clock, engine, sent, drops, state, pool, memory, names: () => sent.map((one) => one.name) };
 }
@@ -77,6 +78,7 @@ t.test('packets leave when their own delay is over, not in order of arrival', (t
   engine.receive(packet(1, 50));
   engine.receive(packet(2, 10));
   engine.receive(packet(3, 30));
+  t.equal(engine.held(), 3);
   clock.advance(9);
   t.strictSame(names(), []);
   clock.advance(100);
@@ -106,6 +108,9 @@ t.test('packets without a delay leave together at the next tick, behind one writ
 t.test('a loop of our own waits for the tick, and leaves anywhere among the packets of others', (t) => {
   const { clock, engine, sent } = testEngine();
   const next = addressKeyAt(new Uint8Array(32).fill(7), 0);
+  engine.sendLoop(next, packet(0, 0));
+  clock.advance(TICK_MS);
+  t.equal(engine.held(), 0, 'it is no arrival');
   const places = new Set<number>();
   for (let round = 0; round < 100; round++) {
     const before = sent.length;

@@ -163,13 +163,14 @@ function loadOf(epochMs: number, lines: string[] = []) {
   const capacity = new MeasuredCapacity({ measured: 3000, most: 10_000 }, monotonic(0));
   const log = { ...silentLog, warn: (_facts: object, line: string) => void lines.push(line) } as typeof silentLog;
   const load = new CarriedLoad({ capacity, busyShare: () => state.busy, epochMs, log }, monotonic(0));
-  const work = { opened: 0, shed: 0 };
+  const work = { opened: 0, shed: 0, held: 0 };
   let second = 0;
-  const run = (seconds: number, opened: number, shed: number) => {
+  const run = (seconds: number, opened: number, shed: number, held = 0) => {
     for (let i = 0; i < seconds; i++) {
       second += 1;
       work.opened += opened;
       work.shed += shed;
+      work.held += held;
       load.look(work, monotonic(second * 1000));
     }
   };
@@ -207,4 +208,15 @@ t.test('it publishes the share that it shed in the epoch, and says that it is to
   t.equal(load.published.shed, 5, 'half of the time it shed nothing');
   run(LOAD_SLOTS, 1000, 0);
   t.equal(load.published.shed, 0);
+});
+
+t.test('it publishes how many packets per second it held, as the median of an epoch, in steps', async (t) => {
+  const { load, run } = loadOf(60_000);
+  t.notOk(Object.hasOwn(load.published, 'arrivalsPerSecond'), 'nothing before it has counted');
+  run(30, 200, 0, 130);
+  t.equal(load.published.arrivalsPerSecond, 121, 'rounded down to a step');
+  run(20, 5000, 0, 4000);
+  t.equal(load.published.arrivalsPerSecond, 121, 'a burst of less than half of the time changes nothing');
+  run(LOAD_SLOTS, 0, 0);
+  t.equal(load.published.arrivalsPerSecond, 0);
 });

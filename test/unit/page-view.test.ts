@@ -124,6 +124,12 @@ t.test('streams, round trip, reply blocks and mixing are shown', (t) => {
   const good = { ...STATUS.mixing, poolPackets: 12, enough: true, aloneShare: 4.7e-7 };
   const long = { ...good, perUserPackets: 2, perUserEnough: true };
   t.notMatch(shown({ ...STATUS, mixing: long }), /mean-delay-ms/);
+  const chosen = { ...STATUS.network, meanDelayMs: 62, mixingTarget: 60 };
+  t.match(
+    shown({ ...STATUS, network: chosen }),
+    /wait 62 ms on average .* chooses that delay each epoch for 60 packets/,
+  );
+  t.notMatch(seen, /chooses that delay/);
   t.match(shown({ ...STATUS, mixing: good }), /enough Only < 0\.001 % of packets/);
   t.notMatch(shown({ ...STATUS, mixing: null }), /packets in a mix/);
   t.end();

@@ -23,6 +23,7 @@ const STATUS: Status = {
     downlink: 'steady',
     payloadBytes: 2048,
     meanDelayMs: 15,
+    mixingTarget: 0,
     overCapacity: false,
   },
   epoch: epochNumber(7),

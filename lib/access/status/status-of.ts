@@ -51,6 +51,7 @@ export function statusOf(parts: StatusSources): Status {
       downlink: config.downlink,
       payloadBytes: topology?.params.payloadBytes ?? null,
       meanDelayMs: topology?.params.meanDelayMs ?? null,
+      mixingTarget: topology?.params.mixingTarget ?? null,
       overCapacity: mixnet.isOverCapacity,
     },
     epoch: topology?.epoch ?? null,

@@ -90,7 +90,10 @@ export interface Status {
     readonly trafficClass: string;
     readonly downlink: string;
     readonly payloadBytes: number | null;
+    /** In force. */
     readonly meanDelayMs: number | null;
+    /** Packets that a mix is to hold, by which the network chooses that delay; 0: the delay is fixed. */
+    readonly mixingTarget: number | null;
     /** Whether more is asked of it than it carries: its gateways are full, or its nodes shed packets. */
     readonly overCapacity: boolean;
   };

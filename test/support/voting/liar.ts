@@ -111,14 +111,10 @@ export class Liar implements Shown {
 
   #ownDocument(epoch: EpochNumber): string {
     const { network, verifier } = this.world;
-    const nodes = nodesFor(
-      epoch,
-      descriptorsIn(this.world, this.plan.lies[0]?.nodes ?? []).map(({ descriptor }) => descriptor),
-      network,
-      paramsOf(network),
-      undefined,
-    );
-    return canonicalJson(buildConsensus(epoch, nodes, { ...paramsOf(network), meanDelayMs: 1 }, verifier.networkIdHex));
+    const descriptors = descriptorsIn(this.world, this.plan.lies[0]?.nodes ?? []).map(({ descriptor }) => descriptor);
+    const nodes = nodesFor(epoch, descriptors, network, paramsOf(network), undefined);
+    const params = { ...paramsOf(network), meanDelayMs: 1 };
+    return canonicalJson(buildConsensus(epoch, nodes, params, verifier.networkIdHex, descriptors, undefined));
   }
 
   #signed(type: 'vote' | 'consensus', payload: string): Signature[] {

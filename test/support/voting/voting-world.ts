@@ -232,7 +232,8 @@ export function assembleFor(network: NetworkFile, verifier: Verifier): Assemble 
   return ({ epoch }, descriptors, params, previous) => {
     const nodes = nodesFor(epoch, descriptors, network, params, previous);
     const lacks = lacking(nodes, ROUTABLE);
-    return lacks === '' ? buildConsensus(epoch, nodes, params, verifier.networkIdHex) : lacks;
+    if (lacks !== '') return lacks;
+    return buildConsensus(epoch, nodes, params, verifier.networkIdHex, descriptors, previous);
   };
 }
 

@@ -224,6 +224,10 @@ export const DESCRIPTORS: Readonly<Record<string, Json>> = {
   'refused: a key of small order': descriptorSample(mix(1), oneKey('00'.repeat(32))),
   'refused: the same with its top bit set': descriptorSample(mix(1), oneKey(`${'00'.repeat(31)}80`)),
   'refused: a text with a quote': descriptorSample(mix(1), { software: '"' }),
+  'a mix with its arrivals': descriptorSample(mix(1), { arrivalsPerSecond: 121 }),
+  'a mix without arrivals for an epoch': descriptorSample(mix(1), { arrivalsPerSecond: 0 }),
+  'refused: arrivals that are no step': descriptorSample(mix(1), { arrivalsPerSecond: 122 }),
+  'refused: arrivals of a gateway': descriptorSample(GATEWAY, { arrivalsPerSecond: 121 }),
   'refused: loop results of a requester': descriptorSample(REQUESTER, loops()),
   'refused: loop results out of order': descriptorSample(
     GATEWAY,
@@ -240,6 +244,7 @@ export const PARAMS: Fields = {
   epochMs: EPOCH_MS,
   nodeLoopRate: 10,
   minCapacity: 0,
+  mixingTarget: 0,
   classes: { standard: RATES, fast: { ...RATES, mainRate: 200, replyRate: 500, deliveryRate: 632.5 } },
   session: { ...DEFAULT_SESSION_PARAMS },
 };
@@ -311,6 +316,9 @@ export const CONSENSUSES: Readonly<Record<string, Json>> = {
   'refused: a record with its capacity': consensusSample({
     nodes: RECORDS.map((one) => (one.role === 'mixnode' ? { ...one, capacity: 2172 } : one)),
   }),
+  'a mixing target': consensusSample(params({ mixingTarget: 66 })),
+  'refused: a mixing target with a fraction': consensusSample(params({ mixingTarget: 0.5 })),
+  'refused: a mixing target above 100,000': consensusSample(params({ mixingTarget: 100_001 })),
   'refused: minCapacity with a fraction': consensusSample(params({ minCapacity: 0.5 })),
   'refused: minCapacity missing': consensusSample({
     params: Object.fromEntries(Object.entries(PARAMS).filter(([key]) => key !== 'minCapacity')),

@@ -76,7 +76,7 @@ function details(status: Status): Html {
     <details>
       <summary>Sessions, packets, cryptography</summary>
       ${sessionsTable(sessions)}
-      <p>Packets of ${network.payloadBytes ?? '?'} bytes wait ${network.meanDelayMs ?? '?'} ms on average at each of three mixes. Version ${status.version}.</p>
+      <p>Packets of ${network.payloadBytes ?? '?'} bytes wait ${network.meanDelayMs ?? '?'} ms on average at each of three mixes${network.mixingTarget ? html`: the network chooses that delay each epoch for ${network.mixingTarget} packets in a mix` : ''}. Version ${status.version}.</p>
       <p>${Object.entries(status.crypto).map(([primitive, library]) => html`<span class="pair">${primitive} ${library}</span> `)}</p>
     </details>
     <p class="note">The same for programs: <a href="/status.json">status.json</a>, <a href="/metrics">metrics</a>.</p>
