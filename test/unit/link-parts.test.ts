@@ -1,10 +1,15 @@
+import { EventEmitter } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
 import t from 'tap';
 import { clientFrameBytes, PAYLOAD_SIZES, packetBytes } from '../../lib/core/params.ts';
 import { Backoff } from '../../lib/link/backoff.ts';
+import { FrameSocket } from '../../lib/link/frame-socket.ts';
 import { frameShape } from '../../lib/link/framing.ts';
 import { decodeHello, encodeHello, HELLO_BYTES } from '../../lib/link/hello.ts';
 import { LatenessHistogram } from '../../lib/link/thread/lateness.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const NETWORK_ID = new Uint8Array(32).fill(3);
 
@@ -65,4 +70,68 @@ t.test('the lateness histogram gives count, quantiles and maximum', async (t) =>
   for (const extreme of [0, 1e-9, 99, 1e6]) histogram.record(extreme);
   t.equal(histogram.snapshot().count, 104);
   t.equal(histogram.snapshot().p99Ms <= 1e6, true);
+});
+
+/** The socket below a link, which notes what is written to it. */
+class Written extends EventEmitter {
+  readonly log: string[] = [];
+  readonly done: (() => void)[] = [];
+  setMaxSendFragment(): void {}
+
+  write(bytes: Uint8Array, onWritten: () => void): void {
+    this.log.push(Buffer.from(bytes).toString('latin1'));
+    this.done.push(onWritten);
+  }
+
+  destroy(): void {
+    this.log.push('destroyed');
+  }
+
+  destroySoon(): void {
+    this.log.push('ended');
+  }
+}
+
+function frameSocket() {
+  const socket = new Written();
+  const frames = new FrameSocket({
+    socket: socket as unknown as TLSSocket,
+    shape: { frameBytes: 3, wireBytes: 3, recordBytes: 3 },
+    clock: new VirtualClock(),
+    queueFrames: 5,
+    stallTimeoutMs: 1000,
+    onFrame: () => {},
+    onClose: () => {},
+  });
+  return { frames, socket, send: (text: string) => frames.send(Buffer.from(text)) };
+}
+
+t.test('frames of a turn are one write in their order, and count as queued until it is done', async (t) => {
+  const { frames, socket, send } = frameSocket();
+  for (const text of ['one', 'two', 'six']) t.equal(send(text), 'sent');
+  t.strictSame(socket.log, [], 'nothing before the end of the turn');
+  await turn();
+  t.strictSame(socket.log, ['onetwosix']);
+  send('ten');
+  await turn();
+  t.strictSame(socket.log, ['onetwosix', 'ten']);
+  t.equal(frames.queued, 4);
+  t.equal(send('now'), 'sent');
+  t.equal(send('far'), 'link-queue-full');
+  socket.done[0]?.();
+  t.equal(frames.queued, 2);
+});
+
+t.test('a link that is closed sends the frames of its last turn first; one that broke sends none', async (t) => {
+  const closed = frameSocket();
+  closed.send('one');
+  closed.frames.close('closed');
+  await turn();
+  t.strictSame(closed.socket.log, ['one', 'ended']);
+  const broken = frameSocket();
+  broken.send('one');
+  broken.socket.emit('close');
+  await turn();
+  t.strictSame(broken.socket.log, ['destroyed']);
+  t.equal(broken.send('two'), 'link-down');
 });
