@@ -38,6 +38,7 @@ const SECONDS = {
   'test/system/wire.test.ts': 38,
   'test/system/path-health.test.ts': 34,
   'test/system/cli.test.ts': 30,
+  'test/system/hosting.test.ts': 20,
   'test/integration/directory-loss-marks.test.ts': 8,
   'test/integration/folder-lock.test.ts': 8,
   'test/integration/thread-failures.test.ts': 7,

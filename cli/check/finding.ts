@@ -14,6 +14,7 @@ export const CHECKS = [
   'listing',
   'addresses',
   'ports',
+  'health',
   'disk',
   'limits',
 ] as const;

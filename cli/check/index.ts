@@ -20,6 +20,7 @@ import type { Role, RoleName } from '../roles.ts';
 import { checkAdvertised, checkNames, checkNeighbours } from './addresses.ts';
 import { type Finding, findingsText, foundBy, ok } from './finding.ts';
 import { checkFolder } from './folder.ts';
+import { checkHealth } from './health.ts';
 import { checkDisk, checkLimits } from './limits.ts';
 import { checkListing, sphinxKeysIn } from './listing.ts';
 import { type Machine, thisMachine } from './machine.ts';
@@ -128,6 +129,7 @@ async function checkSubject(subject: Subject, machine: Machine): Promise<Finding
     ...(await checkNetwork(subject, machine)),
     ...(await foundBy('addresses', () => checkAdvertised(subject, machine))),
     ...(await foundBy('ports', () => checkPorts(subject, machine))),
+    ...(await checkHealth(subject, machine)),
     ...checkDisk(subject, machine),
     ...checkLimits(subject, machine),
   ];

@@ -5,12 +5,14 @@
 import { readFileSync, statfsSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces, totalmem } from 'node:os';
-import { systemCode } from '../../lib/core/errors.ts';
+import { oneLine, systemCode } from '../../lib/core/errors.ts';
 import { usableBytes } from '../../lib/core/memory-budget.ts';
 import type { ListenAddress } from '../../proxy/front/listener.ts';
 
-/** Time to connect to a port. */
+/** Time to connect to a port, and for a page. */
 const CONNECT_TIMEOUT_MS = 3_000;
+/** Of a line that another program says. */
+const MAX_LINE_LETTERS = 200;
 
 export interface Machine {
   /** Addresses of its interfaces. */
@@ -25,6 +27,8 @@ export interface Machine {
   listenFault(host: string, port: number): Promise<string | undefined>;
   /** Whether a connection is accepted there. */
   isReachable(address: ListenAddress): Promise<boolean>;
+  /** The lines of a page of health, none where all is well; undefined where it does not answer. */
+  healthFaults(url: string): Promise<readonly string[] | undefined>;
 }
 
 export const thisMachine: Machine = {
@@ -65,5 +69,15 @@ export const thisMachine: Machine = {
       socket.once('connect', () => end(true));
       socket.once('error', () => end(false));
     });
+  },
+  async healthFaults(url) {
+    try {
+      const reply = await fetch(url, { signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS), redirect: 'error' });
+      if (reply.ok) return [];
+      const lines = (await reply.text()).split('\n').filter((line) => line !== '');
+      return lines.map((line) => oneLine(line, MAX_LINE_LETTERS));
+    } catch {
+      return undefined;
+    }
   },
 };

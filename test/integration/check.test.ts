@@ -12,7 +12,10 @@ import { systemClock } from '../../lib/core/clock.ts';
 import type { NodeRecord } from '../../lib/directory/index.ts';
 import { loadIdentity, type NodeIdentity } from '../../lib/link/index.ts';
 import { writeKeys } from '../../lib/mixing/key-store.ts';
+import { serveMetricsPage } from '../../lib/net/metrics-page.ts';
 import { FolderLock } from '../../lib/runtime/folder-lock.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { type ListeningAuthority, listeningAuthority } from '../support/listening-authority.ts';
 import { crypto, epochOf, keys, records, signedConsensus } from '../support/signed-documents.ts';
 import { epochNumber, unix } from '../support/units.ts';
@@ -75,6 +78,7 @@ const machine: Machine = {
   memoryBytes: () => 2 ** 36,
   listenFault: async () => undefined,
   isReachable: async () => true,
+  healthFaults: async () => [],
 };
 
 interface Differs {
@@ -285,6 +289,26 @@ t.test('a port of another program is a problem, one of the running role is none'
     /^warning ports: mixnode, process 1 runs, and nothing listens/,
   ]);
   lock.release();
+});
+
+t.test('what the running role says of its health is passed on', async (t) => {
+  const health = { live: () => [] as string[], ready: () => ['no consensus yet', 'no links'] };
+  const config = { metricsListen: '127.0.0.1:0', metricsHosts: [] };
+  const page = await serveMetricsPage({ config, metrics: new Metrics(), health, log: silentLog });
+  t.teardown(() => page.close());
+  const { dir } = await mixWorld(t, { metricsListen: `127.0.0.1:${page.port}` });
+  const { healthFaults } = thisMachine;
+  t.same(await faults(dir, { machine: { healthFaults } }), [], 'nothing runs, and another role may be there');
+  const lock = await FolderLock.take(dir, { holder: 'mixnode, process 1', warn: () => {} });
+  t.teardown(() => lock.release());
+  t.same(await faults(dir, { machine: { healthFaults } }), [
+    'warning health: not ready: no consensus yet',
+    'warning health: not ready: no links',
+  ]);
+  health.live = () => ['the upkeep of its keys has stood still for 80 s'];
+  t.match((await faults(dir, { machine: { healthFaults } }))[0], /^problem health: .*80 s: restart it$/);
+  await page.close();
+  t.match(await faults(dir, { machine: { healthFaults } }), [/^warning health: no answer from http:/]);
 });
 
 t.test('a full disk, few open files and little memory are measured against the configured bounds', async (t) => {
