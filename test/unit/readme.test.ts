@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { AuditConfig, ExpelConfig, NetworkConfig, TokenConfig } from '../../cli/directory/options.ts';
 import { LocalnetConfig } from '../../cli/localnet/config.ts';
+import { PlanConfig } from '../../cli/plan/options.ts';
 import { ROLES } from '../../cli/roles.ts';
 import { optionsOf } from '../../lib/config/config.ts';
 
@@ -46,13 +47,14 @@ t.test('every command has the options that stand behind it', async (t) => {
       optionsOf(schema).map(({ flag }) => flag),
     );
   }
-  const besideAuthority = {
+  const others = {
     'directory token': TokenConfig,
     'directory expel': ExpelConfig,
     'directory network': NetworkConfig,
     'directory audit': AuditConfig,
+    plan: PlanConfig,
   };
-  for (const [name, schema] of Object.entries(besideAuthority))
+  for (const [name, schema] of Object.entries(others))
     schemas.set(
       name,
       optionsOf(schema).map(({ flag }) => flag),
