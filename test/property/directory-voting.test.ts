@@ -170,3 +170,21 @@ for (const { size, threshold, faulty, runs } of [
     );
   });
 }
+
+t.test('a clock that is off by a fifth of a round costs no signature', async (t) => {
+  for (const skewMs of [-440, 440]) {
+    const world = new VotingWorld(testNetwork(4, 3));
+    for (const index of [0, 1, 2, 3]) {
+      world.addHonest(index, { nodes: NETWORK, delayMs: 20, skewMs: index === 0 ? skewMs : 0 });
+    }
+    const { first, isFine } = await twoEpochs(world);
+    t.ok(isFine);
+    for (const { records } of world.honest) {
+      t.same(
+        records.released.map(({ epoch }) => epoch),
+        [first, first + 1],
+        'each has signed both',
+      );
+    }
+  }
+});

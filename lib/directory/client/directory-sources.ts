@@ -57,10 +57,13 @@ export class DirectorySources {
     return authorities.filter(({ id }) => ids.includes(id)).map(({ url }) => url);
   }
 
-  /** An authority has answered. */
+  /** An authority has answered. Before a network's first consensus none can be behind. */
   onExchange({ authority, epoch, problem, given }: Exchange): void {
+    const nowMs = this.components.clock.wallMs();
     if (problem === '') this.#watch.authorityGave(authority, epoch);
-    else this.#watch.authorityFailed(authority, epoch, this.components.clock.wallMs(), problem, given);
+    else if (this.store.inForce(nowMs) !== undefined) {
+      this.#watch.authorityFailed(authority, epoch, nowMs, problem, given);
+    }
   }
 
   /** For a link to a gateway. */
