@@ -3,7 +3,9 @@
  * wait in each mix, and what that is worth. Times in seconds.
  * @module
  */
+import type { IdentityHex } from '../../lib/core/bytes.ts';
 import type { TrafficClass } from '../../lib/core/params.ts';
+import { CAPACITY_STEPS, DELAY_STEPS, meanDelayInForce, stepAtMost } from '../../lib/directory/index.ts';
 import { type PacketEntropy, packetEntropy, type Source, senderEntropy, type Topology } from './end-to-end.ts';
 import { SimulationRandom } from './random.ts';
 import { simulateSingleMix } from './single-mix.ts';
@@ -54,6 +56,18 @@ export function sourcesOf(network: OwnNetwork): Source[] {
 export function arrivalRatePerMix({ layers, mixesPerLayer }: OwnNetwork, sources: readonly Source[]): number {
   const visits = sources.reduce((sum, source) => sum + source.rate * source.hops, 0);
   return visits / (layers * mixesPerLayer);
+}
+
+/** The mean delay, ms, that authorities with this mixing target come to while nothing changes. */
+export function settledDelayMs(network: OwnNetwork, mixingTarget: number): number {
+  const arrivalsPerSecond = stepAtMost(CAPACITY_STEPS, arrivalRatePerMix(network, sourcesOf(network)));
+  const mixes = [1, 2, 3].map((layer) => ({
+    ...{ identity: String(layer) as IdentityHex, role: 'mixnode', layer, arrivalsPerSecond },
+  })) as Parameters<typeof meanDelayInForce>[0];
+  let { meanDelayMs } = network;
+  for (const _step of DELAY_STEPS)
+    meanDelayMs = meanDelayInForce(mixes, { mixingTarget, meanDelayMs }, { meanDelayMs });
+  return meanDelayMs;
 }
 
 export interface OwnNetworkResult {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import { EPSILON_FIGURES, epsilonFigure, type FigureEffort, figure4 } from './figures.ts';
-import { measureOwnNetwork, type OwnNetwork } from './own-network.ts';
+import { measureOwnNetwork, type OwnNetwork, settledDelayMs } from './own-network.ts';
 import { measurePaperNetwork } from './paper-network.ts';
 import { plotEpsilonFigure, plotFigure4, plotOwnNetworks } from './plots.ts';
 import { epsilonReport, figure4Report, ownNetworkReport, ownNetworksReport, paperNetworkReport } from './report.ts';
@@ -126,6 +126,7 @@ interface OwnFlags {
   readonly mixesPerLayer: number;
   readonly corrupt: number;
   readonly meanDelayMs?: readonly number[];
+  readonly mixingTarget?: number;
   readonly class: string;
   readonly rate?: number;
   readonly replyRate?: number;
@@ -150,9 +151,12 @@ function ownNetworks(flags: OwnFlags): OwnNetwork[] {
   const corruptMixes = corruptCount(flags.corrupt, flags.layers, flags.mixesPerLayer);
   const delays = flags.meanDelayMs ?? [DEFAULT_PARAMS.meanDelayMs];
   const counts = flags.proxies ?? [DEFAULT_PROXIES];
-  return delays.flatMap((meanDelayMs) =>
+  const networks = delays.flatMap((meanDelayMs) =>
     counts.map((proxies) => ({ ...flags, proxies, meanDelayMs, traffic, corruptMixes })),
   );
+  const { mixingTarget } = flags;
+  if (mixingTarget === undefined) return networks;
+  return networks.map((network) => ({ ...network, meanDelayMs: settledDelayMs(network, mixingTarget) }));
 }
 
 /** Mixsocks networks: one with what it means, several as a table. */
@@ -193,7 +197,8 @@ Examples:
   simulate figures --plots docs/anonymity        figures 4 to 7 of the Loopix paper
   simulate network --users 100 --rate 2 --mean-delay 0.5 --corrupt 0.33
   simulate own --proxies 20 --mixes-per-layer 2 --mean-delay-ms 50
-  simulate own --proxies 1 10 100 1000 --mean-delay-ms 15 50 200 --plots docs/anonymity`,
+  simulate own --proxies 1 10 100 1000 --mean-delay-ms 15 50 200 --plots docs/anonymity
+  simulate own --proxies 1 2 5 10 20 100 500 --mixes-per-layer 2 --mixing-target 66`,
   );
 
 program
@@ -237,6 +242,7 @@ shape(program.command('own'))
     `mean delay at a mix (default: ${DEFAULT_PARAMS.meanDelayMs}); several give a table`,
     each(numberFrom(0.01)),
   )
+  .option('--mixing-target <packets>', 'the delay that authorities with this target choose, instead', integerFrom(1))
   .option('--plots <dir>', 'write own-network.svg there')
   .addOption(
     new Option('--class <name>', 'traffic class').choices(Object.keys(DEFAULT_PARAMS.classes)).default('standard'),

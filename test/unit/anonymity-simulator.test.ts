@@ -1,7 +1,7 @@
 import t from 'tap';
 import { packetEntropy, senderEntropy } from '../../research/anonymity/end-to-end.ts';
 import { MixNetwork, type TrafficSource } from '../../research/anonymity/mix-network.ts';
-import { arrivalRatePerMix, type OwnNetwork, sourcesOf } from '../../research/anonymity/own-network.ts';
+import { arrivalRatePerMix, type OwnNetwork, settledDelayMs, sourcesOf } from '../../research/anonymity/own-network.ts';
 import { SimulationRandom } from '../../research/anonymity/random.ts';
 import { simulateSingleMix } from '../../research/anonymity/single-mix.ts';
 import { spreadOf } from '../../research/anonymity/statistics.ts';
@@ -152,4 +152,13 @@ t.test('own network: the clocks add up, and kinds that cannot be are left out', 
   const { any, sameKind } = packetEntropy(topology, sources, toRequester, 32, new SimulationRandom(41));
   // What goes to the requester is 255 of 846 packets per second: about log2(846 / 255) = 1.7 bits less to choose from.
   t.ok(Math.abs(any.mean - sameKind.mean - Math.log2(846 / 255)) < 0.3, `${any.mean}, ${sameKind.mean}`);
+});
+
+t.test('own network: the delay that a mixing target comes to', async (t) => {
+  const network = (proxies: number): OwnNetwork => ({
+    ...{ proxies, requesters: 1, gateways: 2, layers: 3, mixesPerLayer: 2, corruptMixes: 0, meanDelayMs: 40 },
+    ...{ traffic: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1 }, nodeLoopRate: 10 },
+  });
+  const delays = [1, 2, 5, 10, 20, 100, 500].map((proxies) => settledDelayMs(network(proxies), 66));
+  t.strictSame(delays, [200, 200, 187, 96, 50, 40, 40]);
 });
