@@ -1,5 +1,5 @@
 /** `mixsocks check`: a folder for each defect, with an authority that answers over HTTP. */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -144,6 +144,16 @@ t.test('files and folders that others can read are named, with the command that 
   }
   chmodSync(join(dir, 'identity.pem'), 0o604);
   t.match((await faults(dir))[0], /chmod 600 .*identity\.pem$/);
+});
+
+t.test('a file of another user, as a command under sudo leaves it', async (t) => {
+  if (process.getuid?.() !== 0) {
+    t.pass('only root can give files away', { skip: 'not root' });
+    return;
+  }
+  const { dir } = await mixWorld(t);
+  chownSync(join(dir, 'config.json'), 12_345, 0);
+  await hasOnly(t, dir, /^problem folder: .*config\.json belongs to user 12345, .*; run: chown --reference=/);
 });
 
 t.test('keys: none, damaged, of another node, of a copy, from a backup', async (t) => {
