@@ -196,10 +196,20 @@ t.test('who finds no room learns so, by an answer of one frame, and asks again e
   t.equal(await attempt(full.port, keysOf(identity), sayHello), PACKET_BYTES, 'the size of all frames');
   t.equal(await attempt(refusing.port, keysOf(identity), sayHello), 0, 'who may not connect gets no answer');
   t.strictSame(await full.refused(1), { full: 1 });
-  const peers = await testPeerLinks({ identity });
+  const clock = new VirtualClock();
+  const peers = await testPeerLinks({ identity, clock, rng: { ...systemRng, uniform: () => 0.999 } });
   t.teardown(() => peers.stop());
   peers.setPeers([full.target()]);
-  await until(() => peers.status()[0]?.lastReason === 'full');
+  // It waits up to 5 s, then 10, 20, … and never more than two minutes.
+  for (const [i, mostMs] of [5_000, 10_000, 20_000, 40_000, 80_000, 120_000, 120_000].entries()) {
+    t.strictSame(await full.refused(i + 2), { full: i + 2 });
+    await until(() => peers.status()[0]?.state === 'waiting');
+    t.equal(peers.status()[0]?.lastReason, 'full');
+    clock.advance(0.99 * mostMs);
+    t.equal(peers.status()[0]?.state, 'waiting');
+    clock.advance(0.01 * mostMs);
+    t.equal(peers.status()[0]?.state, 'connecting');
+  }
   t.equal(full.links.length, 0);
 });
 
