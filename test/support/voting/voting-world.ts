@@ -2,16 +2,15 @@
  * A network of authorities on one virtual clock: honest ones, which may crash and whose clocks and links may be slow, and liars, which show
  * each of the others what they like.
  */
-import { buildConsensus, lacking, nodesFor, ROUTABLE } from '../../../directory/consensus-builder.ts';
-import type { Assemble } from '../../../directory/voting/election.ts';
+import { assembler, viewOf } from '../../../directory/voting/ballot-view.ts';
 import { pollMs, type Slot } from '../../../directory/voting/schedule.ts';
 import type { Want } from '../../../directory/voting/sheet-reader.ts';
+import { unlessRefused } from '../../../directory/voting/vote.ts';
 import { Voting, type VotingOptions } from '../../../directory/voting/voting.ts';
 import { DEFAULT_PARAMS, epochAt, type NetworkParams } from '../../../lib/core/params.ts';
 import { type EpochNumber, laterMs, type UnixMs } from '../../../lib/core/units.ts';
 import type { NetworkFile, VerifiedConsensus } from '../../../lib/directory/index.ts';
-import { DocumentRefused, Verifier } from '../../../lib/directory/index.ts';
-import { payloadDigest } from '../../../lib/directory/verify.ts';
+import { Verifier } from '../../../lib/directory/index.ts';
 import { silentLog } from '../../../lib/telemetry/log.ts';
 import { crypto, keys } from '../signed-documents.ts';
 import { VirtualClock } from '../virtual-clock.ts';
@@ -130,7 +129,7 @@ export class Honest implements Shown {
   #start(): Voting {
     const { world } = this;
     this.startedMs = world.clock.nowMs();
-    const { network, verifier } = world;
+    const { verifier } = world;
     return new Voting({
       verifier,
       identity: world.idOf(this.index),
@@ -141,7 +140,7 @@ export class Honest implements Shown {
       records: this.records,
       view: (slot) => world.viewOf(this.temper, slot, this.published),
       held: () => descriptorsIn(world, this.temper.nodes),
-      assemble: assembleFor(network, verifier),
+      assemble: assembler(verifier),
       published: (epoch) => this.published.get(epoch),
       publish: async (text) => {
         const verified = verifier.consensus(text);
@@ -189,15 +188,8 @@ export class VotingWorld {
   /** What an authority votes for that holds what `temper` says. */
   viewOf(temper: Temper, { epoch }: Slot, published: ReadonlyMap<number, VerifiedConsensus>) {
     const params = { ...paramsOf(this.network), ...temper.params };
-    const previous = [...published.values()].filter(({ consensus }) => consensus.epoch < epoch).at(-1);
-    const holds = descriptorsIn(this, temper.nodes);
-    const digests = new Map(holds.map((one) => [one.descriptor.identity, payloadDigest(one.payload, crypto)]));
-    const descriptors = holds.map(({ descriptor }) => descriptor);
-    const nodes = nodesFor(epoch, descriptors, this.network, params, previous?.consensus).map(
-      ({ identity }) => [identity, digests.get(identity) ?? ''] as [typeof identity, string],
-    );
-    const named = previous && { previous: { epoch: previous.consensus.epoch, digest: previous.digest } };
-    return { params, nodes, ...named };
+    const last = [...published.values()].filter(({ consensus }) => consensus.epoch < epoch).at(-1);
+    return viewOf(epoch, descriptorsIn(this, temper.nodes), last, { verifier: this.verifier, params, crypto }).ballot;
   }
 
   /** Asks `to` on behalf of `from`; nothing comes back when it is down or silent. */
@@ -225,23 +217,4 @@ export class VotingWorld {
 
 export function paramsOf(network: NetworkFile): NetworkParams {
   return { ...DEFAULT_PARAMS, epochMs: network.epochSeconds * 1000, payloadBytes: network.payloadBytes };
-}
-
-/** As an authority does it. */
-export function assembleFor(network: NetworkFile, verifier: Verifier): Assemble {
-  return ({ epoch }, descriptors, params, previous) => {
-    const nodes = nodesFor(epoch, descriptors, network, params, previous);
-    const lacks = lacking(nodes, ROUTABLE);
-    if (lacks !== '') return lacks;
-    return buildConsensus(epoch, nodes, params, verifier.networkIdHex, descriptors, previous);
-  };
-}
-
-function unlessRefused<T>(run: () => T): T | undefined {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof DocumentRefused) return undefined;
-    throw error;
-  }
 }
