@@ -1,5 +1,13 @@
 import t from 'tap';
+import { lawTimes } from '../../lib/core/delay-law.ts';
+import { Downlink } from '../../lib/endpoint/downlink.ts';
 import { DownlinkWatch, EXCUSED_MS } from '../../lib/endpoint/downlink-watch.ts';
+import { HealthReports } from '../../lib/endpoint/health/health-reports.ts';
+import { PathHealth } from '../../lib/endpoint/health/path-health.ts';
+import { EndpointMetrics } from '../../lib/endpoint/metrics.ts';
+import type { ClientLinkStats } from '../../lib/link/index.ts';
+import { silentLog } from '../../lib/telemetry/log.ts';
+import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { monotonic } from '../support/units.ts';
 
 const RATE = 132;
@@ -73,4 +81,27 @@ t.test('floods excuse losses for a minute, and for a tenth of the time after', a
   const excusedMs = floodedMs.length * STEP_MS;
   t.ok(excusedMs > EXCUSED_MS && excusedMs < EXCUSED_MS + 600_000 / 9 + 2_000, `${excusedMs}`);
   t.ok(floodedMs.filter((ms) => ms < 60_000).length > 200);
+});
+
+t.test('a flood excuses what was sent a way before it, by the law of what is under way', async (t) => {
+  const excusedFrom = (meanDelayMs: number) => {
+    const health = new PathHealth();
+    let fromMs = Number.NaN;
+    health.excuse = (since) => {
+      fromMs = since;
+    };
+    const reports = new HealthReports(silentLog, new EndpointMetrics(new Metrics()));
+    const downlink = new Downlink('clock', health, reports, () => {});
+    const law = { meanDelayMs, mixHops: 3 };
+    let received = 0;
+    for (let ms = 0; ms < 10_000; ms += STEP_MS) {
+      for (let i = 0; i < (RATE * STEP_MS) / 1000; i++, received++) downlink.onRecognised();
+      const link = { state: 'up', padding: ms < 5_000 ? ms : 5_000, received } as ClientLinkStats;
+      downlink.review(link, RATE, law, monotonic(ms));
+    }
+    return fromMs;
+  };
+  const added = lawTimes({ meanDelayMs: 160, mixHops: 3 }).oneWayQuantileMs;
+  t.ok(added > 1_700, 'three mixes of 200 ms delay a packet by so much more than three of 40');
+  t.ok(Math.abs(excusedFrom(40) - excusedFrom(200) - added) < 1e-6, `${excusedFrom(40)}, ${excusedFrom(200)}`);
 });
