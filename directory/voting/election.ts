@@ -5,7 +5,14 @@
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import type { UnixMs } from '../../lib/core/units.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
-import type { Consensus, Descriptor, VerifiedConsensus, VerifiedDescriptor } from '../../lib/directory/index.ts';
+import {
+  type Consensus,
+  type Descriptor,
+  DocumentRefused,
+  parseConsensus,
+  type VerifiedConsensus,
+  type VerifiedDescriptor,
+} from '../../lib/directory/index.ts';
 import { payloadDigest } from '../../lib/directory/verify.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { Merged, mergeBallots, Quorum } from './merge.ts';
@@ -116,6 +123,22 @@ export class Election {
       return;
     }
     const payload = canonicalJson(made);
+    const fault = faultOf(payload);
+    if (fault !== undefined) {
+      this.problem = `the votes come to what no member would take: ${fault}`;
+      return;
+    }
     this.result = { payload, digest: payloadDigest(payload, this.options.crypto) };
+  }
+}
+
+/** What is wrong with a consensus, in one line: one that members refuse must not use up the epoch. */
+function faultOf(payload: string): string | undefined {
+  try {
+    parseConsensus(payload);
+    return undefined;
+  } catch (error) {
+    if (error instanceof DocumentRefused) return error.message;
+    throw error;
   }
 }

@@ -34,6 +34,8 @@ export class SignedDocuments {
   constructor(
     readonly network: NetworkFile,
     readonly crypto: Crypto,
+    /** Whether this is a consensus of the epoch: those of others have honest signatures too, and would be taken for a second one. */
+    readonly isOfEpoch: (payload: string) => boolean,
   ) {
     this.#authorities = new Set(network.authorities.map(({ id }) => id));
   }
@@ -60,11 +62,14 @@ export class SignedDocuments {
     );
   }
 
-  /** Takes signatures on a document; those that hold are kept. `payload` may be left out when it is held. */
+  /** Takes signatures on a document; those that hold are kept. `payload` may be left out when it is held. Throws DocumentRefused. */
   take(digest: string, signatures: readonly Signature[], payload = this.#held.get(digest)?.payload): void {
     if (payload === undefined) return;
     if (payloadDigest(payload, this.crypto) !== digest) {
       throw new DocumentRefused('malformed', 'consensus: is not the document that was asked for');
+    }
+    if (!this.#held.has(digest) && !this.isOfEpoch(payload)) {
+      throw new DocumentRefused('malformed', 'consensus: is none of the epoch that was asked about');
     }
     const tried = new Set<IdentityHex>(this.#held.get(digest)?.signatures.keys());
     const fresh = new Map<IdentityHex, Signature>();

@@ -16,6 +16,7 @@ import { encodeEnvelope, parseEnvelope, sign } from '../../lib/directory/envelop
 import {
   DOCUMENT_VERSION,
   epochMsOf,
+  parseConsensus,
   type VerifiedConsensus,
   type VerifiedDescriptor,
   type Verifier,
@@ -254,7 +255,7 @@ export class Voting {
     }
     for (const epoch of [current, laterEpoch(current, 1)]) {
       if (this.#documents.has(epoch)) continue;
-      const documents = new SignedDocuments(verifier.network, crypto);
+      const documents = new SignedDocuments(verifier.network, crypto, (payload) => this.#isOf(epoch, payload));
       this.#documents.set(epoch, documents);
       for (const text of [published(epoch)?.text, await records.ownDocument(epoch)]) {
         if (text !== undefined) this.#takeEnvelope(documents, text);
@@ -262,9 +263,15 @@ export class Voting {
     }
   }
 
+  /** Takes an own document. One of another epoch, by hand in its place, is as good as one that cannot be read. */
   #takeEnvelope(documents: SignedDocuments, text: string): void {
     const { payload, signatures } = parseEnvelope('consensus', text, MAX_CONSENSUS_BYTES);
-    documents.take(payloadDigest(payload, this.options.crypto), signatures, payload);
+    unlessRefused(() => documents.take(payloadDigest(payload, this.options.crypto), signatures, payload));
+  }
+
+  #isOf(epoch: EpochNumber, payload: string): boolean {
+    const consensus = unlessRefused(() => parseConsensus(payload));
+    return consensus?.epoch === epoch && consensus.network === this.options.verifier.networkIdHex;
   }
 
   /** Keeps evidence against others, and names them; each once. */

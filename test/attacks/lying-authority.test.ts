@@ -102,6 +102,16 @@ t.test('whoever signs two consensuses of an epoch is named, and both are kept, a
   t.ok(found.includes(`consensuses ${keys(1001).id}`));
 });
 
+t.test('a consensus of another epoch is not taken for one of this epoch, nor its signers for liars', async (t) => {
+  const world = await run({ plans: [{ lies: [toAll()], showsOld: true }] });
+  for (const authority of world.honest) t.equal(publishedBy(authority)?.epoch, world.epoch);
+  const honest = world.honest.map(({ index }) => keys(1000 + index).id);
+  t.notOk(
+    evidenceOf(world).some((line) => honest.some((id) => line.endsWith(id))),
+    'no honest authority is accused',
+  );
+});
+
 t.test('two halves that do not reach each other do not make two networks', async (t) => {
   const halves = async (threshold: number, mutant: Partial<VotingOptions> = {}) => {
     const world = new VotingWorld(testNetwork(4, threshold));

@@ -116,3 +116,24 @@ t.test('an authority takes so many connections and no more: those that ask stay,
   while (closed === 0) await once(first as Socket, 'close');
   t.equal(closed, 1, 'and the oldest silent one has gone for it');
 });
+
+t.test('an authority that changes the protocol in place of an answer stalls nobody', async (t) => {
+  const server = createServer();
+  server.on('connection', (socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n'),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const transport = httpTransport();
+  t.teardown(async () => {
+    await transport.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const asked = transport.send({ method: 'GET', url, maxBytes: 100 }, new AbortController().signal);
+  await t.rejects(asked, { code: 'HOST_UNREACHABLE' });
+});

@@ -172,7 +172,7 @@ t.test('a ballot that does not fit the network is not accepted', async (t) => {
 });
 
 t.test('of each signer one document is held; a second one is evidence', async (t) => {
-  const documents = new SignedDocuments(network, crypto);
+  const documents = new SignedDocuments(network, crypto, (payload) => payload !== 'of another epoch');
   const give = (payload: string, ...signers: number[]) => {
     const signatures = signers.map((n) => sign('consensus', payload, keys(1000 + n).seed, crypto));
     documents.take(toHex(crypto.sha256(Buffer.from(payload))), signatures, payload);
@@ -195,6 +195,8 @@ t.test('of each signer one document is held; a second one is evidence', async (t
   t.notOk(documents.wants(key32(1), [keys(1001).id]), 'the word of one who signs all things is not followed');
   t.ok(documents.wants(key32(1), [keys(1001).id, keys(1003).id]));
   t.throws(() => documents.take(key32(1), [], 'one'), { code: 'DOCUMENT' });
+  t.throws(() => give('of another epoch', 0, 1, 2, 3), { code: 'DOCUMENT' });
+  t.equal(documents.twoDocuments.length, 1, 'whoever signed a document of another epoch as well is no liar');
 });
 
 t.test('the next epoch is voted on before the turn, the present one at once while it has no consensus', async (t) => {

@@ -72,6 +72,8 @@ function answerTo(request: http.ClientRequest, body: string | undefined): Promis
     request
       .once('response', resolve)
       .on('error', reject)
+      // Of an answer that changes the protocol (101) nothing else comes: the request is closed without response and error.
+      .once('close', () => reject(new Error('closed without an answer')))
       .once('socket', (socket) => {
         if (!socket.connecting) return;
         const late = () => request.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`));

@@ -10,7 +10,7 @@ import { parseSheet, sheetText } from '../../../directory/voting/sheet.ts';
 import type { Want } from '../../../directory/voting/sheet-reader.ts';
 import { toHex } from '../../../lib/core/bytes.ts';
 import type { NetworkParams } from '../../../lib/core/params.ts';
-import type { EpochNumber } from '../../../lib/core/units.ts';
+import { type EpochNumber, laterEpoch } from '../../../lib/core/units.ts';
 import { encodeEnvelope, type Signature, sign } from '../../../lib/directory/envelope.ts';
 import { DOCUMENT_VERSION } from '../../../lib/directory/index.ts';
 import { payloadDigest } from '../../../lib/directory/verify.ts';
@@ -33,6 +33,8 @@ export interface LiarPlan {
   readonly gang: readonly number[];
   /** From when on it shows a consensus that it has signed and nobody agreed to; never where that is undefined. */
   readonly signsOwnFromMs?: number | undefined;
+  /** Whether it shows the consensus of the epoch before, which all authorities signed, as one of this epoch. */
+  readonly showsOld?: boolean;
   /** Whether it signs whatever it sees. */
   readonly signsAll: boolean;
   /** Whether it says that it comes to the same as whoever asks. */
@@ -70,10 +72,13 @@ export class Liar implements Shown {
       attempt: slot?.attempt ?? theirs.attempt,
       ...(this.plan.agrees && theirs.result !== undefined ? { result: theirs.result } : {}),
       votes,
-      documents: [...payloads].map((payload) => ({
-        digest: this.#keep(payload),
-        signatures: this.#signed('consensus', payload),
-      })),
+      documents: [
+        ...(this.plan.showsOld === true ? [this.#oldDocument(epoch)] : []),
+        ...[...payloads].map((payload) => ({
+          digest: this.#keep(payload),
+          signatures: this.#signed('consensus', payload),
+        })),
+      ],
     });
   }
 
@@ -115,6 +120,13 @@ export class Liar implements Shown {
     const nodes = nodesFor(epoch, descriptors, network, paramsOf(network), undefined);
     const params = { ...paramsOf(network), meanDelayMs: 1 };
     return canonicalJson(buildConsensus(epoch, nodes, params, verifier.networkIdHex, descriptors, undefined));
+  }
+
+  #oldDocument(epoch: EpochNumber) {
+    const payload = this.#ownDocument(laterEpoch(epoch, -1));
+    const signers = this.world.network.authorities.map((_, index) => keys(1000 + index).seed);
+    const signatures = signers.map((seed) => sign('consensus', payload, seed, crypto));
+    return { digest: this.#keep(payload), signatures };
   }
 
   #signed(type: 'vote' | 'consensus', payload: string): Signature[] {
