@@ -10,7 +10,8 @@ import type { Health } from '../lib/telemetry/health.ts';
 export const ROLE_NAMES = ['proxy', 'mixnode', 'gateway', 'requester', 'directory'] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];
 
-const AUTHORITY_COMMANDS = ['token', 'expel', 'network', 'audit'];
+/** Commands beside an authority, behind the name of its role. */
+export const AUTHORITY_COMMANDS = ['token', 'expel', 'network', 'audit'];
 
 /** Whether the command line is one beside an authority, and not the authority itself. */
 export function isAuthorityCommand([name, ...words]: readonly string[]): boolean {

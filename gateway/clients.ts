@@ -106,14 +106,12 @@ export class Clients {
   admits(id: IdentityHex, terms: ClientTerms, kind: HelloKind = 'client'): AdmitVerdict {
     const present = this.#clients.get(addressKeyOf(id));
     const replaces = present?.link !== undefined;
-    if (!replaces) {
-      const isFull = this.#alike(id).filter((client) => client.link).length >= this.#most(id);
-      if (isFull && !this.#freeSilentPlace(id)) return 'full';
-      const needsSeat = kind === 'client' && present?.keepsSeat !== true && !this.options.isRequester(id);
-      const finds = () => hasSeat(this.options.seats, this.#alike(id), terms.trafficClass);
-      if (needsSeat && !finds() && !(this.#freeSilentPlace(id) && finds())) return 'full';
-      if (!this.#hasMemory(id)) return 'full';
-    }
+    const isFull = !replaces && this.#alike(id).filter((client) => client.link).length >= this.#most(id);
+    if (isFull && !this.#freeSilentPlace(id)) return 'full';
+    const finds = () => hasSeat(this.options.seats, this.#alike(id), terms.trafficClass, present);
+    const needsSeat = kind === 'client' && !this.options.isRequester(id);
+    if (needsSeat && !finds() && !(!replaces && this.#freeSilentPlace(id) && finds())) return 'full';
+    if (!replaces && !this.#hasMemory(id)) return 'full';
     if (!terms.clocked) return true;
     // A class that the consensus has given up keeps the clients that it has.
     if (replaces && present.link?.client.trafficClass === terms.trafficClass && present.deliveryRate > 0) return true;

@@ -16,14 +16,24 @@ export interface Seats {
 const ROUNDING = 1e-6;
 
 /**
- * Whether there is one for a further client of `trafficClass` beside `clients`. The first may take more than there are: no class is to
- * be shut out for its rates.
+ * Whether there is one for a client of `trafficClass` beside the other `clients`. `present`: itself, connected or not long ago; it keeps what
+ * it has, and needs more for a class that takes more. The first may take more than there are: no class is to be shut out for its rates.
  */
-export function hasSeat(seats: Seats, clients: readonly Client[], trafficClass: string): boolean {
-  const seated = clients.filter(({ link, keepsSeat }) => link !== undefined || keepsSeat);
-  const taken = seated.reduce((sum, client) => sum + seats.taken(client.trafficClass), 0);
-  return seated.length === 0 || taken + seats.taken(trafficClass) <= seats.most() + ROUNDING;
+export function hasSeat(
+  seats: Seats,
+  clients: readonly Client[],
+  trafficClass: string,
+  present: Client | undefined,
+): boolean {
+  const seated = clients.filter(isSeated);
+  const wanted = seats.taken(trafficClass);
+  if (present !== undefined && isSeated(present) && wanted <= seats.taken(present.trafficClass) + ROUNDING) return true;
+  const others = seated.filter((client) => client !== present);
+  const taken = others.reduce((sum, client) => sum + seats.taken(client.trafficClass), 0);
+  return others.length === 0 || taken + wanted <= seats.most() + ROUNDING;
 }
+
+const isSeated = ({ link, keepsSeat }: Client): boolean => link !== undefined || keepsSeat;
 
 /** What a client makes of packets in each layer, where one of class standard makes 1; 1 of a class that the network does not have. */
 export function seatsOf({ classes }: Pick<NetworkParams, 'classes'>, trafficClass: string): number {

@@ -5,7 +5,7 @@
  * - A mix publishes its arrivals, in steps of a quarter (capacity.ts). What a layer has is the median of its mixes, and what the
  *   network has the median of its layers: a minority of a layer moves nothing beyond what honest mixes say, nor does one layer as a
  *   whole. The mixes of one family count once in a layer, with their median. Medians of an even number are the lower ones, since a
- *   longer delay hides more.
+ *   longer delay hides more: also where a liar takes the name of another's family, which nobody checks.
  * - The delay is the smallest of `DELAY_STEPS` with which the target is met. It moves by one step an epoch, which is a quarter at most.
  * - It becomes shorter only where the next shorter one holds a quarter more than the target. So a rate that is between two of the
  *   steps in which it is published does not move the delay to and fro.

@@ -71,6 +71,24 @@ t.test('a client whose link broke keeps its seat for a minute', async (t) => {
   t.equal(door.dial(1), 'full');
 });
 
+t.test('who comes again in a class that takes more seats needs them like anybody else', async (t) => {
+  const door = new Door(5);
+  for (const n of [1, 2, 3, 4, 5]) door.dial(n);
+  t.equal(door.dial(1, 'fast'), 'full', 'in place of its own link');
+  door.wait(SEAT_MS);
+  door.leave(1, true);
+  t.equal(door.dial(1, 'fast'), 'full', 'on the seat that is kept for it');
+  t.equal(door.dial(1), true);
+  for (const n of [2, 3, 4]) door.leave(n);
+  t.equal(door.dial(1, 'fast'), 'full', `${FAST} and 1 are more than 5`);
+  door.leave(5);
+  t.equal(door.dial(1, 'fast'), true, 'its own seat does not count beside those that it asks for');
+  t.equal(door.dial(1), true, 'fewer are always there');
+  const alone = new Door(4);
+  alone.dial(1);
+  t.equal(alone.dial(1, 'fast'), true, 'whoever is alone may have any class');
+});
+
 t.test('a seat that nothing is sent from goes to a newcomer', async (t) => {
   const door = new Door(2);
   door.dial(1);
