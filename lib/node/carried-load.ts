@@ -3,6 +3,7 @@
  * coarse steps. A state machine on injected time.
  * @module
  */
+import { systemClock } from '../core/clock.ts';
 import type { MonotonicMs } from '../core/units.ts';
 import { CAPACITY_STEPS, SHED_STEPS, stepAtMost } from '../directory/index.ts';
 import { busyShareMeter } from '../runtime/busy-share.ts';
@@ -124,5 +125,7 @@ export function openCarriedLoad({ clock, log, metrics }: Components, perSecond: 
   metrics.gaugeOf('capacity_packets_per_second', 'Packets per second that it carries by its own measure', () => {
     return capacity.perSecond;
   });
-  return new CarriedLoad({ capacity, busyShare: busyShareMeter(), epochMs, log }, clock.nowMs());
+  // On another clock the thread's own time says nothing.
+  const busyShare = clock === systemClock ? busyShareMeter() : () => 0;
+  return new CarriedLoad({ capacity, busyShare, epochMs, log }, clock.nowMs());
 }

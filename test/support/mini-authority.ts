@@ -19,7 +19,7 @@ import { crypto } from './signed-documents.ts';
 import { epochNumber, unix } from './units.ts';
 
 /** Not in the JSON of a record. */
-const LEFT_OUT = { loops: undefined, capacity: undefined, shed: undefined };
+const LEFT_OUT = { loops: undefined, capacity: undefined, shed: undefined, arrivalsPerSecond: undefined };
 
 /** An authority that signs whatever has announced itself, as soon as all nodes have. */
 export class MiniAuthority {
