@@ -68,9 +68,6 @@ export class SignedDocuments {
     if (payloadDigest(payload, this.crypto) !== digest) {
       throw new DocumentRefused('malformed', 'consensus: is not the document that was asked for');
     }
-    if (!this.#held.has(digest) && !this.isOfEpoch(payload)) {
-      throw new DocumentRefused('malformed', 'consensus: is none of the epoch that was asked about');
-    }
     const tried = new Set<IdentityHex>(this.#held.get(digest)?.signatures.keys());
     const fresh = new Map<IdentityHex, Signature>();
     for (const signature of signatures) {
@@ -80,7 +77,11 @@ export class SignedDocuments {
       const valid = validSigners('consensus', { payload, signatures: [signature] }, this.#authorities, this.crypto);
       if (valid.has(signer)) fresh.set(signer, signature);
     }
-    if (fresh.size > 0) this.#hold(digest, payload, fresh);
+    if (fresh.size === 0) return;
+    if (!this.#held.has(digest) && !this.isOfEpoch(payload)) {
+      throw new DocumentRefused('malformed', 'consensus: is none of the epoch that was asked about');
+    }
+    this.#hold(digest, payload, fresh);
   }
 
   #hold(digest: string, payload: string, fresh: ReadonlyMap<IdentityHex, Signature>): void {

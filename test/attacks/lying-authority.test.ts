@@ -3,9 +3,11 @@
  * one epoch, so that it can show each user another network.
  */
 import t from 'tap';
+import { assembler } from '../../directory/voting/ballot-view.ts';
 import { mergeBallots } from '../../directory/voting/merge.ts';
 import type { VotingOptions } from '../../directory/voting/voting.ts';
-import { keys, testNetwork } from '../support/signed-documents.ts';
+import { Verifier } from '../../lib/directory/index.ts';
+import { crypto, keys, testNetwork } from '../support/signed-documents.ts';
 import { Liar, type LiarPlan, type Lie } from '../support/voting/liar.ts';
 import { INVENTED, NETWORK } from '../support/voting/voting-nodes.ts';
 import { type Honest, type Temper, VotingWorld } from '../support/voting/voting-world.ts';
@@ -109,6 +111,19 @@ t.test('a consensus of another epoch is not taken for one of this epoch, nor its
   t.notOk(
     evidenceOf(world).some((line) => honest.some((id) => line.endsWith(id))),
     'no honest authority is accused',
+  );
+});
+
+t.test('what members would refuse is not signed: it would use up the epoch', async (t) => {
+  const assemble: VotingOptions['assemble'] = (slot, descriptors, params, previous) => {
+    const made = assembler(new Verifier(network, crypto))(slot, descriptors, params, previous);
+    return typeof made === 'string' ? made : { ...made, params: { ...made.params, maxDelayMs: -1 } };
+  };
+  const network = testNetwork(4, 3);
+  const world = await run({ plans: [{ lies: [toAll()] }], mutant: { assemble } });
+  t.strictSame(
+    world.honest.map(({ records }) => records.released.length),
+    [0, 0, 0],
   );
 });
 
