@@ -185,6 +185,28 @@ t.test('loops and drops are made when half of those that stood ready have left',
   t.equal(lanes.drop.content.length, 8);
 });
 
+t.test('loops and drops of a slow clock do not stand ready until their keys are too old', async (t) => {
+  const slots = (rate: number) => {
+    const asked: Record<string, number> = {};
+    new Cover({
+      clock: new VirtualClock(),
+      ledger: new LoopLedger(),
+      addLane: ({ name, contentSlots }) => {
+        asked[name] = contentSlots;
+        return new TestLane(contentSlots, 1);
+      },
+      rates: { loopRate: rate, dropRate: rate / 5 },
+      linkIsUp: () => true,
+      makeLoop: () => undefined,
+      makeDrop: () => undefined,
+    });
+    return asked;
+  };
+  t.strictSame(slots(5), { loop: 8, drop: 8 }, 'of a network with default rates');
+  t.strictSame(slots(0.5), { loop: 4, drop: 2 });
+  t.strictSame(slots(0), { loop: 2, drop: 2 });
+});
+
 t.test('a loop counts as sent when it left, as returned when it is known again', async (t) => {
   const clock = new VirtualClock();
   const ledger = new LoopLedger();
