@@ -57,10 +57,10 @@ t.test('a mix that drops half is marked, and clients keep off it', async (t) => 
     ['mix-1-1', 1, {}],
   ] as const) {
     const node = await startMixnode(MixnodeConfig.parse({ ...(await options(name)), layer, ...fault }), parts());
-    t.teardown(() => node.stop());
+    t.teardown(() => clock.settle(node.stop(), EPOCH_MS)); // packets that wait leave first
   }
   const gateway = await startGateway(GatewayConfig.parse(await options('gateway-1')), parts());
-  t.teardown(() => gateway.stop());
+  t.teardown(() => clock.settle(gateway.stop(), EPOCH_MS));
 
   const client = new DirectoryClient({ network: directory.network, components: parts() });
   t.teardown(() => client.stop());
