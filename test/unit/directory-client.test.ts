@@ -1,7 +1,7 @@
 /** The member's side against authorities that answer as they please, on a virtual clock. */
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -220,3 +220,33 @@ t.test('HTTP: an endless answer is cut off, redirects are not followed, a closed
   await t.rejects(get(base), { code: 'HOST_UNREACHABLE', message: /ECONNREFUSED/ });
   await transport.close();
 });
+
+t.test(
+  'HTTP: what is asked over a connection that the authority has just closed is asked again over another',
+  async (t) => {
+    const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+    let connections = 0;
+    let isGone = false;
+    const server = createTcpServer((socket) => {
+      connections++;
+      let asked = 0;
+      // As of a server that closes unused connections: the first answer, and then a reset.
+      socket.on('data', () => (isGone || asked++ > 0 ? socket.resetAndDestroy() : socket.write(answer)));
+      socket.on('error', () => {});
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const transport = httpTransport();
+    const get = () => transport.send({ method: 'GET', url, maxBytes: 10 }, new AbortController().signal);
+    for (let i = 1; i <= 3; i++) {
+      t.equal((await get()).text, 'ok');
+      t.equal(connections, i);
+      await new Promise((resolve) => setImmediate(resolve)); // its connection is unused now
+    }
+    isGone = true;
+    await t.rejects(get(), { code: 'HOST_UNREACHABLE', message: /ECONNRESET/ });
+    t.equal(connections, 4, 'a new connection is tried once');
+    await transport.close();
+    await new Promise((resolve) => server.close(resolve));
+  },
+);

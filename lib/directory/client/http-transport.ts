@@ -5,7 +5,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { httpDateMs, systemClock } from '../../core/clock.ts';
-import { MixError, systemReason } from '../../core/errors.ts';
+import { MixError, systemCode, systemReason } from '../../core/errors.ts';
 import type { HttpReply, HttpRequest, Transport } from './transport.ts';
 
 /** Connecting takes no longer than this; the whole exchange is bounded by the epoch (timing.ts). */
@@ -48,8 +48,7 @@ async function exchange(
   signal: AbortSignal,
 ): Promise<HttpReply> {
   try {
-    const request = open();
-    const reply = await answerTo(request, body);
+    const reply = await firstAnswer(open, body);
     const parts: Buffer[] = [];
     let bytes = 0;
     for await (const part of reply) {
@@ -66,7 +65,21 @@ async function exchange(
   }
 }
 
-/** Sends the request; resolves with the head of the answer. */
+/**
+ * Sends the request; resolves with the head of the answer. An unused connection may have been closed at the other end when it is
+ * taken; then another one is. All that is asked may be asked twice: announcements too (docs/PROTOCOL.md section 4.3, rule 5).
+ */
+async function firstAnswer(open: () => http.ClientRequest, body: string | undefined): Promise<http.IncomingMessage> {
+  for (let again = MAX_CONNECTIONS; ; again--) {
+    const request = open();
+    try {
+      return await answerTo(request, body);
+    } catch (error) {
+      if (again === 0 || !request.reusedSocket || systemCode(error) !== 'ECONNRESET') throw error;
+    }
+  }
+}
+
 function answerTo(request: http.ClientRequest, body: string | undefined): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
     request
