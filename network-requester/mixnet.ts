@@ -95,7 +95,7 @@ export class RequesterMixnet implements Running {
     );
   }
 
-  /** Loads identity and keys; `serve` goes on. `policy` is announced, and told our address. Throws CONFIG or IDENTITY. */
+  /** Loads identity and keys; `serve` goes on. `policy` is announced, and gets our address. Throws CONFIG or IDENTITY. */
   static async start(config: RequesterConfig, components: Components, policy: Announced): Promise<RequesterMixnet> {
     const identity = await loadIdentity(config.dir);
     const network = await loadNetworkFile(config.networkFile ?? join(config.dir, 'network.json'));

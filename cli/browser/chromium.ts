@@ -1,5 +1,5 @@
 /**
- * Chromium and what is built from it, told to use the proxy and nothing else. An option or a preference that a version does
+ * Chromium and what is built from it, set to use the proxy and nothing else. An option or a preference that a version does
  * not know does nothing there.
  * @module
  */

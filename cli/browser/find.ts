@@ -1,5 +1,5 @@
 /**
- * Which browser is opened, and whether it can be told what this needs.
+ * Which browser is opened, and whether it has the settings that this needs.
  * @module
  */
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, readSync, realpathSync } from 'node:fs';

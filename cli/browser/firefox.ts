@@ -1,5 +1,5 @@
 /**
- * Firefox, told to use the proxy and nothing else. A preference that a version does not know does nothing there.
+ * Firefox, set to use the proxy and nothing else. A preference that a version does not know does nothing there.
  * @module
  */
 import { type Browser, type LaunchPlan, pagesOf } from './browser.ts';

@@ -1,6 +1,6 @@
 /**
  * Couples standard input and output with a connection: bytes both ways at the pace of whoever takes them, each half closed
- * on its own, and a reset told apart from an end.
+ * on its own, and a reset distinguished from an end.
  * @module
  */
 import { closeSync, openSync } from 'node:fs';

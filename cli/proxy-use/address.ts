@@ -1,5 +1,5 @@
 /**
- * Where a proxy takes requests, as the commands that use one are told: `127.0.0.1:1080`, `unix:/path`, or a URL with a login,
+ * Where a proxy takes requests, as the commands that use one get it: `127.0.0.1:1080`, `unix:/path`, or a URL with a login,
  * as in `ALL_PROXY`.
  * @module
  */

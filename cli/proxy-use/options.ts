@@ -1,5 +1,5 @@
 /**
- * The options by which a command is told which proxy to use, and what follows from them.
+ * The options that say which proxy a command uses, and what follows from them.
  * @module
  */
 import { z } from 'zod';

@@ -70,7 +70,7 @@ function gitConfig(env: Variables, socks: string): Variables {
   };
 }
 
-/** The ssh of git. Of an ssh that is started by hand only its own config files can be told. */
+/** The ssh of git. Of an ssh that is started by hand only its own config files can be changed. */
 function sshCommand(env: Variables, connect: readonly string[]): string {
   const ssh = env.GIT_SSH_COMMAND ?? (env.GIT_SSH === undefined ? 'ssh' : shellWord(env.GIT_SSH));
   return `${ssh} -o ${shellWord(`ProxyCommand=${proxyCommand(connect)}`)}`;

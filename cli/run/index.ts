@@ -67,7 +67,7 @@ interface Run {
 const CONNECT = [process.execPath, MAIN, 'connect'];
 
 async function plain({ command, env, signals, relay, place, login, direct }: Run): Promise<number> {
-  // Hardly any program can be told of a unix socket.
+  // Hardly any program can use a unix socket.
   const port = place.kind === 'tcp' ? place.port : await relay.serve({ host: LOOPBACK, port: 0 });
   const host = place.kind === 'tcp' ? place.host : LOOPBACK;
   return runPlain(command, withProxy(env, { host, port, login, direct, connect: CONNECT }), signals, say);

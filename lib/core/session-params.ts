@@ -1,6 +1,6 @@
 /**
  * What an exit sees of how a proxy runs its sessions, as far as a network may choose it: one value for all of a network, so that neither
- * implementations nor versions nor settings of proxies can be told apart by it (docs/PROTOCOL.md section 6.12).
+ * implementations nor versions nor settings of proxies can be distinguished by it (docs/PROTOCOL.md section 6.12).
  * @module
  */
 

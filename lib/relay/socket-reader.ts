@@ -42,7 +42,7 @@ export class SocketReader {
     socket.pause();
   }
 
-  /** The FIN was told. */
+  /** The FIN was passed on. */
   get finished(): boolean {
     return this.#done && this.#end === 'fin';
   }

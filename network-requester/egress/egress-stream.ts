@@ -14,7 +14,7 @@ import type { AcceptedHandlers, AcceptedStream } from '../../lib/session/index.t
 import { connectToAny } from './connect.ts';
 import type { EgressContext } from './context.ts';
 
-/** Of a program that broke its connection off. With any other code the proxy has told it that there is no connection. */
+/** Of a program that broke its connection off. With any other code the proxy has answered it that there is no connection. */
 const PROGRAMS_RESET: ErrorCode = 'RESET';
 
 export class EgressStream implements AcceptedHandlers {

@@ -68,7 +68,7 @@ export class PairEnd implements AcceptedStream {
   #blocked = false;
   #finSent = false;
   #finHeard = false;
-  #deaf = false;
+  #ignoresPackets = false;
   #dead = false;
   #stopCode: ErrorCode | undefined;
   #resetBehind: ErrorCode | undefined;
@@ -139,7 +139,7 @@ export class PairEnd implements AcceptedStream {
   /** A reset behind what is queued. */
   endWithReset(code: ErrorCode): void {
     if (this.#dead) return;
-    this.#deaf = true;
+    this.#ignoresPackets = true;
     this.#resetBehind = code;
     this.ended = true;
     this.#flush();
@@ -147,7 +147,7 @@ export class PairEnd implements AcceptedStream {
 
   /** What comes is dropped from now on; the peer is told, as broken off if we had finished and it has heard that. */
   stop(code: ErrorCode): void {
-    this.#deaf = true;
+    this.#ignoresPackets = true;
     this.post(() => {
       const { peer } = this;
       if (peer.#finHeard) {
@@ -230,7 +230,7 @@ export class PairEnd implements AcceptedStream {
   }
 
   #deliver(bytes: Buffer): void {
-    if (this.#dead || this.#deaf) return;
+    if (this.#dead || this.#ignoresPackets) return;
     this.unconsumed += bytes.byteLength;
     this.maxUnconsumed = Math.max(this.maxUnconsumed, this.unconsumed);
     this.handlers?.onData(bytes);

@@ -21,7 +21,7 @@ export interface SealedStart extends SealPlan {
 }
 
 const TMPFS = 'mount -t tmpfs -o mode=0755,size=64m,nosuid,nodev tmpfs';
-/** Nobody answers there, which a resolver is told at once. */
+/** Nobody answers there, which a resolver learns at once. */
 const RESOLV_CONF = 'nameserver 127.0.0.1\\noptions timeout:1 attempts:1\\n';
 
 /** The script, for a file; the command comes as its arguments. */

@@ -32,7 +32,7 @@ export interface GatewayLinkOptions {
   readonly components: Pick<Components, 'clock' | 'log' | 'metrics' | 'onFatal' | 'outboundAddress'>;
   readonly identity: NodeIdentity;
   readonly networkId: Uint8Array;
-  /** What the gateway is told. */
+  /** What the hello says to the gateway. */
   readonly client: ClientTerms;
   readonly keyExchange: KeyExchange;
   readonly usableGateways: UsableGateways;

@@ -91,7 +91,7 @@ export class LossClock {
 
   /**
    * The longest law of what is under way. Where it becomes longer, so do the round trips to come; where it becomes shorter, samples
-   * have told so already: packets by the shorter law have been under way for a while.
+   * have shown that already: packets by the shorter law have been under way for a while.
    */
   setLaw(law: DelayLaw): void {
     const times = lawTimes(law);
