@@ -206,7 +206,7 @@ function runTests(name, file) {
       clearTimeout(killer);
       report.end();
       const { counts } = report;
-      if ((code !== 0 || counts.pass === 0) && counts.fail === 0) {
+      if ((code !== 0 || counts.pass + counts.skip === 0) && counts.fail === 0) {
         counts.fail = 1;
         process.stdout.write(`\n${name} ended with ${signal ?? `code ${code}`}\n`);
       }
@@ -284,4 +284,4 @@ async function run(names) {
 const total = await run(process.argv.slice(2));
 const skipped = total.skip > 0 ? `, ${total.skip} skipped` : '';
 process.stdout.write(`\n${total.pass} passed, ${total.fail} failed${skipped}\n`);
-process.exitCode = total.fail === 0 && total.pass > 0 ? 0 : 1;
+process.exitCode = total.fail === 0 && total.pass + total.skip > 0 ? 0 : 1;

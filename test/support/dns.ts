@@ -1,5 +1,5 @@
 /**
- * A name server on loopback for tests: A, AAAA and PTR records of a small zone, over UDP (RFC 1035).
+ * A name server for tests, on loopback unless another address is given: A, AAAA and PTR records of a small zone, over UDP (RFC 1035).
  * @module
  */
 import { isIP } from 'node:net';
@@ -17,7 +17,7 @@ const NXDOMAIN = 3;
 const TTL_S = 60;
 
 export interface TestDns {
-  /** `127.0.0.1:port` */
+  /** Address and port. */
   readonly place: string;
   readonly port: number;
   /** Names that were asked for, in order. */
@@ -25,14 +25,14 @@ export interface TestDns {
 }
 
 /** Answers for `zone` until `t` ends; any other name does not exist. */
-export async function startDns(t: Scope, zone: Zone): Promise<TestDns> {
+export async function startDns(t: Scope, zone: Zone, host = '127.0.0.1'): Promise<TestDns> {
   const asked: string[] = [];
-  const peer = await UdpPeer.open(t, '127.0.0.1', (self, query, from) => {
+  const peer = await UdpPeer.open(t, host, (self, query, from) => {
     asked.push(questionOf(query).name);
     self.send(answerTo(query, zone), from.port, from.address);
   });
   noteDestination(peer.port, ...Object.keys(zone));
-  return { place: `127.0.0.1:${peer.port}`, port: peer.port, asked };
+  return { place: `${host}:${peer.port}`, port: peer.port, asked };
 }
 
 function questionOf(query: Buffer): { name: string; type: number; end: number } {

@@ -1,0 +1,161 @@
+/**
+ * A network of hosts, made with the commands of docs/HOSTING.md: four authorities of which three must sign, three mixes in each layer, two
+ * gateways, two exits, and a proxy for each exit.
+ * @module
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RoleName } from '../../cli/roles.ts';
+import { createCrypto } from '../../lib/crypto/index.ts';
+import { loadNetworkFile, type NetworkFile, type VerifiedConsensus, Verifier } from '../../lib/directory/index.ts';
+import { leaksIn } from '../support/destinations.ts';
+import type { Scope } from '../support/localnet.ts';
+import type { Lan } from './lan.ts';
+import { command, HostedRole, PORTS } from './role.ts';
+
+/** Long enough for the rounds of a voting on a busy machine, short enough to see ten turns. */
+export const EPOCH_MS = 30_000;
+export const AUTHORITIES = 4;
+const PER_LAYER = 3;
+const GATEWAYS = 2;
+const EXITS = 2;
+
+/** What all authorities want. Two processors carry it. */
+export const PARAMS = {
+  'epoch-seconds': EPOCH_MS / 1000,
+  'main-rate': 15,
+  'reply-rate': 30,
+  'loop-rate': 2,
+  'drop-rate': 0.5,
+  'node-loop-rate': 2,
+  'min-mixes-per-layer': PER_LAYER,
+  'min-gateways': GATEWAYS,
+  'min-requesters': EXITS,
+};
+
+const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name}-${i + 1}`);
+
+export class HostedNetwork {
+  readonly roles = new Map<string, HostedRole>();
+  #token = '';
+
+  private constructor(
+    readonly lan: Lan,
+    readonly home: string,
+    readonly nameServer: string,
+  ) {
+    mkdirSync(home, { recursive: true });
+  }
+
+  /** Starts everything, and waits until both proxies are ready. It ends with `t`, and then no log may name a destination. */
+  static async start(t: Scope, lan: Lan, home: string, nameServer: string): Promise<HostedNetwork> {
+    const network = new HostedNetwork(lan, home, nameServer);
+    t.teardown(() => network.stop());
+    await network.#makeAuthorities();
+    const nodes = [
+      ...[1, 2, 3].flatMap((layer) => numbered(`mix-${layer}`, PER_LAYER)),
+      ...numbered('gateway', GATEWAYS),
+      ...numbered('exit', EXITS),
+    ];
+    await inPairs(nodes, (name) => network.makeNode(name));
+    const { roles } = network;
+    await inPairs(numbered('proxy', EXITS), (name) =>
+      network.#makeProxy(name, network.role(name.replace('proxy', 'exit'))),
+    );
+    await Promise.all([...roles.values()].map((role) => role.start()));
+    await network.untilReady(...numbered('proxy', EXITS));
+    return network;
+  }
+
+  role(name: string): HostedRole {
+    const role = this.roles.get(name);
+    if (role === undefined) throw new Error(`no host ${name}`);
+    return role;
+  }
+
+  /** The names of all hosts of a role. */
+  names(role: RoleName): string[] {
+    return [...this.roles.values()].filter((one) => one.role === role).map(({ name }) => name);
+  }
+
+  async untilReady(...names: readonly string[]): Promise<void> {
+    for (const name of names) await this.role(name).untilReady();
+  }
+
+  get networkFile(): string {
+    return join(this.role('authority-1').dir, 'network.json');
+  }
+
+  /** The consensus that the authority `name` has for now; undefined without one. */
+  async consensus(name = 'authority-1'): Promise<VerifiedConsensus['consensus'] | undefined> {
+    const network: NetworkFile = await loadNetworkFile(this.networkFile);
+    const id = this.role(name).identity;
+    const url = network.authorities.find((one) => one.id === id)?.url;
+    try {
+      const reply = await fetch(`${url}/consensus`, { signal: AbortSignal.timeout(10_000) });
+      return reply.ok
+        ? new Verifier(network, createCrypto('fastest')).consensus(await reply.text()).consensus
+        : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Makes the folder of a mix, gateway or exit; its name says which. */
+  async makeNode(name: string): Promise<HostedRole> {
+    const layer = /^mix-(\d)/.exec(name)?.[1];
+    const role = layer !== undefined ? 'mixnode' : name.startsWith('gateway') ? 'gateway' : 'requester';
+    const node = this.#add(role, name);
+    const common = { 'network-file': this.networkFile, 'join-token': this.#token };
+    if (role === 'requester') await node.init({ ...common, 'name-servers': this.nameServer });
+    // mixes of the second layer are to be reached over IPv6
+    else
+      await node.init({ ...common, listen: node.host.at(PORTS[role], layer === '2' ? 6 : 4), ...(layer && { layer }) });
+    return node;
+  }
+
+  async #makeProxy(name: string, exit: HostedRole): Promise<void> {
+    const proxy = this.#add('proxy', name);
+    await proxy.init({ 'network-file': this.networkFile, requester: exit.identity, 'allow-remote': true });
+  }
+
+  async #makeAuthorities(): Promise<void> {
+    const names = numbered('authority', AUTHORITIES);
+    const authorities = names.map((name) => this.#add('directory', name));
+    await inPairs(authorities, (authority) => {
+      const at = authority.host.at(PORTS.directory, authority.name === 'authority-4' ? 6 : 4);
+      return authority.init({ listen: at, advertise: `http://${at}`, ...PARAMS });
+    });
+    const lines = authorities.map(({ made }) => /^authority (.*)$/m.exec(made)?.[1] ?? '');
+    await inPairs(authorities, ({ dir }) => command(['directory', 'network', '--dir', dir, ...lines]));
+    const [first, ...others] = authorities as [HostedRole, ...HostedRole[]];
+    const token = ['directory', 'token', 'create', '--uses', '32'];
+    const { stdout, stderr } = await command([...token, '--dir', first.dir]);
+    this.#token = stdout.trim();
+    const key = /--key ([0-9a-f]{64})/.exec(stderr)?.[1] ?? '';
+    await inPairs(others, ({ dir }) => command([...token, '--key', key, '--dir', dir]));
+  }
+
+  #add(role: RoleName, name: string): HostedRole {
+    const added = new HostedRole(role, this.lan.host(name), this.home);
+    this.roles.set(name, added);
+    return added;
+  }
+
+  async stop(): Promise<void> {
+    const roles = [...this.roles.values()];
+    await Promise.all(roles.map((role) => role.stop()));
+    const own = roles.map(({ made, dir }) => `${made}\n${readFileSync(join(dir, 'config.json'), 'utf8')}`);
+    const leaks = leaksIn(roles.map((role) => role.log(true)).join('\n'), own);
+    if (leaks.length > 0) throw new Error(`a log tells where an application went:\n${leaks.join('\n')}`);
+  }
+}
+
+/** Two at a time: each takes a second of a processor. */
+async function inPairs<T>(all: readonly T[], run: (one: T) => Promise<unknown>): Promise<void> {
+  const left = [...all];
+  const worker = async () => {
+    for (let one = left.shift(); one !== undefined; one = left.shift()) await run(one);
+  };
+  await Promise.all([worker(), worker()]);
+}

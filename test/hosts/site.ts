@@ -1,0 +1,65 @@
+/**
+ * The internet of the test: a web site under a name for each family of addresses, and the name server that exits ask.
+ * @module
+ */
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { noteDestination } from '../support/destinations.ts';
+import { startDns } from '../support/dns.ts';
+import type { Scope } from '../support/localnet.ts';
+import { patternChunks } from '../support/web.ts';
+import type { Lan } from './lan.ts';
+
+export const NAMES = { 4: 'four.example.org', 6: 'six.example.org' } as const;
+
+export interface Site {
+  /** host:port of the name server. */
+  readonly nameServer: string;
+  /** `/bytes/N?SEED` sends N bytes of the pattern, `/paced/N?SEED` the same, some now and some then. */
+  url(family: 4 | 6, path: string): string;
+  /** What the last request over each family came from. */
+  readonly visitors: ReadonlyMap<4 | 6, string>;
+}
+
+const PACED_BYTES = 1000;
+const PACE_MS = 1000;
+
+export async function startSite(t: Scope, lan: Lan): Promise<Site> {
+  const visitors = new Map<4 | 6, string>();
+  // no time limits: a stream may live as long as the test
+  const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
+    const [, kind, bytes, seed = ''] = /^\/(bytes|paced)\/(\d+)\?(.*)$/.exec(request.url ?? '') ?? [];
+    const family = request.headers.host?.startsWith(NAMES[6]) ? 6 : 4;
+    visitors.set(family, request.socket.remoteAddress ?? '');
+    send(response, Number(bytes), seed, kind === 'paced').catch(() => response.destroy());
+  });
+  server.listen(0, '::');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  noteDestination(port, lan.ownAddress(6));
+  const zone = { [NAMES[4]]: [lan.ownAddress(4)], [NAMES[6]]: [lan.ownAddress(6)] };
+  const { port: dnsPort } = await startDns(t, zone, lan.ownAddress());
+  return {
+    nameServer: `${lan.ownAddress()}:${dnsPort}`,
+    url: (family, path) => `http://${NAMES[family]}:${port}${path}`,
+    visitors,
+  };
+}
+
+async function send(response: ServerResponse, bytes: number, seed: string, isPaced: boolean): Promise<void> {
+  response.writeHead(200, { 'Content-Length': bytes });
+  for (const chunk of patternChunks(bytes, seed)) {
+    const step = isPaced ? PACED_BYTES : chunk.byteLength;
+    for (let at = 0; at < chunk.byteLength && !response.destroyed; at += step) {
+      if (!response.write(chunk.subarray(at, at + step))) await once(response, 'drain');
+      if (isPaced) await sleep(PACE_MS);
+    }
+  }
+  response.end();
+}
