@@ -29,7 +29,7 @@ import type { Log } from '../lib/telemetry/log.ts';
 import type { Admission } from './admission.ts';
 import type { Archive } from './archive.ts';
 import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from './consensus-builder.ts';
-import { type Members, REREAD_MS } from './members/members.ts';
+import type { Members } from './members/members.ts';
 import { assembler, viewOf } from './voting/ballot-view.ts';
 import type { Slot } from './voting/schedule.ts';
 import type { Ballot } from './voting/vote.ts';
@@ -176,7 +176,7 @@ export class Authority {
     return this.#inOrder(async () => {
       const { admission, members, clock } = this.options;
       const nowMs = clock.wallMs();
-      await members.reread(REREAD_MS);
+      await members.reread();
       await this.#forget([...admission.dismiss(), ...admission.expire(nowMs)]);
       if (this.voting !== undefined) return this.voting.tick();
       const epoch = epochAt(nowMs, this.epochMs);

@@ -9,13 +9,11 @@ import { DirectoryConfig } from '../../directory/config.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
 import { networkPath } from '../../directory/network.ts';
 import { auditText } from '../../directory/voting/audit.ts';
-import { type ConfigSchema, loadConfig } from '../../lib/config/config.ts';
-import { MixError } from '../../lib/core/errors.ts';
-import { type JoinKeyHex, loadNetworkFile } from '../../lib/directory/index.ts';
-import { hasIdentity } from '../../lib/link/index.ts';
-import { addOptions, givenFlags } from '../options.ts';
-import { exitCodesHelp } from '../report.ts';
-import { folderOf, loadRoleConfig, NETWORK_FILE } from '../role-config.ts';
+import type { ConfigSchema } from '../../lib/config/config.ts';
+import { loadNetworkFile, type TokenKeyHex } from '../../lib/directory/index.ts';
+import { finish, configOf as folderConfig } from '../folder-command.ts';
+import { addOptions } from '../options.ts';
+import { loadRoleConfig, NETWORK_FILE } from '../role-config.ts';
 import { expelNode } from './expel.ts';
 import { writeNetwork } from './network.ts';
 import { AuditConfig, ExpelConfig, FolderConfig, NetworkConfig, TokenConfig } from './options.ts';
@@ -45,7 +43,7 @@ function addCreate(token: Command, done: Done): void {
   create.action(async () => {
     const config = await configOf(create, TokenConfig);
     if (config.key !== undefined) {
-      const terms = await admitToken(config.dir, config, config.key as JoinKeyHex);
+      const terms = await admitToken(config.dir, config, config.key as TokenKeyHex);
       process.stderr.write(`a join token of another authority serves here for ${termsLine(terms)}\n`);
       return done(0);
     }
@@ -140,25 +138,9 @@ async function isOneOfSeveral(dir: string): Promise<boolean> {
   );
 }
 
-function finish(command: Command, example: string): void {
-  command.addHelpText('after', `\nExample:\n  ${example}\n${exitCodesHelp()}`);
-}
-
-/** The options, `--dir` also from before the words of the command; throws CONFIG when there is no authority. */
-async function configOf<Schema extends ConfigSchema>(command: Command, schema: Schema) {
-  const flags = { ...dirOf(command), ...givenFlags(command) };
-  const dir = folderOf(flags, process.env, 'directory');
-  const config = loadConfig(schema, { flags: { ...flags, dir }, env: process.env });
-  if (await hasIdentity(dir)) return config;
-  throw new MixError('CONFIG', `there is no authority in ${dir}: mixsocks init directory --dir ${dir} makes one`);
-}
-
-/** `mixsocks directory --dir DIR token list` */
-function dirOf({ parent }: Command): { dir?: unknown } {
-  if (parent === null) return {};
-  const { dir } = givenFlags(parent);
-  return dir === undefined ? dirOf(parent) : { dir };
-}
+/** The options of a command beside the authority. */
+const configOf = <Schema extends ConfigSchema>(command: Command, schema: Schema) =>
+  folderConfig(command, schema, 'directory', 'authority');
 
 const TOKEN_HELP = `
 A token is good for a number of nodes, one unless you say more. A node keeps its place by its identity: who announces

@@ -5,16 +5,11 @@
 import { z } from 'zod';
 import { MAX_TOKEN_USES, NODE_ROLES } from '../../directory/members/token.ts';
 import { MAX_AUTHORITIES } from '../../lib/directory/network-file.ts';
+import { expires, tokenKey } from '../token-options.ts';
 
 export { NODE_ROLES };
 
-/** What a token is good for unless more is said. */
-export const DEFAULT_EXPIRY = '30d';
-
 export const folderOption = { dir: z.string().describe('folder of the authority; it may be running') };
-
-const SPAN = /^([1-9]\d{0,4})([mhdw])$/;
-const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
 export const TokenConfig = z.strictObject({
   ...folderOption,
@@ -24,14 +19,8 @@ export const TokenConfig = z.strictObject({
     .min(1, 'expected at least one role')
     .default([...NODE_ROLES])
     .describe(`roles that it is good for, of ${NODE_ROLES.join(', ')}`),
-  expires: z
-    .string()
-    .regex(/^(never|[1-9]\d{0,4}[mhdw])$/, "expected a time as 90m, 12h, 30d or 8w, or 'never'")
-    .default(DEFAULT_EXPIRY)
-    .describe('how long nodes may join with it; those that have joined stay'),
-  key: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, 'expected the 64 hex digits of a join key')
+  expires: expires.describe('how long nodes may join with it; those that have joined stay'),
+  key: tokenKey
     .optional()
     .describe('join key of a token that another authority has made: the token then serves here too'),
 });
@@ -58,9 +47,3 @@ export const AuditConfig = z.strictObject({
   dir: z.string().describe('folder of the authority; it may be running'),
   epoch: z.int().min(0).optional().describe('epoch of the consensus (default: the newest)'),
 });
-
-/** `30d` in milliseconds; undefined for `never`. */
-export function spanMs(text: string): number | undefined {
-  const [, count, unit = ''] = SPAN.exec(text) ?? [];
-  return count === undefined ? undefined : Number(count) * (UNIT_MS[unit] ?? 0);
-}

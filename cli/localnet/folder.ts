@@ -9,13 +9,13 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { MemberFiles } from '../../directory/members/member-files.ts';
-import { MAX_TOKEN_USES, NODE_ROLES, tokenIdOf } from '../../directory/members/token.ts';
+import { MAX_TOKEN_USES, NODE_ROLES } from '../../directory/members/token.ts';
 import { MixError, systemReason } from '../../lib/core/errors.ts';
 import { makeFolder } from '../../lib/core/folders.ts';
 import { systemRng } from '../../lib/core/rng.ts';
 import { readTextFile } from '../../lib/core/text-file.ts';
 import { createCrypto, loadCrypto } from '../../lib/crypto/index.ts';
-import { joinKeyOf, newJoinToken, saveNetworkFile, writeFileAtomic } from '../../lib/directory/index.ts';
+import { joinKeyOf, newToken, saveNetworkFile, tokenIdOf, writeFileAtomic } from '../../lib/directory/index.ts';
 import { createIdentity, hasIdentity, IDENTITY_FILE, loadIdentity, saveIdentity } from '../../lib/link/index.ts';
 import { FolderLock } from '../../lib/runtime/folder-lock.ts';
 import { createToken } from '../directory/tokens.ts';
@@ -119,7 +119,7 @@ async function newState(dir: string, config: LocalnetConfig, rates: NetworkRates
     slots.map(({ name }) => name),
     systemRng,
   );
-  const state = { shape: shapeOf(config), joinToken: newJoinToken(systemRng), ports, addresses, rates };
+  const state = { shape: shapeOf(config), joinToken: newToken(systemRng), ports, addresses, rates };
   await writeFileAtomic(join(dir, STATE_FILE), `${JSON.stringify(state, null, 2)}\n`);
   return state;
 }

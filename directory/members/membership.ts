@@ -8,18 +8,22 @@
 import { type IdentityHex, isIdentityHex } from '../../lib/core/bytes.ts';
 import { dateText } from '../../lib/core/clock.ts';
 import { MixError } from '../../lib/core/errors.ts';
-import { latestMs, type UnixMs } from '../../lib/core/units.ts';
+import type { UnixMs } from '../../lib/core/units.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
 import {
   type Descriptor,
   DocumentRefused,
+  isExpired,
   isJoinProof,
-  type JoinKeyHex,
+  isRevoked,
+  isUsedUp,
   type NodeRole,
   readJoinProof,
+  type Token,
+  TokenBook,
   type VerifiedDescriptor,
 } from '../../lib/directory/index.ts';
-import { type TokenTerms, type TokenUse, tokenIdOf } from './token.ts';
+import type { JoinTerms, JoinUse } from './token.ts';
 
 /** Who may join without a token. */
 export interface JoinRules {
@@ -28,22 +32,12 @@ export interface JoinRules {
 }
 
 /** A token, and the nodes that came by it. */
-export interface JoinToken {
-  readonly terms: TokenTerms;
-  readonly uses: ReadonlyMap<IdentityHex, TokenUse>;
-}
+export type JoinToken = Token<JoinTerms, JoinUse>;
 
 /** What stands on the disk: the operator's terms and the uses of tokens, and who was expelled. */
 export interface StoredMembership {
   readonly tokens: readonly JoinToken[];
   readonly expelled: ReadonlySet<IdentityHex>;
-}
-
-interface HeldToken {
-  terms: TokenTerms;
-  readonly uses: Map<IdentityHex, TokenUse>;
-  /** Whether a use is not on the disk yet. */
-  isUnsaved: boolean;
 }
 
 /** A descriptor that may be taken; `enter` uses up a use of its token where it needs one. */
@@ -57,11 +51,10 @@ const NOTHING_TO_USE: Claim = { enter: () => {} };
 export class Membership {
   /** Grows when somebody may have ceased to be a member. */
   revision = 0;
-  #tokens = new Map<JoinKeyHex, HeldToken>();
+  readonly book = new TokenBook<JoinTerms, JoinUse>();
   #expelled: ReadonlySet<IdentityHex> = new Set();
   /** Tokens by the nodes that came by them. */
-  readonly #byNode = new Map<IdentityHex, Set<HeldToken>>();
-  #passedMs = 0 as UnixMs;
+  readonly #byNode = new Map<IdentityHex, Set<JoinToken>>();
 
   constructor(
     readonly rules: JoinRules,
@@ -70,11 +63,11 @@ export class Membership {
 
   /** Whether nobody can join, for lack of a rule or token. */
   get isClosed(): boolean {
-    return this.#tokens.size === 0 && this.rules.allow.size === 0 && !this.rules.openToAll;
+    return this.tokens.length === 0 && this.rules.allow.size === 0 && !this.rules.openToAll;
   }
 
   get tokens(): readonly JoinToken[] {
-    return [...this.#tokens.values()];
+    return this.book.tokens;
   }
 
   /** Members, whether they are there now or not. */
@@ -85,27 +78,22 @@ export class Membership {
 
   /** Time has been so far, whatever the clock says later: a token that had expired stays so. */
   noteTime(ms: UnixMs): void {
-    this.#passedMs = latestMs(this.#passedMs, ms);
+    this.book.noteTime(ms);
   }
 
   /** Takes over what stands on the disk. Uses of a token that is known are its own: they are only ever written here. */
   update({ tokens, expelled }: StoredMembership): void {
-    const held = tokens.map(({ terms, uses }): [JoinKeyHex, HeldToken] => {
-      const known = this.#tokens.get(terms.key) ?? { terms, uses: new Map(uses), isUnsaved: false };
-      known.terms = terms;
-      return [terms.key, known];
-    });
-    this.#tokens = new Map(held);
+    this.book.update(tokens);
     this.#expelled = expelled;
     this.#byNode.clear();
-    for (const [, token] of held) for (const identity of token.uses.keys()) this.#index(identity, token);
+    for (const token of this.tokens) for (const identity of token.uses.keys()) this.#index(identity, token);
     this.revision += 1;
   }
 
   /** Whether a seat is kept for `identity`, whatever its role. */
   isKnown(identity: IdentityHex): boolean {
     if (this.#expelled.has(identity)) return false;
-    return this.rules.allow.has(identity) || this.#tokensOf(identity).some(({ terms }) => isInForce(terms));
+    return this.rules.allow.has(identity) || this.#tokensOf(identity).some(({ terms }) => !isRevoked(terms));
   }
 
   /** Why `identity` is no member in this role; undefined when it is one. */
@@ -115,8 +103,8 @@ export class Membership {
     }
     if (this.rules.openToAll || this.rules.allow.has(identity)) return undefined;
     const tokens = this.#tokensOf(identity);
-    if (tokens.some(({ terms }) => isInForce(terms) && terms.roles.includes(role))) return undefined;
-    const inForce = tokens.find(({ terms }) => isInForce(terms));
+    if (tokens.some(({ terms }) => !isRevoked(terms) && terms.roles.includes(role))) return undefined;
+    const inForce = tokens.find(({ terms }) => !isRevoked(terms));
     if (inForce !== undefined) return wrongRole(inForce.terms, role);
     return tokens.length > 0 ? revoked() : new DocumentRefused('not-a-member', `a join token is needed: ${ASK}`);
   }
@@ -128,66 +116,51 @@ export class Membership {
     if (refusal.reason === 'expelled' || proof === undefined) throw refusal;
     const token = this.#proven(proof, payload);
     const { identity, role, name } = descriptor;
-    requireUsable(token, role, latestMs(nowMs, this.#passedMs));
+    requireUsable(token, role, this.book.latest(nowMs));
     return { enter: () => this.#use(token, { identity, role, name, atMs: nowMs }) };
   }
 
-  /** Tokens with uses that are not on the disk yet. */
-  unsaved(): readonly JoinToken[] {
-    return [...this.#tokens.values()].filter(({ isUnsaved }) => isUnsaved);
-  }
-
-  /** The uses of `id` that `unsaved` gave are on the disk, unless there have been more since. */
-  saved({ terms, uses }: JoinToken, count: number): void {
-    const token = this.#tokens.get(terms.key);
-    if (token !== undefined && uses.size === count) token.isUnsaved = false;
-  }
-
   /** The token that was proven to be known. Of one that is not, nothing is said but that. */
-  #proven(header: string, payload: string): HeldToken {
+  #proven(header: string, payload: string): JoinToken {
     const proof = readJoinProof(header);
-    const token = proof === undefined ? undefined : this.#tokens.get(proof.key);
+    const token = proof === undefined ? undefined : this.book.find(proof.key);
     if (proof !== undefined && token !== undefined && isJoinProof(proof, payload, this.crypto)) return token;
     throw new DocumentRefused('token-unknown', `the authority knows no such join token: check joinToken, or ${ASK}`);
   }
 
-  #use(token: HeldToken, use: TokenUse): void {
-    token.uses.set(use.identity, use);
-    token.isUnsaved = true;
+  #use(token: JoinToken, use: JoinUse): void {
+    this.book.use(token.terms.key, use);
     this.#index(use.identity, token);
   }
 
-  #index(identity: IdentityHex, token: HeldToken): void {
+  #index(identity: IdentityHex, token: JoinToken): void {
     const tokens = this.#byNode.get(identity) ?? new Set();
     this.#byNode.set(identity, tokens.add(token));
   }
 
-  #tokensOf(identity: IdentityHex): HeldToken[] {
+  #tokensOf(identity: IdentityHex): JoinToken[] {
     return [...(this.#byNode.get(identity) ?? [])];
   }
 }
 
-function requireUsable({ terms, uses }: HeldToken, role: NodeRole, nowMs: UnixMs): void {
-  if (!isInForce(terms)) throw revoked();
-  if (terms.expiresMs !== undefined && nowMs >= terms.expiresMs) {
-    throw new DocumentRefused('token-expired', `the join token expired at ${dateText(terms.expiresMs)}: ${ASK}`);
+function requireUsable(token: JoinToken, role: NodeRole, nowMs: UnixMs): void {
+  const { terms } = token;
+  if (isRevoked(terms)) throw revoked();
+  if (isExpired(terms, nowMs)) {
+    const at = dateText(terms.expiresMs ?? nowMs);
+    throw new DocumentRefused('token-expired', `the join token expired at ${at}: ${ASK}`);
   }
   if (!terms.roles.includes(role)) throw wrongRole(terms, role);
-  if (uses.size < terms.uses) return;
+  if (!isUsedUp(token)) return;
   const nodes = terms.uses === 1 ? 'one node' : `${terms.uses} nodes`;
   throw new DocumentRefused('token-used', `the join token was good for ${nodes} and is used up: ${ASK}`);
-}
-
-/** Expiry is about joining: who came by the token before stays. */
-function isInForce({ revokedMs }: TokenTerms): boolean {
-  return revokedMs === undefined;
 }
 
 function revoked(): DocumentRefused {
   return new DocumentRefused('token-revoked', `the join token of this node was revoked: ${ASK}`);
 }
 
-function wrongRole({ roles }: TokenTerms, role: NodeRole): DocumentRefused {
+function wrongRole({ roles }: JoinTerms, role: NodeRole): DocumentRefused {
   return new DocumentRefused('token-role', `the join token is for ${roles.join(', ')}, not for a ${role}: ${ASK}`);
 }
 
@@ -200,9 +173,4 @@ export function joinRules(config: { allow: string[]; openToAll: boolean; maxNode
     throw new MixError('CONFIG', `allow lists ${allow.size} identities, and maxNodes is ${config.maxNodes}`);
   }
   return { allow, openToAll: config.openToAll };
-}
-
-/** For the log: `1f2e3d4c5b6a7988 (2 of 3)`. */
-export function tokenLabel({ terms, uses }: JoinToken): string {
-  return `${tokenIdOf(terms.key)} (${uses.size} of ${terms.uses})`;
 }

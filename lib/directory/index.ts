@@ -42,10 +42,8 @@ export { createFileDurably, foreignOwner, writeFileAtomic } from './files.ts';
 export {
   isJoinProof,
   JOIN_PROOF_HEADER,
-  type JoinKeyHex,
   joinKeyOf,
   joinProof,
-  newJoinToken,
   readJoinProof,
 } from './join-proof.ts';
 export { DELAY_STEPS, meanDelayInForce } from './mixing-delay.ts';
@@ -62,6 +60,26 @@ export { type Listing, listingFaults, staleness } from './readiness.ts';
 export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
 export { mostLossy, RING_SIZE, ringIndexOf, ringOf } from './ring.ts';
 export * as timing from './timing.ts';
+export { newToken, type TokenKeyHex, tokenKeyOf, tokenSeed } from './tokens/secret.ts';
+export {
+  isExpired,
+  isRevoked,
+  isUsedUp,
+  type Token,
+  type TokenId,
+  type TokenKind,
+  type TokenTerms,
+  type TokenUse,
+  termsShape,
+  tokenIdOf,
+  tokenLabel,
+  tokenState,
+  useShape,
+  usesText,
+} from './tokens/token.ts';
+export { TokenBook } from './tokens/token-book.ts';
+export { namesIn, TokenFiles } from './tokens/token-files.ts';
+export { REREAD_FOR_UNKNOWN_MS, REREAD_MS, TokenKeeper } from './tokens/token-keeper.ts';
 export {
   type MixLayer,
   type NodeEntry,

@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Admission } from '../../directory/admission.ts';
 import { Archive } from '../../directory/archive.ts';
-import { Members, REREAD_FOR_UNKNOWN_MS, REREAD_MS } from '../../directory/members/members.ts';
+import { Members } from '../../directory/members/members.ts';
 import { type Claim, Membership } from '../../directory/members/membership.ts';
-import { tokenIdOf } from '../../directory/members/token.ts';
 import { toHex } from '../../lib/core/bytes.ts';
 import { laterMs } from '../../lib/core/units.ts';
 import {
@@ -17,6 +16,9 @@ import {
   type DocumentRefused,
   joinKeyOf,
   joinProof,
+  REREAD_FOR_UNKNOWN_MS,
+  REREAD_MS,
+  tokenIdOf,
   type VerifiedDescriptor,
 } from '../../lib/directory/index.ts';
 import { joinTokenOf, termsOf } from '../support/admission.ts';

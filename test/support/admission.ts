@@ -6,7 +6,7 @@ import { Admission } from '../../directory/admission.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
 import { Members } from '../../directory/members/members.ts';
 import { type JoinRules, Membership } from '../../directory/members/membership.ts';
-import type { TokenTerms } from '../../directory/members/token.ts';
+import type { JoinTerms } from '../../directory/members/token.ts';
 import { toHex } from '../../lib/core/bytes.ts';
 import type { Clock } from '../../lib/core/clock.ts';
 import type { MonotonicMs } from '../../lib/core/units.ts';
@@ -44,7 +44,7 @@ export function take(
 /** The n-th token. */
 export const joinTokenOf = (n: number): string => toHex(seededRng(5000 + n).bytes(32));
 
-export function termsOf(token: string, terms: Partial<TokenTerms> = {}): TokenTerms {
+export function termsOf(token: string, terms: Partial<JoinTerms> = {}): JoinTerms {
   const roles: NodeRole[] = ['mixnode', 'gateway', 'requester'];
   return { key: joinKeyOf(token, crypto), uses: 1, roles, createdMs: unix(0), ...terms };
 }

@@ -14,7 +14,7 @@ import { Authority } from '../../directory/authority.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
 import { Members } from '../../directory/members/members.ts';
 import { Membership } from '../../directory/members/membership.ts';
-import type { TokenTerms } from '../../directory/members/token.ts';
+import type { JoinTerms } from '../../directory/members/token.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { DEFAULT_PARAMS, epochStartMs, keyGraceMs } from '../../lib/core/params.ts';
 import type { EpochNumber } from '../../lib/core/units.ts';
@@ -91,7 +91,7 @@ export class TokenNetwork {
   }
 
   /** The operator makes a token, and the authority knows it. */
-  async grant(token: string, terms: Partial<TokenTerms> = {}): Promise<void> {
+  async grant(token: string, terms: Partial<JoinTerms> = {}): Promise<void> {
     await this.operator.create(termsOf(token, terms));
     await this.noticed();
   }

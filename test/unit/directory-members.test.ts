@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { expelNode } from '../../cli/directory/expel.ts';
-import { spanMs } from '../../cli/directory/options.ts';
 import { createToken, listText, revokeToken } from '../../cli/directory/tokens.ts';
+import { spanMs } from '../../cli/token-options.ts';
 import { tickMs } from '../../directory/index.ts';
 import { MAX_EXPELLED, MemberFiles } from '../../directory/members/member-files.ts';
-import { Members, REREAD_MS } from '../../directory/members/members.ts';
+import { Members } from '../../directory/members/members.ts';
 import { Membership } from '../../directory/members/membership.ts';
-import { MAX_TOKENS, tokenIdOf, usesText } from '../../directory/members/token.ts';
+import { JOIN_TOKENS, MAX_TOKENS } from '../../directory/members/token.ts';
 import { joinToken } from '../../lib/config/fields.ts';
-import { joinKeyOf, joinProof, Verifier } from '../../lib/directory/index.ts';
+import { joinKeyOf, joinProof, REREAD_MS, tokenIdOf, usesText, Verifier } from '../../lib/directory/index.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { CLOSED, joinTokenOf, termsOf } from '../support/admission.ts';
 import { crypto, descriptorOf, draft, keys, signedDescriptor, testNetwork } from '../support/signed-documents.ts';
@@ -114,8 +114,12 @@ t.test('a damaged file is one line when the authority starts', async (t) => {
     [`${ID}.json`, JSON.stringify({ version: 1, ...termsOf(TOKEN), uses: 0 }), /is damaged/],
     [`${ID}.json`, JSON.stringify({ version: 1, ...termsOf(TOKEN), more: 1 }), /is damaged/],
     [`${ID}.json`, 'a\0b\0c\0', /is damaged|UTF-8/],
-    [`${ID}.uses.json`, '', /uses\.json is damaged: restore it, or give its nodes another token and revoke this one: /],
-    [`${ID}.uses.json`, usesText([]).slice(0, -4), /uses\.json is damaged/],
+    [
+      `${ID}.uses.json`,
+      '',
+      /uses\.json is damaged: restore it, or give its nodes another join token and revoke this one: /,
+    ],
+    [`${ID}.uses.json`, usesText(JOIN_TOKENS, []).slice(0, -4), /uses\.json is damaged/],
   ] as const) {
     const dir = await folder(t);
     await new MemberFiles(dir).create(termsOf(TOKEN));

@@ -7,10 +7,9 @@ import { authorityLine, recommendedThreshold, writeNetwork } from '../../cli/dir
 import { admitToken, createToken } from '../../cli/directory/tokens.ts';
 import { DirectoryConfig } from '../../directory/config.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
-import { tokenIdOf } from '../../directory/members/token.ts';
 import { existingNetwork } from '../../directory/network.ts';
 import { systemRng } from '../../lib/core/rng.ts';
-import { loadNetworkFile } from '../../lib/directory/index.ts';
+import { loadNetworkFile, tokenIdOf } from '../../lib/directory/index.ts';
 import { createIdentity, saveIdentity } from '../../lib/link/index.ts';
 
 /** The folder of an authority, and its line. */
