@@ -1,5 +1,6 @@
 /**
- * What an authority that votes keeps on its disk. Files are made once and whole: a crash leaves none or all of one.
+ * What an authority that votes keeps on its disk. Files are made once and whole: a crash leaves none or all of one. What may have been
+ * deleted for its age is not made again, whatever the clock says.
  *
  *     DIR/voting/<epoch>/signed.json                    the consensus that it signed: the record that the epoch is used up
  *     DIR/voting/<epoch>/<attempt>/own.json             its own vote
@@ -45,7 +46,7 @@ export class DiskRecords implements VotingRecords {
 
   async ownVote({ epoch, attempt }: Slot, fresh?: KeptVote): Promise<KeptVote | undefined> {
     const folder = this.#attemptFolder(epoch, attempt);
-    if (fresh !== undefined) {
+    if (fresh !== undefined && !(await this.#mayBeForgotten(epoch, attempt))) {
       makeFolder(folder);
       await createFileDurably(join(folder, OWN), votesText([fresh]), 0o644);
     }
@@ -110,6 +111,16 @@ export class DiskRecords implements VotingRecords {
     return namesIn(this.#evidence);
   }
 
+  /**
+   * Whether there may have been a vote of this voting that was deleted since: a clock that is set back must not lead to a second one. Later
+   * epochs are no reason beyond that: a clock that was ahead for once is not to silence the authority until then.
+   */
+  async #mayBeForgotten(epoch: number, attempt: number): Promise<boolean> {
+    const kept = (await this.epochs()).slice(-CONSENSUSES_KEPT);
+    if (kept.length === CONSENSUSES_KEPT && epoch < (kept[0] as number)) return true;
+    return (await this.attempts(epoch)).some((later) => later > attempt);
+  }
+
   async #newestSigned(): Promise<number> {
     for (const epoch of (await this.epochs()).reverse()) {
       if ((await namesIn(join(this.#voting, String(epoch)))).includes(SIGNED)) return epoch;
@@ -118,7 +129,9 @@ export class DiskRecords implements VotingRecords {
   }
 
   async #prune(epoch: EpochNumber): Promise<void> {
+    const newestSigned = await this.#newestSigned(); // what is older is not signed again
     for (const old of (await this.epochs()).slice(0, -CONSENSUSES_KEPT)) {
+      if (old === newestSigned) continue;
       await rm(join(this.#voting, String(old)), { recursive: true, force: true });
     }
     for (const old of (await this.attempts(epoch)).slice(0, -ATTEMPTS_KEPT)) {

@@ -16,6 +16,7 @@ import {
 import { payloadDigest } from '../../lib/directory/verify.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { Merged, mergeBallots, Quorum } from './merge.ts';
+import { isResultOf, type ResultOf, type ShownResult, signResult } from './result.ts';
 import { endOfRoundsMs, roundAt, type Slot } from './schedule.ts';
 import type { Previous } from './vote.ts';
 import type { AcceptedVote, VoteBox, VoteOutcome } from './vote-box.ts';
@@ -31,6 +32,8 @@ export type Assemble = (
 /** What all who counted the same votes would sign. */
 export interface Result {
   readonly digest: string;
+  /** The same, as the others are to see it. */
+  readonly shown: ShownResult;
   readonly payload: string;
 }
 
@@ -39,13 +42,13 @@ export interface ElectionOptions {
   readonly box: VoteBox;
   readonly quorum: Quorum;
   readonly crypto: Crypto;
+  readonly network: string;
+  readonly identitySeed: Uint8Array;
   readonly assemble: Assemble;
   readonly merge: typeof mergeBallots;
 }
 
 export class Election {
-  /** What the others would sign, by what each says. */
-  readonly results = new Map<IdentityHex, string>();
   hasVoted = false;
   /** Since the votes were counted: those that count. */
   counted: readonly AcceptedVote[] | undefined;
@@ -55,6 +58,8 @@ export class Election {
   problem = '';
   readonly #descriptors = new Map<string, VerifiedDescriptor>();
   #previous: VerifiedConsensus | undefined;
+  /** What the others would sign, as each has signed. */
+  readonly #results = new Map<IdentityHex, string>();
 
   constructor(readonly options: ElectionOptions) {}
 
@@ -128,7 +133,24 @@ export class Election {
       this.problem = `the votes come to what no member would take: ${fault}`;
       return;
     }
-    this.result = { payload, digest: payloadDigest(payload, this.options.crypto) };
+    const { crypto, identitySeed } = this.options;
+    const digest = payloadDigest(payload, crypto);
+    this.result = { payload, digest, shown: signResult(this.#of, digest, identitySeed, crypto) };
+  }
+
+  /** Takes what the authority `from` comes to, if it has signed that. */
+  takeResult(from: IdentityHex, shown: ShownResult): void {
+    if (this.#results.get(from) === shown.digest) return;
+    if (isResultOf(this.#of, from, shown, this.options.crypto)) this.#results.set(from, shown.digest);
+  }
+
+  /** Other authorities that come to the document with this digest. */
+  agreeing(digest: string): IdentityHex[] {
+    return [...this.#results].flatMap(([from, result]) => (result === digest ? [from] : []));
+  }
+
+  get #of(): ResultOf {
+    return { network: this.options.network, ...this.options.slot };
   }
 }
 

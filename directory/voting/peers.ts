@@ -6,6 +6,7 @@
 import type { Timer } from '../../lib/core/clock.ts';
 import { asMixError, MixError } from '../../lib/core/errors.ts';
 import { keyGraceMs } from '../../lib/core/params.ts';
+import { MAX_DESCRIPTOR_LIST_BYTES } from '../../lib/directory/client/descriptor-list.ts';
 import { authorityUrl, type HttpReply, sendWithin, type Transport } from '../../lib/directory/client/transport.ts';
 import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES } from '../../lib/directory/documents.ts';
 import { envelopeBytes } from '../../lib/directory/envelope.ts';
@@ -24,6 +25,7 @@ const TOLERATED_SKEW_MS = 30_000;
 const MAX_BYTES: Readonly<Record<Want['kind'], number>> = {
   ballot: MAX_BALLOT_BYTES,
   descriptor: envelopeBytes(MAX_DESCRIPTOR_BYTES),
+  descriptors: MAX_DESCRIPTOR_LIST_BYTES,
   document: MAX_CONSENSUS_BYTES,
   previous: envelopeBytes(MAX_CONSENSUS_BYTES),
 };
@@ -80,8 +82,7 @@ export class Peers {
     if (reply.status === 404) return; // it has nothing of that epoch yet
     if (reply.status !== 200) throw new MixError('MALFORMED', `${other.url} answered ${reply.status}`);
     for (const want of voting.takeSheet(other.id, reply.text)) {
-      const what = want.kind === 'previous' ? `consensus/${want.epoch}` : `voting/${want.epoch}/${want.digest}`;
-      const answer = await this.#get(other, what, MAX_BYTES[want.kind]);
+      const answer = await this.#get(other, pathOf(want), MAX_BYTES[want.kind]);
       if (answer.status === 200) voting.takeAnswer(want, answer.text);
     }
   }
@@ -137,4 +138,9 @@ export class Peers {
       this.#stop.signal.addEventListener('abort', wake);
     });
   }
+}
+
+function pathOf({ kind, epoch, digest }: Want): string {
+  if (kind === 'previous') return `consensus/${epoch}`;
+  return kind === 'descriptors' ? 'descriptors' : `voting/${epoch}/${digest}`;
 }

@@ -6,6 +6,9 @@ import type { IdentityHex } from '../../lib/core/bytes.ts';
 import type { Clock } from '../../lib/core/clock.ts';
 import type { EpochNumber, UnixMs } from '../../lib/core/units.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
+import { parseDescriptorList } from '../../lib/directory/client/descriptor-list.ts';
+import { MAX_DESCRIPTOR_BYTES } from '../../lib/directory/documents.ts';
+import { parseEnvelope } from '../../lib/directory/envelope.ts';
 import type { Verifier } from '../../lib/directory/index.ts';
 import { payloadDigest } from '../../lib/directory/verify.ts';
 import type { Election, Result } from './election.ts';
@@ -16,15 +19,16 @@ import { MAX_VOTES_PER_AUTHOR } from './vote-box.ts';
 
 /** Something to ask the authority for that has shown it. */
 export interface Want {
-  readonly kind: 'ballot' | 'descriptor' | 'document' | 'previous';
+  /** `descriptors`: all that the authority holds; it has no digest. */
+  readonly kind: 'ballot' | 'descriptor' | 'descriptors' | 'document' | 'previous';
   readonly epoch: EpochNumber;
   readonly digest: string;
   /** What it is wanted for. */
   readonly use: (text: string, nowMs: UnixMs) => void;
 }
 
-/** Descriptors asked for after one sheet. */
-const MAX_DESCRIPTORS_WANTED = 64;
+/** Descriptors asked for one by one after one sheet. Each takes a round trip in which no sheet is read, and rounds are short. */
+const MAX_DESCRIPTORS_WANTED = 8;
 /** Ballots and consensuses that one authority is asked for in an epoch, per authority of the network: what it makes up costs it these. */
 export const FETCHES_PER_AUTHORITY = 8;
 
@@ -36,12 +40,15 @@ export interface SheetReaderOptions {
 
 export class SheetReader {
   readonly #fetches = new Map<IdentityHex, number>();
+  /** Whom all descriptors were asked of in this voting. */
+  readonly #listed = new Set<IdentityHex>();
 
   constructor(readonly options: SheetReaderOptions) {}
 
   /** Another voting has begun. */
   begin(): void {
     this.#fetches.clear();
+    this.#listed.clear();
   }
 
   /** Takes the sheet of the authority `from` into what is held of its epoch; what to ask it for. */
@@ -50,7 +57,7 @@ export class SheetReader {
     if (election === undefined) return wants;
     if (election.slot.attempt === sheet.attempt) {
       wants.push(...this.#votes(from, sheet, election));
-      if (sheet.result !== undefined) election.results.set(from, sheet.result);
+      if (sheet.result !== undefined) election.takeResult(from, sheet.result);
     }
     return [...wants, ...this.#missing(from, election)];
   }
@@ -86,21 +93,34 @@ export class SheetReader {
   #missing(from: IdentityHex, election: Election): Want[] {
     const ballot = election.counted?.find(({ vote }) => vote.authority === from)?.ballot;
     if (ballot === undefined) return [];
-    const { verifier, crypto } = this.options;
-    const { epoch } = election.slot;
     const listed = new Set(ballot.nodes.map(([, digest]) => digest));
     const wanted = election.missingDescriptors().filter((digest) => listed.has(digest));
-    const wants = wanted.slice(0, MAX_DESCRIPTORS_WANTED).map((digest): Want => {
-      const use = (text: string) => {
-        const verified = verifier.descriptor(text);
-        if (payloadDigest(verified.payload, crypto) === digest) election.addDescriptor(verified);
-      };
-      return { kind: 'descriptor', epoch, digest, use };
-    });
+    const wants = this.#descriptors(from, wanted, election);
     const previous = election.missingPrevious();
     if (previous === undefined) return wants;
-    const use = (text: string) => election.addPrevious(verifier.consensus(text));
-    return [...wants, { kind: 'previous', ...previous, use }];
+    const use = (text: string) => election.addPrevious(this.options.verifier.consensus(text));
+    return [{ kind: 'previous', ...previous, use }, ...wants];
+  }
+
+  /** Where many are missing, all that the authority holds are asked for at once; what it has replaced since, one by one. */
+  #descriptors(from: IdentityHex, wanted: readonly string[], election: Election): Want[] {
+    const { epoch } = election.slot;
+    if (wanted.length <= MAX_DESCRIPTORS_WANTED || this.#listed.has(from)) {
+      return wanted.slice(0, MAX_DESCRIPTORS_WANTED).map((digest) => {
+        return { kind: 'descriptor', epoch, digest, use: (text) => this.#take(text, [digest], election) };
+      });
+    }
+    this.#listed.add(from);
+    const use = (text: string) => {
+      for (const one of parseDescriptorList(text)) this.#take(one, wanted, election);
+    };
+    return [{ kind: 'descriptors', epoch, digest: '', use }];
+  }
+
+  #take(text: string, wanted: readonly string[], election: Election): void {
+    const { verifier, crypto } = this.options;
+    const { payload } = parseEnvelope('descriptor', text, MAX_DESCRIPTOR_BYTES);
+    if (wanted.includes(payloadDigest(payload, crypto))) election.addDescriptor(verifier.descriptor(text));
   }
 
   #mayFetch(from: IdentityHex): boolean {

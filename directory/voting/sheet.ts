@@ -1,6 +1,6 @@
 /**
  * What an authority shows the others of its voting for an epoch: the votes that it has accepted, what it would sign, and the signatures
- * it has. Not signed itself: all in it that counts is.
+ * it has. Not signed itself: all in it that decides anything is, since whoever is on the way between two authorities may write another one.
  * @module
  */
 import { z } from 'zod';
@@ -21,7 +21,8 @@ const ENTRY_BYTES = 2048;
 const SIGNATURE_BYTES = 256;
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const signature = z.strictObject({ signer: identityHex, signature: z.string().regex(/^[0-9a-f]{128}$/) });
+const signatureHex = z.string().regex(/^[0-9a-f]{128}$/);
+const signature = z.strictObject({ signer: identityHex, signature: signatureHex });
 
 const sheet = z.strictObject({
   version: z.literal(DOCUMENT_VERSION),
@@ -29,7 +30,7 @@ const sheet = z.strictObject({
   epoch: z.int().min(0).transform(epochNumber),
   attempt: z.int().min(0).max(MAX_ATTEMPT),
   votes: z.array(z.unknown()).max(MAX_VOTES),
-  result: hash.exactOptional(),
+  result: z.strictObject({ digest: hash, signature: signatureHex }).exactOptional(),
   documents: z
     .array(z.strictObject({ digest: hash, signatures: z.array(signature).max(MAX_SIGNATURES) }))
     .max(MAX_AUTHORITIES),

@@ -12,7 +12,7 @@ import { epochAt } from '../../lib/core/params.ts';
 import { type EpochNumber, laterEpoch, type UnixMs } from '../../lib/core/units.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
 import { MAX_CONSENSUS_BYTES } from '../../lib/directory/documents.ts';
-import { encodeEnvelope, parseEnvelope, sign } from '../../lib/directory/envelope.ts';
+import { encodeEnvelope, parseEnvelope, type Signature, sign } from '../../lib/directory/envelope.ts';
 import {
   DOCUMENT_VERSION,
   epochMsOf,
@@ -38,7 +38,7 @@ export type EvidenceKind = 'votes' | 'consensuses';
 
 /** What must outlive a crash. Each promise resolves when it is on the disk. */
 export interface VotingRecords {
-  /** The own vote of this voting. `fresh` becomes it unless there is one; the one that is. */
+  /** The own vote of this voting. `fresh` becomes it unless there is one, or may have been one that is kept no more; the one that is. */
   ownVote(slot: Slot, fresh?: KeptVote): Promise<KeptVote | undefined>;
   /** All votes that were accepted, for audit. */
   keepVotes(slot: Slot, votes: ReadonlyMap<IdentityHex, readonly KeptVote[]>): Promise<void>;
@@ -121,7 +121,7 @@ export class Voting {
       network: this.options.verifier.networkIdHex,
       epoch,
       attempt: election?.slot.attempt ?? 0,
-      ...(election?.result === undefined ? {} : { result: election.result.digest }),
+      ...(election?.result === undefined ? {} : { result: election.result.shown }),
       votes: election?.box.envelopes() ?? [],
       documents: documents.all.map(({ digest, signatures }) => ({ digest, signatures: [...signatures.values()] })),
     };
@@ -181,7 +181,16 @@ export class Voting {
     const { network, networkIdHex } = verifier;
     const box = new VoteBox({ network, networkIdHex, ...slot, identitySeed, crypto });
     this.#reader.begin();
-    return new Election({ slot, box, quorum: this.#quorum, crypto, assemble, merge });
+    return new Election({
+      slot,
+      box,
+      quorum: this.#quorum,
+      crypto,
+      network: networkIdHex,
+      identitySeed,
+      assemble,
+      merge,
+    });
   }
 
   /** Votes within the first half of the first round, so that all have the vote before it ends; and again as before a crash. */
@@ -227,10 +236,10 @@ export class Voting {
     const documents = this.#documents.get(slot.epoch);
     if (result === undefined || documents === undefined) return;
     const { identity, identitySeed, crypto, records, log } = this.options;
-    const agreeing = new Set<IdentityHex>([identity, ...(documents.get(result.digest)?.signatures.keys() ?? [])]);
-    for (const [from, digest] of election.results) if (digest === result.digest) agreeing.add(from);
-    if (agreeing.size < this.#quorum.threshold || documents.get(result.digest)?.signatures.has(identity)) return;
-    const { payload } = result;
+    const { digest, payload } = result;
+    const signers = documents.get(digest)?.signatures ?? new Map<IdentityHex, Signature>();
+    const agreeing = new Set([identity, ...signers.keys(), ...election.agreeing(digest)]);
+    if (agreeing.size < this.#quorum.threshold || signers.has(identity)) return;
     const fresh = encodeEnvelope({ payload, signatures: [sign('consensus', payload, identitySeed, crypto)] });
     const recorded = await records.ownDocument(slot.epoch, fresh);
     if (recorded === undefined) return;

@@ -10,7 +10,7 @@ import { concatBytes, fromHex, type IdentityHex, identityHexOf, toHex } from '..
 import type { Crypto } from '../crypto/index.ts';
 import { DocumentRefused, firstProblem } from './refusal.ts';
 
-export type DocumentType = 'descriptor' | 'consensus' | 'vote' | 'join' | 'client';
+export type DocumentType = 'descriptor' | 'consensus' | 'vote' | 'result' | 'join' | 'client';
 
 export interface Signature {
   readonly signer: IdentityHex;

@@ -188,3 +188,16 @@ t.test('a clock that is off by a fifth of a round costs no signature', async (t)
     }
   }
 });
+
+t.test('authorities that lack many descriptors each come to one consensus in the first voting', async (t) => {
+  const world = new VotingWorld(testNetwork(4, 3, 3_600));
+  const strays = Array.from({ length: 200 }, (_, i) => 100 + i);
+  for (const index of [0, 1, 2, 3]) {
+    const nodes = [...NETWORK, ...strays.filter((n) => n % 4 !== index)]; // the others have what it lacks
+    world.addHonest(index, { nodes, delayMs: 50 });
+  }
+  const endMs = 30_000; // of attempt 2, the first after the start of the world: two rounds of 5 s, and one for signatures
+  await world.run(endMs - (world.clock.wallMs() % world.epochMs));
+  for (const { voting } of world.honest) t.equal(voting.openSlot, undefined);
+  for (const { published } of world.honest) t.equal(published.get(world.epoch)?.consensus.nodes.length, 204);
+});

@@ -223,8 +223,9 @@ t.test('a sheet is read as it was written, and strictly', async (t) => {
   const votes = Array.from({ length: 8 }, (_, i) => vote(ballotText(i), [0, 1, 2, 3]));
   const documents = [{ digest: key32(1), signatures: [signature] }];
   const head = { version: DOCUMENT_VERSION, network: networkIdHex, epoch: epochNumber(1000), attempt: 3 } as const;
-  const text = sheetText({ ...head, result: key32(2), votes, documents });
-  t.same(parseSheet(text), { ...head, result: key32(2), votes, documents });
+  const result = { digest: key32(2), signature: '0'.repeat(128) };
+  const text = sheetText({ ...head, result, votes, documents });
+  t.same(parseSheet(text), { ...head, result, votes, documents });
   t.ok(text.length <= maxSheetBytes(4));
   for (const bad of ['', '[]', text.replace('"attempt":3', '"attempt":-1'), text.replace('{"v', '{"w":1,"v')]) {
     t.throws(() => parseSheet(bad), { code: 'DOCUMENT' });

@@ -61,6 +61,29 @@ t.test('one own vote in each voting; the votes of the last ones are kept', async
   t.equal((await kept.epochs()).length, CONSENSUSES_KEPT);
 });
 
+t.test('a clock that is set back beyond what is kept makes nobody vote or sign anew', async (t) => {
+  const kept = await records(t);
+  const vote = async (epoch: number, attempt: number) => {
+    const own = await kept.ownVote(slot(epoch, attempt), voteOf(`${epoch} ${attempt}`));
+    await kept.keepVotes(slot(epoch, attempt), new Map());
+    return own !== undefined;
+  };
+  for (let attempt = 0; attempt < 3 * ATTEMPTS_KEPT; attempt += 1) t.ok(await vote(7, attempt));
+  for (const attempt of [0, 1, 2 * ATTEMPTS_KEPT - 1]) t.notOk(await vote(7, attempt), `attempt ${attempt} again`);
+  t.ok(await vote(7, 3 * ATTEMPTS_KEPT), 'a later one');
+  t.ok(await vote(6, 1), 'another epoch, of which nothing can have been deleted');
+
+  const first = epochNumber(8);
+  t.ok(await kept.ownDocument(first, signed('one')));
+  for (let epoch = 9; epoch < 9 + 2 * CONSENSUSES_KEPT; epoch += 1) t.ok(await vote(epoch, 0));
+  t.notOk(await vote(10, 0), 'an epoch that is kept no more');
+  t.equal(await kept.ownDocument(first, signed('two')), signed('one'), 'the newest that was signed is kept');
+  t.equal(await kept.ownDocument(epochNumber(7), signed('two')), undefined);
+
+  t.ok(await vote(1_000_000, 0), 'a clock that is far ahead for once');
+  t.ok(await vote(9 + 2 * CONSENSUSES_KEPT, 0), 'does not silence it');
+});
+
 t.test('evidence is bounded', async (t) => {
   const kept = await records(t);
   for (let epoch = 0; epoch < MAX_EVIDENCE_FILES + 5; epoch += 1) {

@@ -3,7 +3,6 @@
  * @module
  */
 
-import { z } from 'zod';
 import { asMixError, MixError } from '../../core/errors.ts';
 import type { EpochNumber } from '../../core/units.ts';
 import type { Components } from '../../runtime/components.ts';
@@ -14,6 +13,7 @@ import { DocumentRefused } from '../refusal.ts';
 import { exchangeTimeoutMs } from '../timing.ts';
 import { ClockCheck } from './clock-check.ts';
 import type { ConsensusStore } from './consensus-store.ts';
+import { MAX_DESCRIPTOR_LIST_BYTES, parseDescriptorList } from './descriptor-list.ts';
 import { authorityUrl, type HttpReply, sendWithin, type Transport } from './transport.ts';
 
 /** How one authority answered: a document taken in or known already, none yet, or a fault. */
@@ -29,11 +29,6 @@ export interface Exchange {
   /** Of the consensus that it gave, where its signatures hold. */
   readonly given?: EpochNumber | undefined;
 }
-
-/** Bytes of the list of all descriptors. */
-export const MAX_DESCRIPTOR_LIST_BYTES = 32 * 1024 * 1024;
-
-const descriptorList = z.strictObject({ descriptors: z.array(z.unknown()) });
 
 export interface FetcherOptions {
   readonly store: ConsensusStore;
@@ -130,12 +125,10 @@ export class Fetcher {
   }
 
   #readDescriptors(text: string): Descriptor[] {
-    const parsed = descriptorList.safeParse(JSON.parse(text));
-    if (!parsed.success) throw new MixError('MALFORMED', 'the list of descriptors is not one');
     const found = new Map<string, Descriptor>();
-    for (const envelope of parsed.data.descriptors) {
+    for (const envelope of parseDescriptorList(text)) {
       try {
-        const { descriptor } = this.options.store.verifier.descriptor(JSON.stringify(envelope));
+        const { descriptor } = this.options.store.verifier.descriptor(envelope);
         found.set(descriptor.identity, descriptor);
       } catch {
         // One bad entry must not hide the good ones.

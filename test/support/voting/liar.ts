@@ -5,8 +5,9 @@
 
 import { buildConsensus, nodesFor } from '../../../directory/consensus-builder.ts';
 import { canonicalJson } from '../../../directory/voting/canonical-json.ts';
+import { signResult } from '../../../directory/voting/result.ts';
 import type { Slot } from '../../../directory/voting/schedule.ts';
-import { parseSheet, sheetText } from '../../../directory/voting/sheet.ts';
+import { parseSheet, type Sheet, sheetText } from '../../../directory/voting/sheet.ts';
 import type { Want } from '../../../directory/voting/sheet-reader.ts';
 import { toHex } from '../../../lib/core/bytes.ts';
 import type { NetworkParams } from '../../../lib/core/params.ts';
@@ -70,7 +71,9 @@ export class Liar implements Shown {
       network: this.world.verifier.networkIdHex,
       epoch,
       attempt: slot?.attempt ?? theirs.attempt,
-      ...(this.plan.agrees && theirs.result !== undefined ? { result: theirs.result } : {}),
+      ...(this.plan.agrees && theirs.result !== undefined
+        ? { result: resultOf(this.index, theirs, theirs.result.digest) }
+        : {}),
       votes,
       documents: [
         ...(this.plan.showsOld === true ? [this.#oldDocument(epoch)] : []),
@@ -139,4 +142,9 @@ export class Liar implements Shown {
     this.#contents.set(digest, text);
     return digest;
   }
+}
+
+/** The result `digest` of the voting that `sheet` is of, signed by the authority with this index. */
+export function resultOf(index: number, sheet: Sheet, digest: string): NonNullable<Sheet['result']> {
+  return signResult(sheet, digest, keys(1000 + index).seed, crypto);
 }

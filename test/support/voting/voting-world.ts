@@ -47,7 +47,8 @@ export class Honest implements Shown {
   /** Of its last start. */
   startedMs = 0;
   voting: Voting;
-  #nextPollMs = 0;
+  /** When each of the others is asked next. */
+  readonly #nextPollMs = new Map<number, number>();
 
   constructor(
     readonly world: VotingWorld,
@@ -70,19 +71,25 @@ export class Honest implements Shown {
 
   content(_to: number, { kind, epoch, digest }: Want): string | undefined {
     if (!this.isUp) return undefined;
-    return kind === 'previous' ? this.published.get(epoch)?.text : this.voting.content(epoch, digest);
+    if (kind === 'previous') return this.published.get(epoch)?.text;
+    if (kind === 'descriptors') {
+      return `{"descriptors":[${descriptorsIn(this.world, this.temper.nodes).map(({ text }) => text)}]}`;
+    }
+    return this.voting.content(epoch, digest);
   }
 
   async turn(): Promise<void> {
     const { clock } = this.world;
     if (!this.isUp) return;
     await this.#unlessCut(() => this.voting.tick());
-    if (clock.nowMs() < this.#nextPollMs) return;
-    this.#nextPollMs = clock.nowMs() + pollMs(this.voting.openSlot, this.voting.epochMs);
-    for (const from of this.world.others(this.index)) this.#poll(from);
+    for (const from of this.world.others(this.index)) {
+      if (clock.nowMs() < (this.#nextPollMs.get(from) ?? 0)) continue;
+      this.#nextPollMs.set(from, Number.POSITIVE_INFINITY);
+      this.#poll(from);
+    }
   }
 
-  /** A question and its answer each take their time; so do those that follow from it. */
+  /** A question and its answer each take their time; so do those that follow from it, one after the other as in Peers. */
   #poll(from: number): void {
     const { voting } = this;
     const epoch = voting.watched;
@@ -90,18 +97,29 @@ export class Honest implements Shown {
       this.index,
       from,
       (shown) => shown.sheet(this.index, epoch),
-      (text) => {
+      (sheet) => {
         if (!this.isUp || this.voting !== voting) return;
-        for (const want of unlessRefused(() => voting.takeSheet(this.world.idOf(from), text)) ?? []) {
-          this.world.exchange(
-            this.index,
-            from,
-            (shown) => shown.content(this.index, want),
-            (answer) => {
-              if (this.isUp && this.voting === voting) unlessRefused(() => voting.takeAnswer(want, answer));
-            },
-          );
-        }
+        const text = sheet && this.world.rewrite(this.index, from, sheet);
+        const wants = text === undefined ? [] : unlessRefused(() => voting.takeSheet(this.world.idOf(from), text));
+        this.#fetch(from, wants ?? [], voting);
+      },
+    );
+  }
+
+  #fetch(from: number, [want, ...later]: readonly Want[], voting: Voting): void {
+    const { clock } = this.world;
+    if (want === undefined) {
+      this.#nextPollMs.set(from, clock.nowMs() + pollMs(voting.openSlot, voting.epochMs));
+      return;
+    }
+    this.world.exchange(
+      this.index,
+      from,
+      (shown) => shown.content(this.index, want),
+      (answer) => {
+        if (!this.isUp || this.voting !== voting) return;
+        if (answer !== undefined) unlessRefused(() => voting.takeAnswer(want, answer));
+        this.#fetch(from, later, voting);
       },
     );
   }
@@ -129,6 +147,7 @@ export class Honest implements Shown {
   #start(): Voting {
     const { world } = this;
     this.startedMs = world.clock.nowMs();
+    this.#nextPollMs.clear();
     const { verifier } = world;
     return new Voting({
       verifier,
@@ -158,6 +177,8 @@ export class VotingWorld {
   readonly liars = new Map<number, Shown>();
   /** Whether anything gets from one to another. */
   reach: (from: number, to: number) => boolean = () => true;
+  /** What whoever is on the path makes of the sheets that `from` gets of `to`. */
+  rewrite: (from: number, to: number, sheet: string) => string = (_from, _to, sheet) => sheet;
 
   constructor(readonly network: NetworkFile) {
     this.verifier = new Verifier(network, crypto);
@@ -193,13 +214,12 @@ export class VotingWorld {
   }
 
   /** Asks `to` on behalf of `from`; nothing comes back when it is down or silent. */
-  exchange(from: number, to: number, ask: (shown: Shown) => string | undefined, use: (text: string) => void): void {
+  exchange(from: number, to: number, ask: (shown: Shown) => string | undefined, use: (text?: string) => void): void {
     const shown = this.liars.get(to) ?? this.honest.find(({ index }) => index === to);
-    if (shown === undefined) return;
     const delayMs = this.#delayMs(from) + this.#delayMs(to);
     this.clock.after(delayMs, () => {
-      const answer = this.reach(from, to) ? ask(shown) : undefined;
-      if (answer !== undefined) this.clock.after(delayMs, () => use(answer));
+      const answer = shown !== undefined && this.reach(from, to) ? ask(shown) : undefined;
+      this.clock.after(delayMs, () => use(answer));
     });
   }
 
