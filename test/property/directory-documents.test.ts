@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import { encodeEnvelope, MAX_TRIES_PER_SIGNER, sign } from '../../lib/directory/envelope.ts';
-import { ConsensusStore, DocumentRefused, type Refusal, signDocument, Verifier } from '../../lib/directory/index.ts';
+import { ConsensusStore, type Refusal, signDocument, Verifier } from '../../lib/directory/index.ts';
 import { admissionOf, CLOSED, OPEN } from '../support/admission.ts';
 import {
   consensusOf,
@@ -12,6 +12,7 @@ import {
   descriptorOf,
   draft,
   keys,
+  outcome,
   signedConsensus,
   signedDescriptor,
   testNetwork,
@@ -25,16 +26,6 @@ const verifier = new Verifier(network, crypto);
 const EPOCH = 1000;
 const EPOCH_MS = 60_000;
 const NOW_MS = EPOCH * EPOCH_MS + 30_000;
-
-function outcome(act: () => unknown): Refusal | 'accepted' {
-  try {
-    act();
-    return 'accepted';
-  } catch (error) {
-    if (error instanceof DocumentRefused) return error.reason;
-    throw error;
-  }
-}
 
 const descriptor = descriptorOf(network, 1, draft('mixnode', [EPOCH, EPOCH + 1]), NOW_MS);
 const documents = {

@@ -12,9 +12,11 @@ import {
   type Descriptor,
   type DescriptorDraft,
   DOCUMENT_VERSION,
+  DocumentRefused,
   type NetworkFile,
   type NodeRecord,
   networkId,
+  type Refusal,
   readCountersignature,
   signDocument,
 } from '../../lib/directory/index.ts';
@@ -22,6 +24,17 @@ import { seededRng } from './seeded-rng.ts';
 import { epochNumber, unix } from './units.ts';
 
 export const crypto: Crypto = createCrypto('fastest');
+
+/** The reason for which `act` refuses, or `accepted`. */
+export function outcome(act: () => unknown): Refusal | 'accepted' {
+  try {
+    act();
+    return 'accepted';
+  } catch (error) {
+    if (error instanceof DocumentRefused) return error.reason;
+    throw error;
+  }
+}
 
 export interface Keys {
   readonly seed: Uint8Array;

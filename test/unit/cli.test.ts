@@ -17,7 +17,7 @@ import { hasAddress } from '../../lib/net/own-address.ts';
 import type { Status } from '../../proxy/index.ts';
 import { CONFIGURATION_PAGE, configurationPage } from '../support/configuration-page.ts';
 import { seededRng } from '../support/seeded-rng.ts';
-import { epochNumber } from '../support/units.ts';
+import { STATUS } from '../support/status-fixture.ts';
 
 t.test("commander's options are those of the schema", (t) => {
   const schema = z.strictObject({
@@ -130,43 +130,13 @@ t.test('the status is shown as text', (t) => {
   };
   const opening = { upperMs: [100, 500, null], counts: [6, 3, 1], medianMs: 80.4, p90Ms: 444 };
   const status: Status = {
-    ready: true,
-    obstacle: null,
-    version: '1.2.3',
-    uptimeSeconds: 300,
-    socks: '127.0.0.1:1080',
-    network: {
-      name: 'n',
-      trafficClass: 'standard',
-      downlink: 'steady',
-      payloadBytes: 2048,
-      meanDelayMs: 15,
-      mixingTarget: 0,
-      overCapacity: false,
-    },
-    epoch: epochNumber(7),
-    directory: { origin: 'authority', lagging: [], signedTwice: null },
-    crypto: { x25519: 'sodium' },
-    gateway: {
-      name: 'gateway-1',
-      link: 'up',
-      keyExchange: 'X25519MLKEM768',
-      noCommonGroup: false,
-      seesBothEnds: false,
-    },
+    ...STATUS,
     nodes: [
       { ...node, name: 'mix-1-10', health: 0.2, excluded: true },
       { ...node, name: 'mix-1-2', health: 0.9 },
     ],
-    rates: {
-      main: { set: 50, measured: 49.96 },
-      loop: { set: 5, measured: 5 },
-      drop: { set: 1, measured: 1 },
-      reply: { set: 100, measured: 99 },
-      delivery: { set: 132, measured: 131.9 },
-    },
+    rates: { ...STATUS.rates, main: { set: 50, measured: 49.96 } },
     replies: [{ requester: 'requester-1', set: 100, measured: 99 }],
-    lateness: { p50Ms: 0.1, p99Ms: 0.6, maxMs: 7.9 },
     slotsMissed: 12,
     memory: { usedBytes: 3_400_000, budgetBytes: 512_000_000 },
     troubles: {

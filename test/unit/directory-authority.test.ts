@@ -22,6 +22,7 @@ import {
   draft,
   epochOf,
   keys,
+  outcome,
   signedConsensus,
   signedDescriptor,
   testNetwork,
@@ -34,16 +35,6 @@ const verifier = new Verifier(network, crypto);
 const EPOCH_MS = 60_000;
 const EPOCH = 1000;
 const NOW_MS = EPOCH * EPOCH_MS + 30_000;
-
-function outcome(act: () => unknown): Refusal | 'accepted' {
-  try {
-    act();
-    return 'accepted';
-  } catch (error) {
-    if (error instanceof DocumentRefused) return error.reason;
-    throw error;
-  }
-}
 
 const admission = (rules = OPEN, maxNodes = 10, minCapacity = 0) =>
   admissionOf(verifier, rules, maxNodes, () => monotonic(0), minCapacity);

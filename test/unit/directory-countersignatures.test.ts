@@ -10,9 +10,7 @@ import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import {
   type Descriptor,
   type DescriptorDraft,
-  DocumentRefused,
   MAX_COUNTERSIGNATURE_AGE_MS,
-  type Refusal,
   Verifier,
 } from '../../lib/directory/index.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
@@ -24,6 +22,7 @@ import {
   draft,
   epochOf,
   keys,
+  outcome,
   signedDescriptor,
   testNetwork,
 } from '../support/signed-documents.ts';
@@ -35,16 +34,6 @@ const verifier = new Verifier(network, crypto);
 const EPOCH_MS = 60_000;
 const EPOCH = 1000;
 const NOW_MS = EPOCH * EPOCH_MS + 30_000;
-
-function outcome(act: () => unknown): Refusal | 'accepted' {
-  try {
-    act();
-    return 'accepted';
-  } catch (error) {
-    if (error instanceof DocumentRefused) return error.reason;
-    throw error;
-  }
-}
 
 /** An authority that has three mixes, requester 4 at gateway 3, and gateways 3 and 5, all announced in this order. */
 async function startedNetwork(t: Test) {

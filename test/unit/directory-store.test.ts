@@ -5,16 +5,16 @@ import { toHex } from '../../lib/core/bytes.ts';
 import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import { MAX_EVIDENCE } from '../../lib/directory/client/consensus-store.ts';
 import { type Envelope, encodeEnvelope, sign } from '../../lib/directory/envelope.ts';
+import { ConsensusStore, type NetworkFile, networkId, signDocument, Verifier } from '../../lib/directory/index.ts';
 import {
-  ConsensusStore,
-  DocumentRefused,
-  type NetworkFile,
-  networkId,
-  type Refusal,
-  signDocument,
-  Verifier,
-} from '../../lib/directory/index.ts';
-import { consensusOf, crypto, keys, records, signedConsensus, testNetwork } from '../support/signed-documents.ts';
+  consensusOf,
+  crypto,
+  keys,
+  outcome,
+  records,
+  signedConsensus,
+  testNetwork,
+} from '../support/signed-documents.ts';
 import { epochNumber, unix } from '../support/units.ts';
 
 const network = testNetwork();
@@ -26,17 +26,6 @@ const NOW_MS = START_MS + 20_000;
 
 function store(of: NetworkFile = network): ConsensusStore {
   return new ConsensusStore(new Verifier(of, crypto));
-}
-
-/** The reason for which `act` refuses, or `accepted`. */
-function outcome(act: () => unknown): Refusal | 'accepted' {
-  try {
-    act();
-    return 'accepted';
-  } catch (error) {
-    if (error instanceof DocumentRefused) return error.reason;
-    throw error;
-  }
 }
 
 const offered = (text: string, nowMs = NOW_MS, from: 'authority' | 'gateway' | 'cache' = 'authority', of = network) =>
