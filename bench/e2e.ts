@@ -6,6 +6,7 @@ import { type Figure, failure, figure } from './harness/figure.ts';
 import { lawOf } from './harness/law.ts';
 import { Localnet, measureRoles, type Setting, STANDARD } from './harness/localnet.ts';
 import type { Run, RunTerms } from './harness/paired.ts';
+import { progress } from './harness/scope.ts';
 import { startSite } from './harness/site.ts';
 import { download, type Transfer, upload } from './harness/transfer.ts';
 
@@ -29,6 +30,8 @@ export function e2eRun({ quick, rates, packetSizes, seconds }: E2eTerms): Run {
     const { port } = await startSite(scope);
     const figures: Figure[] = [];
     for (const setting of settings) {
+      const { rate, replyRate, downlink, packetSize } = setting;
+      progress(`e2e: ${rate}:${replyRate}, ${downlink}, packets of ${packetSize} bytes`);
       const network = await Localnet.start(scope, build, setting);
       figures.push(...(await measureSetting(network, port, setting, lawful)));
       await network.stop();

@@ -2,19 +2,19 @@
  * `npm run bench -- NAME`: measures this working tree, or this working tree beside another commit. See bench/README.md.
  * @module
  */
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { e2eRun } from './e2e.ts';
 import { BenchError, type Build, buildCommit, buildWorkingTree } from './harness/build.ts';
 import { LIMIT } from './harness/limit.ts';
 import type { Setting } from './harness/localnet.ts';
 import { type Run, runPaired } from './harness/paired.ts';
 import { hasFailures, jsonLine, resultTable } from './harness/report.ts';
-import { inScope, print, type Scope } from './harness/scope.ts';
+import { inScope, print, progress, type Scope } from './harness/scope.ts';
 import { idleRun } from './idle.ts';
 import { latencyRun } from './latency.ts';
 import { mixRun } from './mix/index.ts';
 import { overloadRun } from './overload.ts';
-import { chromiumPath, pageRun } from './page.ts';
+import { chromiumPath, PAGE_CASES, type PageCase, pageRun } from './page.ts';
 import { scaleRun } from './scale/index.ts';
 import { sphinxRun } from './sphinx/index.ts';
 
@@ -33,6 +33,7 @@ interface Options {
 interface MoreOptions extends Options {
   readonly rates: readonly Omit<Setting, 'packetSize'>[];
   readonly packetSizes: readonly number[];
+  readonly cases: readonly PageCase[];
   readonly seconds: number;
 }
 
@@ -54,12 +55,17 @@ function parseRates(text: string): Omit<Setting, 'packetSize'> {
   return { rate: Number(rate), replyRate: Number(replyRate), downlink: downlink === 'burst' ? 'burst' : 'steady' };
 }
 
+function parseCase(text: string): PageCase {
+  const found = PAGE_CASES.find(({ trafficClass, downlink }) => text === `${trafficClass}:${downlink}`);
+  if (found === undefined) throw new InvalidArgumentError('Expected CLASS:MODE, as in standard:steady or fast:burst.');
+  return found;
+}
+
 async function bench(name: string, run: Run, { json, against, runs, quick }: Options): Promise<void> {
   await inScope(async (scope) => {
-    const say = (line: string) => process.stderr.write(`${line}\n`);
     const build = buildWorkingTree();
     const rounds = quick ? 1 : runs;
-    const results = await runPaired(run, { name, rounds, build, ...other(scope, against), say, quick });
+    const results = await runPaired(run, { name, rounds, build, ...other(scope, against), say: progress, quick });
     const limitUs = results.find((result) => result.name === LIMIT)?.value ?? Number.NaN;
     if (json) for (const result of results) print(jsonLine(result, limitUs, against));
     else print(resultTable(results, limitUs, against));
@@ -100,9 +106,13 @@ function program(): Command {
     .option('--packet-sizes <list>', 'their packet sizes', listOf(positive), [2048, 8192, 32_768])
     .option(...AGAINST)
     .action((options: MoreOptions) => bench('e2e', e2eRun(options), options));
+  const cases = new Option('--cases <list>', 'classes and modes, as in standard:steady')
+    .argParser(listOf(parseCase))
+    .default(PAGE_CASES, 'all');
   add('page', 'a page of 60 parts and 1 MB in headless Chromium', 3)
+    .addOption(cases)
     .option(...AGAINST)
-    .action((options: Options) => {
+    .action((options: MoreOptions) => {
       chromiumPath(); // before minutes are spent
       return bench('page', pageRun(options), options);
     });

@@ -9,7 +9,7 @@ import { type Build, hasOption } from './harness/build.ts';
 import { type Figure, failure, figure } from './harness/figure.ts';
 import { Localnet, type Setting, STANDARD } from './harness/localnet.ts';
 import type { Run, RunTerms } from './harness/paired.ts';
-import { inScope, type Scope } from './harness/scope.ts';
+import { inScope, progress, type Scope } from './harness/scope.ts';
 import { startSite } from './harness/site.ts';
 import { download, type Ends } from './harness/transfer.ts';
 
@@ -39,8 +39,10 @@ export function overloadRun({ quick, rates, seconds }: OverloadTerms): Run {
   const tried = (quick ? rates.slice(0, 1) : rates).map((rate): Setting => ({ ...STANDARD, ...rate }));
   return async (build, scope) => {
     const { port } = await startSite(scope);
-    const measure = (setting: Setting, fitted: boolean) =>
-      measureGoodput(build, port, setting, { fitted, seconds: quick ? 1 : seconds });
+    const measure = (setting: Setting, fitted: boolean) => {
+      progress(`overload: ${setting.rate}:${setting.replyRate}, ${fitted ? 'fitted' : 'as given'}`);
+      return measureGoodput(build, port, setting, { fitted, seconds: quick ? 1 : seconds });
+    };
     const best = await findBest(tried, (setting) => measure(setting, false));
     const { rate, replyRate } = best.setting;
     const figures = [

@@ -13,7 +13,7 @@ import { type Figure, failure, figure } from './harness/figure.ts';
 import { lawOf } from './harness/law.ts';
 import { FAST, Localnet, type Setting, STANDARD, stopProgram } from './harness/localnet.ts';
 import type { Run, RunTerms } from './harness/paired.ts';
-import { inScope, type Scope } from './harness/scope.ts';
+import { inScope, progress, type Scope } from './harness/scope.ts';
 import { contentChunks, type Route, startSite } from './harness/site.ts';
 import { download } from './harness/transfer.ts';
 
@@ -51,18 +51,31 @@ function isExecutable(path: string): boolean {
   }
 }
 
-export function pageRun({ quick }: RunTerms): Run {
-  const downlinks = ['steady', 'burst'] as const;
-  const classes = { standard: STANDARD, fast: FAST };
-  const all = Object.entries(classes).flatMap(([trafficClass, setting]) =>
-    downlinks.map((downlink) => ({ trafficClass, setting: { ...setting, downlink } })),
-  );
+const CLASSES = { standard: STANDARD, fast: FAST };
+
+/** A traffic class and how replies come. */
+export interface PageCase {
+  readonly trafficClass: keyof typeof CLASSES;
+  readonly downlink: Setting['downlink'];
+}
+
+export const PAGE_CASES: readonly PageCase[] = (['standard', 'fast'] as const).flatMap((trafficClass) =>
+  (['steady', 'burst'] as const).map((downlink) => ({ trafficClass, downlink })),
+);
+
+export interface PageTerms extends RunTerms {
+  readonly cases: readonly PageCase[];
+}
+
+export function pageRun({ quick, cases: all }: PageTerms): Run {
   const cases = quick ? all.slice(0, 1) : all;
   return async (build) => {
     const browser = chromiumPath();
     const figures: Figure[] = [];
-    for (const { trafficClass, setting } of cases) {
-      const terms = { trafficClass, downlink: setting.downlink };
+    for (const { trafficClass, downlink } of cases) {
+      const terms = { trafficClass, downlink };
+      const setting = { ...CLASSES[trafficClass], downlink };
+      progress(`page: class ${trafficClass}, ${downlink}`);
       figures.push(
         ...(await inScope(async (scope) => {
           const page = new Page(quick ? PAGE_BYTES / 10 : PAGE_BYTES, quick ? PARTS / 10 : PARTS);

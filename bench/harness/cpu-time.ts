@@ -21,6 +21,9 @@ export const FULL: Effort = { rounds: 25, roundMs: 8 };
 /** Enough for an order of magnitude. */
 export const QUICK: Effort = { rounds: 3, roundMs: 1 };
 
+/** What runs longer than a round gets fewer of them: no more time than twice that of all rounds, but so many at least. */
+const LEAST_ROUNDS = 3;
+
 /** Windows accounts in steps of 16 ms, too coarse for a round: there, elapsed time has to do. */
 function cpuMicroseconds(): number {
   if (process.platform === 'win32') return performance.now() * 1000;
@@ -39,12 +42,16 @@ export function measure(cases: readonly Case[], effort: Effort): Map<string, num
     runs: runsPerRound(run, effort),
     next: 0,
     least: Infinity,
+    leftMicros: 2000 * effort.rounds * effort.roundMs,
   }));
   for (let round = 0; round < effort.rounds; round++) {
     for (const timer of timers) {
+      if (timer.leftMicros < 0 && round >= LEAST_ROUNDS) continue;
       const start = cpuMicroseconds();
       for (let i = 0; i < timer.runs; i++) timer.run(timer.next++);
-      timer.least = Math.min(timer.least, (cpuMicroseconds() - start) / timer.runs);
+      const micros = cpuMicroseconds() - start;
+      timer.leftMicros -= micros;
+      timer.least = Math.min(timer.least, micros / timer.runs);
     }
   }
   return new Map(timers.map(({ name, least }) => [name, least]));

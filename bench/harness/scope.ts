@@ -59,6 +59,11 @@ export const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+/** What is done now, for whoever waits: on standard error, beside the figures. */
+export const progress = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+
 /** A text table with the columns as wide as they need to be; the first one left, the others right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -8,6 +8,7 @@ import { type Figure, failure, figure, quantile } from '../harness/figure.ts';
 import { until } from '../harness/localnet.ts';
 import type { Run, RunTerms } from '../harness/paired.ts';
 import { processSeconds, residentBytes } from '../harness/processor.ts';
+import { progress } from '../harness/scope.ts';
 import { MixLoad } from './load.ts';
 import { type MixNetwork, startMixNetwork } from './network.ts';
 
@@ -21,8 +22,10 @@ const LOW_RATE = 80;
 /** Longer than it takes to send all that are to wait. */
 const WAIT_MS = 590_000;
 const FILL_TIMEOUT_MS = 300_000;
-/** Packets sent before one looks how many wait: fewer than a node accepts at once. */
-const BATCH = 2000;
+/** Packets whose fate is unknown, while those that are to wait are sent: fewer than a node accepts at once. */
+const UNSETTLED = 2000;
+/** Packets made before sockets get their turn. */
+const MADE_AT_ONCE = 20;
 const METRICS_PERIOD_MS = 100;
 const DROPPED = 'mixsocks_packets_dropped_total';
 const POOLED = 'mixsocks_pool_packets';
@@ -30,16 +33,17 @@ const POOLED = 'mixsocks_pool_packets';
 export function mixRun({ quick }: RunTerms): Run {
   const amounts = quick
     ? { saturated: 300, warmUp: 100, lowSeconds: 1, waiting: 500 }
-    : { saturated: 30_000, warmUp: WARM_UP_PACKETS, lowSeconds: 30, waiting: 100_000 };
+    : { saturated: 15_000, warmUp: WARM_UP_PACKETS, lowSeconds: 15, waiting: 100_000 };
   return async (build, scope) => {
     const network = await startMixNetwork(scope, build);
     const load = await MixLoad.start(scope, network);
     await saturate(network, load, amounts.warmUp);
-    return [
-      ...(await saturate(network, load, amounts.saturated)),
-      ...(await lowRate(network, load, amounts.lowSeconds)),
-      ...(await waiting(network, load, amounts.waiting)),
-    ];
+    progress(`mix: ${amounts.saturated} packets at saturation`);
+    const saturated = await saturate(network, load, amounts.saturated);
+    progress(`mix: ${LOW_RATE} packets per second for ${amounts.lowSeconds} s`);
+    const low = await lowRate(network, load, amounts.lowSeconds);
+    progress(`mix: ${amounts.waiting} packets that wait`);
+    return [...saturated, ...low, ...(await waiting(network, load, amounts.waiting))];
   };
 }
 
@@ -52,7 +56,7 @@ async function saturate(network: MixNetwork, load: MixLoad, count: number): Prom
   const { pid, payloadBytes } = network;
   const terms = { packetSize: payloadBytes };
   const packets = Array.from({ length: count }, () => load.make(drawDelayMs()).packet);
-  const refused = await watchRefused(network);
+  const refused = await watch(network, DROPPED);
   const receivedBefore = load.received;
   const passed = () => load.received - receivedBefore;
   const startSeconds = processSeconds(pid);
@@ -76,26 +80,32 @@ async function saturate(network: MixNetwork, load: MixLoad, count: number): Prom
   ];
 }
 
-/** Follows how many packets the mix has dropped from now on, as its metrics say. */
-async function watchRefused({ metrics }: MixNetwork): Promise<{ readonly count: number; stop(): Promise<void> }> {
-  const before = await metricOf(metrics, DROPPED);
+interface Watch {
+  /** By how much it has grown, as of the last look. */
+  readonly count: number;
+  stop(): Promise<void>;
+}
+
+/** Follows a metric of the mix from now on. */
+async function watch({ metrics }: MixNetwork, name: string): Promise<Watch> {
+  const before = await metricOf(metrics, name);
   let count = 0;
   let running = true;
-  const watch = async () => {
+  const look = async () => {
     while (running) {
       await sleep(METRICS_PERIOD_MS);
-      count = (await metricOf(metrics, DROPPED)) - before;
+      count = (await metricOf(metrics, name)) - before;
     }
   };
-  const watching = watch();
-  watching.catch(() => {}); // `stop` reports it
+  const looking = look();
+  looking.catch(() => {}); // `stop` reports it
   return {
     get count() {
       return count;
     },
     stop() {
       running = false;
-      return watching;
+      return looking;
     },
   };
 }
@@ -127,34 +137,28 @@ async function lowRate({ pid, payloadBytes }: MixNetwork, load: MixLoad, seconds
   ];
 }
 
-/** Memory that `count` packets take which wait in the mix. */
-async function waiting({ pid, metrics, payloadBytes }: MixNetwork, load: MixLoad, count: number): Promise<Figure[]> {
+/** Memory that `count` packets take which wait in the mix. They are made while the mix works on those before. */
+async function waiting(network: MixNetwork, load: MixLoad, count: number): Promise<Figure[]> {
+  const { pid, payloadBytes } = network;
   const terms = { packetSize: payloadBytes, waiting: count };
   const before = residentBytes(pid);
   const startMs = performance.now();
-  let pooled = 0;
-  for (let missing = count; missing > 0; missing = count - pooled) {
-    for (let i = 0; i < Math.min(BATCH, missing); i++) load.send(load.make(WAIT_MS).packet);
-    pooled = await settledPool(metrics);
-    if (performance.now() - startMs > FILL_TIMEOUT_MS) {
-      return [failure('mix.waiting.memory', 'MB', `only ${pooled} of ${count} packets wait`, terms)];
-    }
+  const [pooled, refused] = await Promise.all([watch(network, POOLED), watch(network, DROPPED)]);
+  for (let sent = 0; pooled.count < count && performance.now() - startMs < FILL_TIMEOUT_MS; ) {
+    const unsettled = sent - refused.count - pooled.count;
+    const wanted = Math.min(UNSETTLED - unsettled, count + refused.count - sent);
+    for (let i = 0; i < Math.min(wanted, MADE_AT_ONCE); i++, sent++) load.send(load.makeUnread(WAIT_MS));
+    await (wanted > 0 ? new Promise((resolve) => setImmediate(resolve)) : sleep(METRICS_PERIOD_MS / 2));
+  }
+  await Promise.all([pooled.stop(), refused.stop()]);
+  if (pooled.count < count) {
+    return [failure('mix.waiting.memory', 'MB', `only ${pooled.count} of ${count} packets wait`, terms)];
   }
   const after = residentBytes(pid);
   return [
     figure('mix.waiting.memory', 'MB', after / 1e6, terms),
     figure('mix.waiting.packet', 'B', (after - before) / count, terms),
   ];
-}
-
-/** Packets in the node's pool when no more come in. */
-async function settledPool(metrics: string): Promise<number> {
-  for (let last = await metricOf(metrics, POOLED); ; ) {
-    await sleep(2 * METRICS_PERIOD_MS);
-    const now = await metricOf(metrics, POOLED);
-    if (now === last) return now;
-    last = now;
-  }
 }
 
 /** A metric of a node, summed over its labels. */

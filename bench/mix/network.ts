@@ -1,20 +1,16 @@
 /**
- * One real mixnode with nobody around it: a local network is started, stopped, and of its processes only the directory and
- * the mix of layer 1 are started again. The load generators take the places of its neighbours: they have the identities of
- * the gateway, which sends to it, and of the mix of layer 2, to which it sends.
+ * One real mixnode with nobody around it: of a network only the directory and the mix of layer 1. The load generators take the
+ * places of its neighbours: they have the identities of the gateway, which sends to it, and of the mix of layer 2, to which it sends.
  * @module
  */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ReadyNode } from '../../cli/localnet/ready.ts';
 import type { NodeIdentity } from '../../lib/link/index.ts';
 import type { Build } from '../harness/build.ts';
-import { Localnet, STANDARD, startProgram, until } from '../harness/localnet.ts';
 import { type LinkModules, linkModules } from '../harness/modules.ts';
 import { NodeKeys } from '../harness/node-keys.ts';
-import { inScope, type Scope } from '../harness/scope.ts';
+import { RestartedNetwork } from '../harness/restarted.ts';
+import type { Scope } from '../harness/scope.ts';
 
-const START_TIMEOUT_MS = 60_000;
 /** Nothing but what we send: no loops of the node itself; long delays are granted. */
 const NETWORK_CHANGES = { nodeLoopRate: 0, maxDelayMs: 600_000 };
 const MIX_CHANGES = { linkQueuePackets: 16_384, poolPackets: 1_000_000 };
@@ -47,44 +43,33 @@ function addressOf({ listen }: ReadyNode): { readonly host: string; readonly por
 
 export async function startMixNetwork(scope: Scope, build: Build): Promise<MixNetwork> {
   const modules = await linkModules(build);
-  const dir = join(scope.testdir(), 'net');
-  const ready = await inScope(async (first) => {
-    const flags = ['--mixes-per-layer', '1', '--gateways', '1', '--dir', dir];
-    return (await Localnet.start(first, build, STANDARD, { flags })).ready;
+  const restarted = await RestartedNetwork.start(scope, build, {
+    flags: ['--mixes-per-layer', '1', '--gateways', '1'],
+    changes: {
+      'directory-1': () => NETWORK_CHANGES,
+      'mix-1-1': (config) => ({
+        ...('memoryBudgetMiB' in config ? { memoryBudgetMiB: MEMORY_BUDGET_MIB } : {}),
+        ...MIX_CHANGES,
+      }),
+    },
   });
-  const node = (name: string) => ready.nodes.find((one) => one.name === name) as ReadyNode;
-  change(node('directory-1'), NETWORK_CHANGES);
-  change(node('mix-1-1'), MIX_CHANGES);
-  // What was agreed on before is forgotten; descriptors and keys are kept.
-  rmSync(join(node('directory-1').dir, 'consensus'), { recursive: true, force: true });
-  const consensusFile = join(node('mix-1-1').dir, 'consensus.json');
-  rmSync(consensusFile, { force: true });
-  startProgram(scope, node('directory-1').argv.slice(1));
-  const mix = startProgram(scope, node('mix-1-1').argv.slice(1));
-  await until('the mix has a consensus', START_TIMEOUT_MS, () => existsSync(consensusFile));
-  const network = await modules.directory.loadNetworkFile(ready.network);
-  const mixId = node('mix-1-1').identity as NodeIdentity['id'];
+  const network = await modules.directory.loadNetworkFile(restarted.ready.network);
+  const mix = restarted.node('mix-1-1');
+  const mixId = mix.identity as NodeIdentity['id'];
   return {
     modules,
     networkId: modules.directory.networkId(network, modules.crypto.createCrypto('fastest')),
     payloadBytes: network.payloadBytes,
     packetBytes: packetBytesOf(modules, network.payloadBytes),
-    pid: mix.pid ?? 0,
-    metrics: node('mix-1-1').metrics,
-    mix: { id: mixId, ...addressOf(node('mix-1-1')) },
+    pid: restarted.pidOf(mix.name),
+    metrics: mix.metrics,
+    mix: { id: mixId, ...addressOf(mix) },
     mixAddress: Buffer.from(mixId, 'hex'),
-    mixKey: new NodeKeys(readFileSync(consensusFile, 'utf8')).keyOf(mixId),
-    gateway: await modules.link.loadIdentity(node('gateway-1').dir),
-    sink: await modules.link.loadIdentity(node('mix-2-1').dir),
-    sinkAddress: addressOf(node('mix-2-1')),
+    mixKey: new NodeKeys(restarted.consensusOf(mix.name)).keyOf(mixId),
+    gateway: await modules.link.loadIdentity(restarted.node('gateway-1').dir),
+    sink: await modules.link.loadIdentity(restarted.node('mix-2-1').dir),
+    sinkAddress: addressOf(restarted.node('mix-2-1')),
   };
-}
-
-function change({ dir }: ReadyNode, changes: object): void {
-  const file = join(dir, 'config.json');
-  const config = JSON.parse(readFileSync(file, 'utf8')) as object;
-  const budget = 'memoryBudgetMiB' in config ? { memoryBudgetMiB: MEMORY_BUDGET_MIB } : {};
-  writeFileSync(file, JSON.stringify({ ...config, ...budget, ...changes }));
 }
 
 /** Bytes of a packet, by making one: what the build adds to a payload is its own affair. */

@@ -4,21 +4,22 @@
  */
 
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeIdentity } from '../../lib/link/index.ts';
 import type { GammaKey, SphinxHop } from '../../lib/sphinx/index.ts';
 import type { Build } from '../harness/build.ts';
 import { type Figure, failure, figure } from '../harness/figure.ts';
-import { Localnet, STANDARD, until } from '../harness/localnet.ts';
+import { until } from '../harness/localnet.ts';
 import { type LinkModules, linkModules } from '../harness/modules.ts';
 import { NodeKeys } from '../harness/node-keys.ts';
 import { processSeconds, residentBytes } from '../harness/processor.ts';
-import { inScope, type Scope } from '../harness/scope.ts';
+import { RestartedNetwork } from '../harness/restarted.ts';
+import { inScope, progress, type Scope } from '../harness/scope.ts';
 
-/** Loops per second of each client. */
+const MIXES = ['mix-1-1', 'mix-2-1', 'mix-3-1'];
+const GATEWAY = 'gateway-1';
+/** Loops per second of each client, which are all that its class has: so the gateway may admit thousands. */
 const CLIENT_RATE = 0.5;
 const QUICK_RATE = 5;
 /** With fewer, what the gateway needs for itself hides what a packet costs. */
@@ -40,21 +41,28 @@ export interface ClientTerms {
 export function clientFigures(build: Build, { counts, seconds, quick }: ClientTerms): Promise<Figure[]> {
   return inScope(async (scope) => {
     const modules = await linkModules(build);
-    const flags = ['--mixes-per-layer', '1', '--gateways', '1'];
-    const network = await Localnet.start(scope, build, STANDARD, { flags });
+    const rate = quick ? QUICK_RATE : CLIENT_RATE;
+    // Without proxy and requester, whose traffic is not what is measured.
+    const same = () => ({});
+    const network = await RestartedNetwork.start(scope, build, {
+      flags: ['--mixes-per-layer', '1', '--gateways', '1'],
+      changes: {
+        'directory-1': () => ({ mainRate: 0, replyRate: 0, dropRate: 0, loopRate: rate }),
+        ...Object.fromEntries([...MIXES, GATEWAY].map((name) => [name, same])),
+      },
+    });
     const crowd = new Crowd(scope, modules, network);
     await crowd.listen();
-    // The traffic of the network's own proxy and requester is not what is measured.
-    for (const node of network.ready.nodes) if (['proxy', 'requester'].includes(node.role)) process.kill(node.pid);
-    const { pid = 0 } = network.nodesOf('gateway')[0] ?? {};
+    const pid = network.pidOf(GATEWAY);
     const atRest = await used(pid, () => sleep(1000 * seconds));
     const figures: Figure[] = [];
     for (const clients of counts) {
       const terms = { clients };
+      progress(`scale: ${clients} clients`);
       await crowd.grow(clients);
       let loops = { sent: 0, returned: 0 };
       const busy = await used(pid, async () => {
-        loops = await crowd.run(seconds, quick ? QUICK_RATE : CLIENT_RATE);
+        loops = await crowd.run(seconds, rate);
       });
       if (crowd.size < clients) figures.push(failure('scale.clients', 'clients', crowd.fault, terms));
       figures.push(
@@ -98,12 +106,11 @@ class Crowd {
   constructor(
     readonly scope: Scope,
     readonly modules: LinkModules,
-    readonly network: Localnet,
+    readonly network: RestartedNetwork,
   ) {
     const libraries = modules.crypto.createCrypto('fastest');
     this.#sphinx = new modules.sphinx.Sphinx(libraries, modules.rng);
-    const { dir = '' } = network.nodesOf('mixnode')[0] ?? {};
-    this.#keys = new NodeKeys(readFileSync(join(dir, 'consensus.json'), 'utf8'));
+    this.#keys = new NodeKeys(network.consensusOf(GATEWAY));
   }
 
   get size(): number {
@@ -112,7 +119,7 @@ class Crowd {
 
   /** A relay to the gateway that gives each connection an address of its own. */
   async listen(): Promise<void> {
-    const { listen = '' } = this.network.nodesOf('gateway')[0] ?? {};
+    const { listen } = this.network.node(GATEWAY);
     const [host = '', port] = listen.split(':');
     let connections = 0;
     const relay = createServer((inward) => {
@@ -141,14 +148,14 @@ class Crowd {
 
   async #connect(): Promise<Client | undefined> {
     const { modules } = this;
-    const gateway = this.network.nodesOf('gateway')[0];
+    const gateway = this.network.node(GATEWAY);
     const network = await modules.directory.loadNetworkFile(this.network.ready.network);
     const identity = await modules.link.createIdentity(modules.rng);
     let client: Client | undefined;
     let ended = '';
     const dial = modules.dialClient({
       identity,
-      target: { id: gateway?.identity as NodeIdentity['id'], host: '127.0.0.1', port: this.#relayPort },
+      target: { id: gateway.identity as NodeIdentity['id'], host: '127.0.0.1', port: this.#relayPort },
       terms: {
         networkId: modules.directory.networkId(network, modules.crypto.createCrypto('fastest')),
         packetBytes: this.#makeLoop(identity).packet.byteLength,
@@ -196,14 +203,11 @@ class Crowd {
   }
 
   #makeLoop(identity: NodeIdentity) {
-    const mixes = [...this.network.nodesOf('mixnode')].sort((a, b) => (a.layer ?? 0) - (b.layer ?? 0));
-    const route = [...mixes, ...this.network.nodesOf('gateway')].map(
-      (node): SphinxHop => ({
-        address: Buffer.from(node.identity, 'hex'),
-        publicKey: this.#keys.keyOf(node.identity),
-        delayNs: node.role === 'mixnode' ? 15e6 : 0,
-      }),
-    );
+    const route = [...MIXES, GATEWAY].map((name): SphinxHop => {
+      const { identity } = this.network.node(name);
+      const publicKey = this.#keys.keyOf(identity);
+      return { address: Buffer.from(identity, 'hex'), publicKey, delayNs: name === GATEWAY ? 0 : 15e6 };
+    });
     const self = { address: identity.publicKey };
     const request = { route, self, message: new Uint8Array(0), payloadBytes: this.#keys.payloadBytes };
     const { packet, recovery } = this.#sphinx.createLoop(request);

@@ -8,7 +8,7 @@ import type { Build } from '../harness/build.ts';
 import { type Figure, failure, figure } from '../harness/figure.ts';
 import { Localnet, measureRoles, STANDARD } from '../harness/localnet.ts';
 import { residentBytes } from '../harness/processor.ts';
-import { inScope } from '../harness/scope.ts';
+import { inScope, progress } from '../harness/scope.ts';
 import { startSite } from '../harness/site.ts';
 import { type Ends, endlessDownload } from '../harness/transfer.ts';
 
@@ -41,6 +41,7 @@ export function streamFigures(build: Build, { counts, seconds, quick }: StreamTe
     });
     const figures: Figure[] = [];
     for (const streams of counts) {
+      progress(`scale: ${streams} streams`);
       const fault = await openUpTo(streams, open, ends);
       if (fault !== '') figures.push(failure('scale.streams.open', 'streams', fault, { streams }));
       else figures.push(figure('scale.streams.open', 'streams', open.length, { streams }));

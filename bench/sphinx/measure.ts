@@ -11,8 +11,9 @@ import { LIMIT, limitCase } from '../harness/limit.ts';
 import type { SphinxModules } from '../harness/modules.ts';
 import { headerCases, packetCases, UNWRAP, unwrapPrimitives } from './operations.ts';
 
-/** Few, so that nothing is collected while they run. */
+/** Few, so that nothing is collected while they run; fewer of what is slow, so that all batches end soon. */
 const ALLOCATING_RUNS = 20;
+const ALLOCATING_MICROS = 20_000;
 const ALLOCATING_BATCHES = 7;
 
 export type Backend = 'native' | 'without-libsodium' | 'noble';
@@ -49,20 +50,22 @@ export async function measureSphinx(
     figure(`${UNWRAP}.limits`, 'ratio', unwrap / (times.get(LIMIT) ?? NaN), terms),
     figure(`${UNWRAP}.primitives`, 'us', sum, terms),
     ...timesOf(primitives),
-    ...allocations([...operations, ...headers], terms),
+    ...allocations([...operations, ...headers], times, terms),
   ];
 }
 
 /** Bytes that one run of each case allocates, on the heap and in buffers beside it. */
-function allocations(cases: readonly Case[], terms: Terms): Figure[] {
+function allocations(cases: readonly Case[], times: ReadonlyMap<string, number>, terms: Terms): Figure[] {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   return cases.map(({ name, run }) => {
+    const fitting = Math.floor(ALLOCATING_MICROS / (times.get(name) ?? ALLOCATING_MICROS));
+    const runs = Math.max(1, Math.min(ALLOCATING_RUNS, fitting));
     const batches = Array.from({ length: ALLOCATING_BATCHES }, () => {
       collect();
       const before = allocatedBytes();
-      for (let i = 0; i < ALLOCATING_RUNS; i++) run(i);
-      return (allocatedBytes() - before) / ALLOCATING_RUNS;
+      for (let i = 0; i < runs; i++) run(i);
+      return (allocatedBytes() - before) / runs;
     });
     return figure(`${name}.allocated`, 'B', Math.max(0, median(batches)), terms);
   });

@@ -1,6 +1,6 @@
 /**
  * A process that measures one build once, so that neither compiler nor heap remembers the other: ROOT and `quick` or `full`
- * as arguments, the figures as JSON on standard output.
+ * as arguments, the figures as JSON on standard output, progress on standard error.
  * @module
  */
 import { join } from 'node:path';
@@ -16,6 +16,9 @@ const backends: readonly Backend[] = quick ? ['native'] : ['native', 'without-li
 const sizes = quick ? [2048] : [2048, 32_768];
 const figures: Figure[] = [];
 for (const backend of backends) {
-  for (const size of sizes) figures.push(...(await measureSphinx(modules, backend, size, quick ? QUICK : FULL)));
+  for (const size of sizes) {
+    process.stderr.write(`sphinx: ${backend}, packets of ${size} bytes\n`);
+    figures.push(...(await measureSphinx(modules, backend, size, quick ? QUICK : FULL)));
+  }
 }
 process.stdout.write(JSON.stringify(figures));

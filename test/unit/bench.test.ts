@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { transferFigures } from '../../bench/e2e.ts';
+import { measure } from '../../bench/harness/cpu-time.ts';
 import { failure, figure, median, quantile, summarize } from '../../bench/harness/figure.ts';
 import { lawOf } from '../../bench/harness/law.ts';
 import { STANDARD } from '../../bench/harness/localnet.ts';
@@ -72,6 +73,18 @@ t.test('two builds are run in turn, with the limit beside them; a run that throw
   t.ok((results[0]?.value ?? 0) > 0);
   t.match(results[1], { name: 'x', value: 1, ratio: 0.5 });
   t.match(results[2], { name: 'test', value: null, failed: 1, fault: 'it did not start' });
+});
+
+t.test('what is slow is measured a few times, however many rounds there are', async (t) => {
+  let runs = 0;
+  const slow = () => {
+    runs += 1;
+    const { user, system } = process.cpuUsage();
+    while (process.cpuUsage({ user, system }).user < 20_000);
+  };
+  const times = measure([{ name: 'slow', run: slow }], { rounds: 25, roundMs: 1 });
+  t.equal(runs, 4, 'once to see that it is slow, and three rounds');
+  t.ok((times.get('slow') ?? 0) >= 20_000);
 });
 
 t.test('a line of JSON has the figure, its terms and the limit', async (t) => {
