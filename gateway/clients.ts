@@ -104,21 +104,30 @@ export class Clients {
    * countersignature is to be an exit, and takes no client's seat.
    */
   admits(id: IdentityHex, terms: ClientTerms, kind: HelloKind = 'client'): AdmitVerdict {
+    const replaces = this.#clients.get(addressKeyOf(id))?.link !== undefined;
+    let verdict = this.#hasRoom(id, terms, kind);
+    const silent = verdict === 'full' && !replaces ? this.#longestSilent(id) : undefined;
+    if (silent !== undefined) verdict = this.#hasRoom(id, terms, kind, silent);
+    if (verdict !== true) return verdict; // nobody is dismissed for somebody who is not admitted all the same
+    this.#dismiss(silent);
+    return replaces || this.#hasMemory(id) ? true : 'full';
+  }
+
+  /** The same but for memory; `without`: if this client were not there. */
+  #hasRoom(id: IdentityHex, terms: ClientTerms, kind: HelloKind, without?: Client): AdmitVerdict {
     const present = this.#clients.get(addressKeyOf(id));
     const replaces = present?.link !== undefined;
-    const isFull = !replaces && this.#alike(id).filter((client) => client.link).length >= this.#most(id);
-    if (isFull && !this.#freeSilentPlace(id)) return 'full';
-    const finds = () => hasSeat(this.options.seats, this.#alike(id), terms.trafficClass, present);
-    const needsSeat = kind === 'client' && !this.options.isRequester(id);
-    if (needsSeat && !finds() && !(!replaces && this.#freeSilentPlace(id) && finds())) return 'full';
-    if (!replaces && !this.#hasMemory(id)) return 'full';
+    const alike = this.#alike(id).filter((client) => client !== without);
+    if (!replaces && alike.filter((client) => client.link).length >= this.#most(id)) return 'full';
+    const seatless = kind !== 'client' || this.options.isRequester(id);
+    if (!seatless && !hasSeat(this.options.seats, alike, terms.trafficClass, present)) return 'full';
     if (!terms.clocked) return true;
     // A class that the consensus has given up keeps the clients that it has.
     if (replaces && present.link?.client.trafficClass === terms.trafficClass && present.deliveryRate > 0) return true;
     const rates = this.options.classRates(terms.trafficClass);
     if (rates === undefined) return false;
-    const further = rates.delivery - (present?.deliveryRate ?? 0);
-    return this.deliveryRate + further <= this.options.limits.maxDeliveryRate ? true : 'full';
+    const others = this.deliveryRate - (present?.deliveryRate ?? 0) - (without?.deliveryRate ?? 0);
+    return others + rates.delivery <= this.options.limits.maxDeliveryRate ? true : 'full';
   }
 
   /** The client with this address, connected now or lately; undefined when there is none. */
@@ -189,7 +198,7 @@ export class Clients {
     for (const client of [...this.#clients.values()]) {
       if (client.link !== undefined) {
         if (stoodStill) client.restartTally(nowMs);
-        else if (client.isSilent(nowMs)) this.#dismiss(client.link);
+        else if (client.isSilent(nowMs)) this.#dismiss(client);
         continue;
       }
       if (nowMs - client.goneMs >= SEAT_MS) client.keepsSeat = false;
@@ -215,26 +224,21 @@ export class Clients {
   #hasMemory(id: IdentityHex): boolean {
     const { memory, isRequester } = this.options;
     if (memory === undefined || isRequester(id) || memory.admits('links')) return true;
-    return this.#freeSilentPlace(id) && memory.admits('links');
+    this.#dismiss(this.#longestSilent(id));
+    return memory.admits('links');
   }
 
   /** Places are free: whoever has sent nothing for long loses his to a newcomer. Requesters are listed, and keep theirs. */
-  #freeSilentPlace(id: IdentityHex): boolean {
-    const nowMs = this.#reviewedMs;
-    if (nowMs === undefined || this.options.isRequester(id)) return false;
-    let silent: Client | undefined;
-    for (const client of this.#alike(id)) {
-      if (client.link === undefined || client.silentMs(nowMs) < SILENT_SLOT_MS) continue;
-      if (silent === undefined || client.silentMs(nowMs) > silent.silentMs(nowMs)) silent = client;
-    }
-    if (silent?.link === undefined) return false;
-    this.#dismiss(silent.link);
-    return true;
+  #longestSilent(id: IdentityHex): Client | undefined {
+    const nowMs = this.options.isRequester(id) ? undefined : this.#reviewedMs;
+    if (nowMs === undefined) return undefined;
+    const silent = this.#alike(id).filter((client) => client.link && client.silentMs(nowMs) >= SILENT_SLOT_MS);
+    return silent.sort((a, b) => b.silentMs(nowMs) - a.silentMs(nowMs))[0];
   }
 
-  #dismiss(link: ClientPort): void {
-    this.options.onSilent();
-    link.close();
+  #dismiss(client: Client | undefined): void {
+    if (client !== undefined) this.options.onSilent();
+    client?.link?.close();
   }
 
   /** The rates of a class that has something to deliver; others need no clock. */

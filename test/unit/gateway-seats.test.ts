@@ -97,3 +97,13 @@ t.test('a seat that nothing is sent from goes to a newcomer', async (t) => {
   t.equal(door.dial(3), true);
   t.equal(door.ports.size, 2);
 });
+
+t.test('nobody loses its seat for a newcomer who is not admitted all the same', async (t) => {
+  const door = new Door(2);
+  door.dial(1);
+  door.dial(2);
+  door.wait(SILENT_SLOT_MS, false);
+  t.equal(door.dial(3, 'fast'), 'full', `${FAST} are more than the one seat that would be free`);
+  t.equal(door.clients.admits(idOf(3), { trafficClass: 'gone', clocked: true }), false, 'there is no such class');
+  t.same([...door.ports.keys()], [1, 2]);
+});
