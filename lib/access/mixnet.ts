@@ -159,6 +159,7 @@ export class ProxyMixnet implements StreamOpener, Running {
     this.#stopped = true;
     this.#renewal?.stop();
     this.#retry?.cancel();
+    await this.hub?.leave();
     await this.hub?.stop();
     await this.endpoint?.stop();
     await this.directory.stop();

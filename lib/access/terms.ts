@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { identityHex, outboundAddress } from '../config/fields.ts';
 import { linkKeyExchange } from '../link/index.ts';
 import { MAX_SPREAD } from '../session/proxy/exits.ts';
-import type { ProxyHubOptions } from '../session/proxy/proxy-hub.ts';
+import type { ProxyHubOptions } from '../session/proxy/hub-options.ts';
 import { DEFAULT_MAX_IDENTITIES } from '../session/proxy/session-pool.ts';
 
 /** Time for the requester to connect. */

@@ -51,7 +51,7 @@ export interface LinkListener {
   readonly port: number;
   /** Asks `admit` again for every open link and closes those it refuses now: call it when the topology changed. */
   recheck(): void;
-  /** Takes no further connections, and closes the links of this kind. */
+  /** Takes no further connections, gives up those that are no links yet, and closes the links of this kind. */
   finish(kind: LinkKind): void;
   /** Closes the listener and all its links. */
   close(): Promise<void>;
@@ -87,6 +87,8 @@ class Acceptor implements LinkListener {
   readonly #connections = new Map<string, Socket>();
   /** Those whose TLS handshake is done. */
   readonly #secured = new WeakSet<Socket>();
+  /** Those that became links. */
+  readonly #linked = new WeakSet<Socket>();
   /** Those that lost their seat, which is what they are counted under. */
   readonly #evicted = new WeakSet<Socket>();
   /** Of these, the ones that TLS will yet report as reset, without saying which they are. */
@@ -146,6 +148,12 @@ class Acceptor implements LinkListener {
 
   finish(kind: LinkKind): void {
     void this.#closeServer();
+    for (const socket of this.#connections.values()) {
+      if (this.#linked.has(socket)) continue;
+      this.#refuse('stopping');
+      this.#loseSeat(socket);
+      socket.destroy();
+    }
     for (const link of this.#links.values()) if (link.kind === kind) link.close();
   }
 
@@ -184,7 +192,11 @@ class Acceptor implements LinkListener {
 
   #onUnseated(reason: keyof typeof REFUSALS, socket: Socket): void {
     this.#refuse(REFUSALS[reason]);
-    if (reason !== 'evicted') return;
+    if (reason === 'evicted') this.#loseSeat(socket);
+  }
+
+  /** What TLS or the handshake will yet report of it has been counted. */
+  #loseSeat(socket: Socket): void {
     this.#evicted.add(socket);
     if (!this.#secured.has(socket)) this.#resetsToCome += 1;
   }
@@ -239,7 +251,7 @@ class Acceptor implements LinkListener {
       countersign: () => countersign?.(peer) ?? new Uint8Array(0),
       onOtherVersion: (version) => this.#refusals.otherVersion(version),
       onUp: (frames, hello) => {
-        if (connection !== undefined) this.#bounds.settle(connection);
+        if (connection !== undefined) this.#settle(connection);
         link = this.#open(frames, hello, peer);
       },
       onFrame: (frame) => link?.receive(frame),
@@ -258,6 +270,11 @@ class Acceptor implements LinkListener {
     this.#links.set(keyOf(link), link);
     onLink(link);
     return link;
+  }
+
+  #settle(connection: Socket): void {
+    this.#linked.add(connection);
+    this.#bounds.settle(connection);
   }
 
   #ended(link: AcceptedLink, reason: string): void {

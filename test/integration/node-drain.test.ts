@@ -1,5 +1,11 @@
 /** A node that stops: what it has taken in leaves first. */
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+import { connect } from 'node:tls';
 import t from 'tap';
+import { systemRng } from '../../lib/core/rng.ts';
+import { createIdentity } from '../../lib/link/index.ts';
+import { PEER_OPTIONS } from '../../lib/link/tls.ts';
 import { DRAIN_MS, drain } from '../../lib/node/drain.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
@@ -44,6 +50,23 @@ t.test('a listener that finishes with one kind of links keeps the other, and tak
   t.equal(peers.status()[0]?.state, 'up');
   listener.finish('node');
   await until(() => peers.status()[0]?.state !== 'up');
+});
+
+t.test('whoever is in the middle of a handshake when a listener finishes is refused at once', async (t) => {
+  const listener = await testListener({ clock: new VirtualClock() }); // its time-outs never come
+  t.teardown(() => listener.close());
+  const { port } = listener;
+  const host = '127.0.0.1';
+  const silent = connectTcp({ host, port });
+  await once(silent, 'connect');
+  const { certificatePem: cert, privateKeyPem: key } = await createIdentity(systemRng);
+  const secured = connect({ host, port, ...PEER_OPTIONS, cert, key });
+  await once(secured, 'secureConnect'); // so the one before is accepted, too
+  const closed = [silent, secured].map((socket) => once(socket.on('error', () => {}).resume(), 'close'));
+  listener.finish('node');
+  await Promise.all(closed);
+  t.strictSame(await listener.refused(2), { stopping: 2 });
+  t.strictSame(listener.links, []);
 });
 
 t.test('packets that stay too long do not hold up the stop, and are said', async (t) => {

@@ -9,57 +9,21 @@ import { every, type Timer } from '../../core/clock.ts';
 import { asMixError, MixError } from '../../core/errors.ts';
 import type { MonotonicMs } from '../../core/units.ts';
 import type { NodeEntry } from '../../directory/index.ts';
-import { contentSlots, idleSlots, LaneFeeder, type MixEndpoint, type ReplyReceiver } from '../../endpoint/index.ts';
+import { contentSlots, idleSlots, LaneFeeder, type ReplyReceiver } from '../../endpoint/index.ts';
 import type { Lane, LaneStats } from '../../link/index.ts';
-import type { Components, Running } from '../../runtime/components.ts';
+import type { Running } from '../../runtime/components.ts';
 import { sessionMemory } from '../../transport/session-memory.ts';
-import type { CloseReason, Downlink, SessionStream, StreamHandlers, StreamTarget } from '../../transport/types.ts';
+import type { CloseReason, SessionStream, StreamHandlers, StreamTarget } from '../../transport/types.ts';
 import { SessionDriver } from '../session-driver.ts';
-import type { SessionMeter } from '../session-meter.ts';
 import { MismatchLog } from '../versions.ts';
 import { ACCUSATIONS, type Exit, isToReachAnew, isUnresponsive } from './exits.ts';
+import type { ProxyHubOptions } from './hub-options.ts';
 import { HubStream } from './hub-stream.ts';
+import { sendLastCloses } from './last-closes.ts';
 import { MainSource } from './main-source.ts';
 import { ProxySession } from './proxy-session.ts';
 import { DEFAULT_MAX_IDENTITIES, SessionPool, type Shortage } from './session-pool.ts';
 import { type OpenRequest, WaitingStreams } from './waiting-streams.ts';
-
-/** What the hub needs of an endpoint. */
-export type HubEndpoint = Pick<
-  MixEndpoint,
-  | 'trafficClass'
-  | 'topology'
-  | 'laws'
-  | 'surbLifeMs'
-  | 'ownPath'
-  | 'linkState'
-  | 'linkDownMs'
-  | 'addLane'
-  | 'addFeeder'
-  | 'onMoved'
-  | 'onTopology'
-  | 'sealTo'
-  | 'sealDrop'
-  | 'createSurb'
-  | 'changeExitGateway'
->;
-
-export interface ProxyHubOptions {
-  /** Counts what the sessions do. */
-  readonly meter?: SessionMeter;
-  readonly components: Pick<Components, 'clock' | 'rng' | 'log' | 'memory'>;
-  readonly endpoint: HubEndpoint;
-  readonly downlink: Downlink;
-  /** Which requesters may be used. */
-  readonly requesters: () => readonly NodeEntry[];
-  /** Over how many of them packets and replies are spread evenly; isolation tokens are, too. */
-  readonly spread?: number;
-  /** Isolation tokens with a session at a time (default 256). */
-  readonly maxIdentities?: number;
-  /** How long a stream waits for an identity that is free (default: as long as for a requester to connect). */
-  readonly openTimeoutMs?: number;
-  readonly accessToken?: Uint8Array;
-}
 
 /** A link that was lost this long ago is about to be back, here or at another gateway: streams may wait for it. */
 const LINK_LOSS_MS = 15_000;
@@ -71,6 +35,7 @@ export class ProxyHub implements Running {
   readonly #options: ProxyHubOptions;
   readonly #pool: SessionPool;
   readonly #lane: Lane;
+  readonly #contentSlots: number;
   readonly #feeder: LaneFeeder;
   readonly #driver: SessionDriver;
   readonly #waiting: WaitingStreams;
@@ -106,6 +71,7 @@ export class ProxyHub implements Running {
       contentSlots: contentSlots(mainRate),
       idleSlots: idleSlots(mainRate),
     });
+    this.#contentSlots = this.#lane.contentRoom();
     this.#feeder = new LaneFeeder(this.#lane, new MainSource(components, this.#pool, endpoint));
     this.#driver = new SessionDriver(components.clock, this.#pool, () => this.#feeder.feed());
   }
@@ -173,6 +139,20 @@ export class ProxyHub implements Running {
 
   laneStats(): LaneStats {
     return this.#lane.stats();
+  }
+
+  /** Takes no more streams, and sends CLOSE to the exits in slots of the clock, which goes on for that moment; `stop` is to follow. */
+  async leave(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers) timer.cancel();
+    const { endpoint, components } = this.#options;
+    await sendLastCloses({
+      sessions: this.sessions(),
+      lane: this.#lane,
+      contentSlots: this.#contentSlots,
+      linkIsUp: () => endpoint.linkState === 'up',
+      clock: components.clock,
+    });
   }
 
   async stop(): Promise<void> {

@@ -161,7 +161,7 @@ export class SessionPool {
     if (atOnce) pooled.exit.notBeforeMs = nowMs + RESTART_DELAY_MS;
     this.#identities.sessionEnded(pooled);
     if (ACCUSATIONS[reason] !== undefined) this.#avoid(pooled, nowMs);
-    else if (!pooled.wasOpen && REFUSALS.includes(reason)) this.#failed(pooled.requester);
+    else if (reason === 'shutdown' || (!pooled.wasOpen && REFUSALS.includes(reason))) this.#failed(pooled.requester);
     this.#fillExits();
     this.shareRates();
   }

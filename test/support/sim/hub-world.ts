@@ -13,7 +13,8 @@ import {
   type StreamHandlers,
   type StreamKind,
 } from '../../../lib/session/index.ts';
-import { type HubEndpoint, ProxyHub } from '../../../lib/session/proxy/proxy-hub.ts';
+import type { HubEndpoint } from '../../../lib/session/proxy/hub-options.ts';
+import { ProxyHub } from '../../../lib/session/proxy/proxy-hub.ts';
 import type { SessionMeter } from '../../../lib/session/session-meter.ts';
 import { type Log, silentLog } from '../../../lib/telemetry/log.ts';
 import { nodeEntry } from '../nodes.ts';
@@ -85,6 +86,8 @@ export class HubWorld {
   readonly dead = new Set<string>();
   /** Requesters that keep nine of ten reply blocks, and say that they have expired. */
   readonly hoarders = new Set<string>();
+  /** A stream was broken off at its requester. */
+  onReset: (host: string) => void = () => {};
   /** Tells the hub of a new consensus. */
   turn: () => void = () => {};
   linkDownMs = 0;
@@ -221,7 +224,7 @@ export class HubWorld {
             stream.consume(bytes.byteLength, this.clock.nowMs());
           },
           onFin: () => {},
-          onReset: () => {},
+          onReset: () => this.onReset(host),
           onDrain: () => {},
         };
       },
