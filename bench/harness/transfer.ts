@@ -18,13 +18,15 @@ export interface Ends {
   readonly socks: string;
   /** Of a site on 127.0.0.1. */
   readonly sitePort: number;
+  /** Of the SOCKS login: transfers of different users share no session. */
+  readonly user?: string;
 }
 
 /** A connection to the site; the caller closes it. Rejects with the proxy's reason. */
-export async function connectThrough({ socks, sitePort }: Ends, timeoutSeconds: number): Promise<Socket> {
+export async function connectThrough({ socks, sitePort, user }: Ends, timeoutSeconds: number): Promise<Socket> {
   const [host = '', port] = socks.split(':');
   const { socket } = await SocksClient.createConnection({
-    proxy: { host, port: Number(port), type: 5 },
+    proxy: { host, port: Number(port), type: 5, ...(user && { userId: user, password: user }) },
     command: 'connect',
     destination: { host: '127.0.0.1', port: sitePort },
     timeout: 1000 * timeoutSeconds,

@@ -29,7 +29,7 @@ const CONNECT_TIMEOUT_MS = 120_000;
 const DIALS_AT_ONCE = 16;
 const QUEUE_FRAMES = 64;
 const STALL_TIMEOUT_MS = 30_000;
-const RETURN_MS = 2000;
+const RETURN_MS = 10_000;
 
 export interface ClientTerms {
   readonly counts: readonly number[];

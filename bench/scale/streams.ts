@@ -22,6 +22,8 @@ export interface StreamTerms {
 /** The streams share what the clocks give; they have begun to do so. */
 const SETTLE_MS = 10_000;
 const ROLES = ['proxy', 'requester'];
+/** Fewer than a session may have: more streams are several users'. */
+const STREAMS_PER_USER = 250;
 /** Read before the application stops. */
 const READ_BYTES = 300_000;
 const READ_TIMEOUT_MS = 120_000;
@@ -66,7 +68,10 @@ export function streamFigures(build: Build, { counts, seconds, quick }: StreamTe
 async function openUpTo(count: number, open: Socket[], ends: Ends): Promise<string> {
   const before = open.length;
   const results = await Promise.allSettled(
-    Array.from({ length: count - before }, (_, i) => endlessDownload(ends, `stream-${before + i}`, () => {})),
+    Array.from({ length: count - before }, (_, i) => {
+      const user = `user-${Math.floor((before + i) / STREAMS_PER_USER)}`;
+      return endlessDownload({ ...ends, user }, `stream-${before + i}`, () => {});
+    }),
   );
   const refused: unknown[] = [];
   for (const result of results) {
