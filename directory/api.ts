@@ -2,19 +2,26 @@
  * The HTTP API of an authority, without HTTP: requests in, answers out.
  *
  *     POST /descriptor          an envelope; header mixsocks-join-proof; 200, or an error of one line
- *     GET  /consensus           the newest consensus in force; ETag
- *     GET  /consensus/EPOCH     that of one epoch, the next one included; ETag
+ *     GET  /consensus           the newest consensus in force; ETag; 226 with a difference where one is asked for
+ *     GET  /consensus/EPOCH     that of one epoch, the next one included; likewise
  *     GET  /descriptors[?role=ROLE]
  *     GET  /voting/EPOCH        what this authority shows the others of its voting (voting/sheet.ts)
  *     GET  /voting/EPOCH/HASH   a ballot, the payload of a consensus or a descriptor in it
  * @module
  */
 import { type EpochNumber, epochNumber, type MonotonicMs } from '../lib/core/units.ts';
-import { DocumentRefused, JOIN_PROOF_HEADER, type Refusal, type VerifiedConsensus } from '../lib/directory/index.ts';
+import {
+  DIFFERENCE_NAME,
+  DocumentRefused,
+  JOIN_PROOF_HEADER,
+  type Refusal,
+  type VerifiedConsensus,
+} from '../lib/directory/index.ts';
 import { TokenBucket } from '../lib/mixing/index.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
 import type { Admission } from './admission.ts';
 import type { Authority } from './authority.ts';
+import { Differences } from './differences.ts';
 
 export interface ApiRequest {
   readonly method: string;
@@ -30,7 +37,7 @@ export interface ApiAnswer {
   readonly status: number;
   /** Long answers are bytes made once and shared: a thousand slow readers must not take a thousand copies. */
   readonly body: string | Buffer;
-  readonly type: 'application/json' | 'text/plain; charset=utf-8';
+  readonly type: 'application/json' | 'application/octet-stream' | 'text/plain; charset=utf-8';
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -69,6 +76,7 @@ export interface ApiOptions {
 
 export class Api {
   readonly #rates = new Map<string, TokenBucket>();
+  readonly #differences = new Differences((epoch) => this.options.authority.consensus(epoch));
   readonly #consensusBytes = new WeakMap<VerifiedConsensus, Buffer>();
   readonly #listBytes = new Map<string, { readonly revision: number; readonly bytes: Buffer }>();
 
@@ -82,7 +90,7 @@ export class Api {
       if (!reading) return notAllowed('GET, HEAD');
       const { authority } = this.options;
       const found = epoch === undefined ? authority.current() : authority.consensus(epochNumber(Number(epoch)));
-      return this.#consensus(found, request.header('if-none-match'));
+      return this.#consensus(found, request);
     }
     const [, voted, hash] = /^\/voting\/(\d{1,15})(?:\/([0-9a-f]{64}))?$/.exec(request.path) ?? [];
     if (voted !== undefined) return reading ? this.#voting(epochNumber(Number(voted)), hash) : notAllowed('GET, HEAD');
@@ -107,11 +115,17 @@ export class Api {
     }
   }
 
-  #consensus(found: VerifiedConsensus | undefined, known: string | undefined): ApiAnswer {
+  #consensus(found: VerifiedConsensus | undefined, { header }: Pick<ApiRequest, 'header'>): ApiAnswer {
     if (found === undefined) return problem(404, 'there is no such consensus yet');
     const etag = `"${found.digest}"`;
+    const known = header('if-none-match') ?? '';
     const headers = { ETag: etag, 'Cache-Control': 'no-cache' };
     if (known === etag) return { status: 304, body: '', type: 'application/json', headers };
+    const difference = header('a-im') === DIFFERENCE_NAME ? this.#differences.to(found, known) : undefined;
+    if (difference !== undefined) {
+      const delta = { ETag: etag, 'Cache-Control': 'no-store', IM: DIFFERENCE_NAME, 'Delta-Base': known };
+      return { status: 226, body: difference, type: 'application/octet-stream', headers: delta };
+    }
     const body = this.#consensusBytes.get(found) ?? Buffer.from(found.text, 'utf8');
     this.#consensusBytes.set(found, body);
     return { status: 200, body, type: 'application/json', headers };

@@ -12,6 +12,7 @@ export type { GatewaySource } from './client/gateway-source.ts';
 export type { LaggingSource } from './client/source-watch.ts';
 export type { HttpReply, HttpRequest, Transport } from './client/transport.ts';
 export { admitClients, type ClientAdmission, LEAST_CLIENTS } from './client-admission.ts';
+export { applyDifference, consensusDifference, DIFFERENCE_NAME } from './consensus-difference.ts';
 export { type ConsensusText, consensusPieces } from './consensus-pieces.ts';
 export {
   COUNTERSIGNATURE_BYTES,

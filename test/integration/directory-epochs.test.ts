@@ -38,6 +38,7 @@ class World {
   readonly verifier = new Verifier(this.network, crypto);
   readonly members: { client: DirectoryClient; seen: number[] }[] = [];
   readonly requests: string[] = [];
+  readonly statuses: number[] = [];
   authority: Authority | undefined;
   #api: Api | undefined;
   #ticking: Timer | undefined;
@@ -142,7 +143,8 @@ class World {
         body: request.body ?? '',
         address: '192.0.2.1',
       });
-      return { status: answer.status, text: answer.body.toString() };
+      this.statuses.push(answer.status);
+      return { status: answer.status, text: answer.body.toString(), bytes: Buffer.from(answer.body) };
     } finally {
       this.#underWay--;
     }
@@ -191,6 +193,7 @@ t.test('ten epochs of 20 seconds: everyone switches exactly at each turn', async
   t.ok(posts <= 5 * 14, `a node announces about once per epoch (${posts} announcements of 5 nodes)`);
   const gets = w.requests.length - posts;
   t.ok(gets <= 5 * 30, `polling is cheap (${gets} requests of 5 members)`);
+  t.equal(w.statuses.filter((status) => status === 226).length, 5 * 10, 'each after the first comes as a difference');
 });
 
 t.test('a node that has gone is left out one epoch later; one that comes, comes in with the next', async (t) => {
@@ -244,7 +247,9 @@ t.test('an authority that is down over a turn: the network goes on, and catches 
   await w.runTo(first + 1, 5_000);
   t.ok(w.members.every(({ client }) => client.topology()?.epoch === first));
   await w.startAuthority();
+  w.statuses.length = 0;
   await w.run(4_000);
+  t.equal(w.statuses.filter((status) => status === 226).length, 5, 'as a difference from what it kept');
   t.ok(
     w.members.every(({ client }) => client.topology()?.epoch === first + 1),
     'a late consensus is taken at once',

@@ -7,6 +7,7 @@
 import type { IdentityHex } from '../../core/bytes.ts';
 import { epochAt, epochStartMs, keyGraceMs } from '../../core/params.ts';
 import type { EpochNumber, UnixMs } from '../../core/units.ts';
+import type { DifferenceEnd } from '../consensus-difference.ts';
 import type { ConsensusText } from '../consensus-pieces.ts';
 import { epochMsOf } from '../network-file.ts';
 import { DocumentRefused } from '../refusal.ts';
@@ -89,6 +90,12 @@ export class ConsensusStore {
   /** SHA-256 of the payload held for `epoch`. */
   digest(epoch: EpochNumber): string | undefined {
     return this.#held.get(epoch)?.verified.digest;
+  }
+
+  /** The newest one held of an epoch before `epoch`: a difference can start from it. */
+  before(epoch: EpochNumber): DifferenceEnd | undefined {
+    const earlier = [...this.#held.keys()].filter((one) => one < epoch);
+    return this.#held.get(Math.max(...earlier))?.verified;
   }
 
   /** Whether exactly this document is held. */

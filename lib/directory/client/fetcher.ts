@@ -6,6 +6,7 @@
 import { asMixError, MixError } from '../../core/errors.ts';
 import type { EpochNumber } from '../../core/units.ts';
 import type { Components } from '../../runtime/components.ts';
+import { applyDifference, DIFFERENCE_NAME, type DifferenceEnd } from '../consensus-difference.ts';
 import { type Descriptor, MAX_CONSENSUS_BYTES, type NodeRole } from '../documents.ts';
 import { envelopeBytes } from '../envelope.ts';
 import { epochMsOf } from '../network-file.ts';
@@ -14,7 +15,7 @@ import { exchangeTimeoutMs } from '../timing.ts';
 import { ClockCheck } from './clock-check.ts';
 import type { ConsensusStore } from './consensus-store.ts';
 import { MAX_DESCRIPTOR_LIST_BYTES, parseDescriptorList } from './descriptor-list.ts';
-import { authorityUrl, type HttpReply, sendWithin, type Transport } from './transport.ts';
+import { authorityUrl, type HttpReply, IM_USED, sendWithin, type Transport } from './transport.ts';
 
 /** How one authority answered: a document taken in or known already, none yet, or a fault. */
 export type Outcome = 'new' | 'known' | 'absent' | 'failed' | 'refused';
@@ -41,12 +42,16 @@ export interface FetcherOptions {
 
 export class Fetcher {
   readonly clock: ClockCheck;
+  readonly #countDifference: (result: 'used' | 'refused') => void;
   #problem = 'no authority has been asked yet';
   #turn: number;
 
   constructor(readonly options: FetcherOptions) {
     this.clock = new ClockCheck(epochMsOf(options.store.verifier.network));
     this.#turn = options.components.rng.int(this.#urls.length);
+    const { metrics } = options.components;
+    const differences = metrics.counter('consensus_differences_total', 'Consensuses got as differences', ['result']);
+    this.#countDifference = (result) => differences.inc({ result });
   }
 
   /** Why there is no consensus: a wrong clock, or the problem of the last authority that gave none or a bad answer. */
@@ -86,11 +91,16 @@ export class Fetcher {
   async #consensusFrom(url: string, epoch: EpochNumber): Promise<Outcome> {
     const { store, components } = this.options;
     const digest = store.digest(epoch);
-    const headers = digest === undefined ? {} : { 'if-none-match': `"${digest}"` };
+    const base = digest === undefined ? store.before(epoch) : undefined;
     const note = (outcome: Outcome, problem = '', given?: EpochNumber) =>
       this.#note({ authority: url, epoch, outcome, problem, given });
     try {
-      const reply = await this.#get(url, `consensus/${epoch}`, envelopeBytes(MAX_CONSENSUS_BYTES), headers);
+      let reply = await this.#askFor(url, epoch, digest ?? base?.digest, base !== undefined);
+      if (reply.status === IM_USED && base !== undefined) {
+        const outcome = this.#takeDifference(reply, base, epoch);
+        if (outcome !== undefined) return note(outcome, '', epoch);
+        reply = await this.#askFor(url, epoch);
+      }
       if (reply.status === 304 && digest !== undefined) {
         store.confirm(epoch);
         return note('known', '', epoch);
@@ -103,6 +113,29 @@ export class Fetcher {
       // Faults of the exchange name the authority already.
       if (!(error instanceof DocumentRefused)) return note('failed', message);
       return note('refused', `${url}: ${message}`, error.epoch);
+    }
+  }
+
+  #askFor(url: string, epoch: EpochNumber, known?: string, difference = false): Promise<HttpReply> {
+    const headers = {
+      ...(known === undefined ? {} : { 'if-none-match': `"${known}"` }),
+      ...(difference ? { 'a-im': DIFFERENCE_NAME } : {}),
+    };
+    return this.#get(url, `consensus/${epoch}`, envelopeBytes(MAX_CONSENSUS_BYTES), headers);
+  }
+
+  /** Takes in what a difference makes; undefined when that is refused: then the whole decides. */
+  #takeDifference({ bytes }: HttpReply, base: DifferenceEnd, epoch: EpochNumber): Outcome | undefined {
+    const { store, components } = this.options;
+    try {
+      const text = applyDifference(bytes ?? new Uint8Array(), base, components.crypto);
+      const outcome = store.offer(text, components.clock.wallMs(), 'authority', epoch);
+      this.#countDifference('used');
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof DocumentRefused)) throw error;
+      this.#countDifference('refused');
+      return undefined;
     }
   }
 

@@ -6,7 +6,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { httpDateMs, systemClock } from '../../core/clock.ts';
 import { MixError, systemCode, systemReason } from '../../core/errors.ts';
-import type { HttpReply, HttpRequest, Transport } from './transport.ts';
+import { type HttpReply, type HttpRequest, IM_USED, type Transport } from './transport.ts';
 
 /** Connecting takes no longer than this; the whole exchange is bounded by the epoch (timing.ts). */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -57,7 +57,11 @@ async function exchange(
       parts.push(part);
     }
     const dateMs = httpDateMs(reply.headers.date);
-    return { status: reply.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8'), dateMs };
+    const { statusCode: status = 0 } = reply;
+    const got = Buffer.concat(parts);
+    return status === IM_USED
+      ? { status, text: '', bytes: got, dateMs }
+      : { status, text: got.toString('utf8'), dateMs };
   } catch (error) {
     if (error instanceof MixError) throw error;
     if (signal.aborted && signal.reason instanceof MixError) throw signal.reason;

@@ -6,9 +6,14 @@ import type { Clock } from '../../core/clock.ts';
 import { MixError } from '../../core/errors.ts';
 import type { UnixMs } from '../../core/units.ts';
 
+/** Status of an answer that is a difference (RFC 3229). */
+export const IM_USED = 226;
+
 export interface HttpReply {
   readonly status: number;
   readonly text: string;
+  /** The body as it came where it is no text (status 226). */
+  readonly bytes?: Uint8Array;
   /** When the answer was made, by the `Date` field of its sender. */
   readonly dateMs?: UnixMs | undefined;
 }

@@ -6,12 +6,16 @@ import { z } from 'zod';
 import { canonicalJson } from '../../../directory/voting/canonical-json.ts';
 import { mergeBallots } from '../../../directory/voting/merge.ts';
 import { parseBallot, parseVote } from '../../../directory/voting/vote.ts';
-import { isIdentityHex, toHex } from '../../../lib/core/bytes.ts';
+import { type IdentityHex, isIdentityHex, toHex } from '../../../lib/core/bytes.ts';
 import { epochAt, keyGraceMs, packetBytes } from '../../../lib/core/params.ts';
 import { epochNumber } from '../../../lib/core/units.ts';
+import type { Crypto } from '../../../lib/crypto/index.ts';
+import { applyDifference, consensusDifference } from '../../../lib/directory/consensus-difference.ts';
 import { consensusPieces, PIECE_HEADER_BYTES } from '../../../lib/directory/consensus-pieces.ts';
 import { encodeEnvelope, parseEnvelope, sign, signedBytes, validSigners } from '../../../lib/directory/envelope.ts';
 import { joinProof, networkId, parseNetworkFile, timing, Verifier } from '../../../lib/directory/index.ts';
+import { payloadDigest } from '../../../lib/directory/verify.ts';
+import { crypto as fastest } from '../../support/signed-documents.ts';
 import { unix } from '../../support/units.ts';
 import { fixedHex, hex, orRefused, vectorKind } from '../kind.ts';
 import { CONSENSUSES, DESCRIPTORS, NETWORKS, SIGNED } from './directory-samples.ts';
@@ -23,7 +27,55 @@ const documentType = z.enum(['descriptor', 'consensus', 'vote']);
 const text = z.string();
 const network = z.record(z.string(), z.json());
 
+/** What differences take as documents of an authority: two lists of nodes, each key in one of them new. */
+const listOf = (epoch: number, name = 'é') =>
+  JSON.stringify({
+    epoch,
+    nodes: ['one', 'two', 'three'].map((node) => ({
+      identity: fixedHex(node),
+      name: `${name}-${node}`,
+      sphinxKeys: [epoch, epoch + 1].map((one) => ({ epoch: one, key: fixedHex(`${node} ${one}`) })),
+    })),
+  });
+const BEFORE = listOf(7);
+const endOf = (payload: string, crypto: Pick<Crypto, 'sha256'>) => ({
+  text: encodeEnvelope({
+    payload,
+    signatures: [{ signer: fixedHex('signer') as IdentityHex, signature: '5a'.repeat(64) }],
+  }),
+  digest: payloadDigest(payload, crypto),
+});
+const differenceTo = (target: string, from = BEFORE) =>
+  consensusDifference(endOf(from, fastest), endOf(target, fastest)).toString('hex');
+/** Edits that a careless reader might take for a difference that makes `made`, with its head: `bytes` to make, no signatures. */
+function edits(made: string, bytes: number, hexEdits: string): string {
+  const head = endOf(BEFORE, fastest).digest + endOf(made, fastest).digest;
+  return `${head}${bytes.toString(16).padStart(8, '0')}00${hexEdits}`;
+}
+
 export const directoryKinds = [
+  vectorKind(
+    'consensus-difference',
+    z.object({ base: text, difference: text }),
+    (crypto, { base, difference }) =>
+      orRefused(() => {
+        const envelope = applyDifference(Buffer.from(difference, 'hex'), endOf(base, crypto), crypto);
+        return { accepted: true, envelope };
+      }, REFUSED),
+    {
+      'every node has a new key': { base: BEFORE, difference: differenceTo(listOf(8)) },
+      'nothing in common': { base: '{}', difference: differenceTo(listOf(8, 'other'), '{}') },
+      'refused: from another payload': { base: listOf(6), difference: differenceTo(listOf(8)) },
+      'refused: cut off': { base: BEFORE, difference: differenceTo(listOf(8)).slice(0, -2) },
+      'refused: makes something else than its digest': { base: BEFORE, difference: edits('jello', 5, '1568656c6c6f') },
+      'refused: an edit of no bytes': { base: BEFORE, difference: edits('a', 1, '010561') },
+      'refused: an edit of kind 3': { base: BEFORE, difference: edits('', 0, '0761') },
+      'refused: a copy from behind the end': { base: BEFORE, difference: edits('\0'.repeat(8), 8, '207fff') },
+      'refused: makes more than it says': { base: BEFORE, difference: edits('hell', 4, '1568656c6c6f') },
+      'refused: makes less than it says': { base: BEFORE, difference: edits('hello', 6, '1568656c6c6f') },
+    },
+  ),
+
   vectorKind(
     'consensus-pieces',
     z.object({ epoch: z.int(), envelope: text, payloadBytes: z.int() }),
