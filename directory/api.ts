@@ -17,11 +17,10 @@ import {
   type Refusal,
   type VerifiedConsensus,
 } from '../lib/directory/index.ts';
-import { TokenBucket } from '../lib/mixing/index.ts';
-import { sourceOf } from '../lib/net/connection-table.ts';
 import type { Admission } from './admission.ts';
 import type { Authority } from './authority.ts';
 import { Differences } from './differences.ts';
+import { SourceRates } from './source-rates.ts';
 
 export interface ApiRequest {
   readonly method: string;
@@ -44,8 +43,6 @@ export interface ApiAnswer {
 /** Announcements one address may send per second, on average and at once. Behind one address there may be many nodes. */
 export const ANNOUNCEMENTS_PER_SECOND = 5;
 export const ANNOUNCEMENT_BURST = 200;
-/** Addresses whose rate is remembered; beyond, the one seen longest ago is forgotten. */
-export const MAX_RATED_ADDRESSES = 10_000;
 
 /** What `?role=` may say; empty for all. */
 const LISTED_ROLES: readonly string[] = ['', 'mixnode', 'gateway', 'requester'];
@@ -59,11 +56,13 @@ const STATUS: Readonly<Partial<Record<Refusal, number>>> = {
   'token-revoked': 403,
   expelled: 403,
   capacity: 403,
+  unreachable: 403,
   'prefix-collision': 409,
   stale: 409,
   oversize: 413,
   rate: 429,
   full: 503,
+  untried: 503,
 };
 
 export interface ApiOptions {
@@ -75,7 +74,7 @@ export interface ApiOptions {
 }
 
 export class Api {
-  readonly #rates = new Map<string, TokenBucket>();
+  readonly #rates = new SourceRates(ANNOUNCEMENTS_PER_SECOND, ANNOUNCEMENT_BURST);
   readonly #differences = new Differences((epoch) => this.options.authority.consensus(epoch));
   readonly #consensusBytes = new WeakMap<VerifiedConsensus, Buffer>();
   readonly #listBytes = new Map<string, { readonly revision: number; readonly bytes: Buffer }>();
@@ -100,7 +99,7 @@ export class Api {
 
   async #announce(request: ApiRequest): Promise<ApiAnswer> {
     const { authority, onAnnouncement } = this.options;
-    if (!this.#withinRate(request.address)) {
+    if (!this.#rates.take(request.address, this.options.nowMs())) {
       onAnnouncement('rate');
       return { ...problem(429, 'too many announcements from this address'), headers: { 'Retry-After': '1' } };
     }
@@ -153,17 +152,6 @@ export class Api {
     const bytes = Buffer.from(`{"descriptors":[${texts.join(',')}]}`, 'utf8');
     this.#listBytes.set(role, { revision, bytes });
     return bytes;
-  }
-
-  #withinRate(address: string): boolean {
-    const key = sourceOf(address);
-    const nowMs = this.options.nowMs();
-    const bucket = this.#rates.get(key) ?? new TokenBucket(ANNOUNCEMENTS_PER_SECOND, ANNOUNCEMENT_BURST, nowMs);
-    this.#rates.delete(key); // in again at the end: the map is in order of last use
-    this.#rates.set(key, bucket);
-    const oldest = this.#rates.keys().next().value;
-    if (this.#rates.size > MAX_RATED_ADDRESSES && oldest !== undefined) this.#rates.delete(oldest);
-    return bucket.take(nowMs);
   }
 }
 

@@ -4,6 +4,7 @@
  *
  *     DIR/descriptors/<identity>.json
  *     DIR/consensus/<epoch>.json
+ *     DIR/unreachable.json
  * @module
  */
 
@@ -21,10 +22,13 @@ export const CONSENSUSES_KEPT = 48;
 export class Archive {
   readonly #descriptors: string;
   readonly #consensuses: string;
+  readonly #unreachable: string;
+  #unreachableText = '{}';
 
   constructor(readonly dir: string) {
     this.#descriptors = join(dir, 'descriptors');
     this.#consensuses = join(dir, 'consensus');
+    this.#unreachable = join(dir, 'unreachable.json');
   }
 
   /** Makes the folders and clears away what a crash left half written. */
@@ -35,6 +39,7 @@ export class Archive {
         if (name.endsWith('.draft')) await rm(join(folder, name), { force: true });
       }
     }
+    await rm(this.#unreachable, { force: true }); // of an earlier run
   }
 
   async saveDescriptor(identity: IdentityHex, text: string): Promise<void> {
@@ -57,6 +62,23 @@ export class Archive {
         }),
       ),
     );
+  }
+
+  /** Keeps which nodes are not listed since they could not be reached, and why: for an audit. */
+  async saveUnreachable(problems: ReadonlyMap<IdentityHex, string>): Promise<void> {
+    const text = JSON.stringify(Object.fromEntries(problems));
+    if (text === this.#unreachableText) return;
+    await writeFileAtomic(this.#unreachable, text);
+    this.#unreachableText = text;
+  }
+
+  /** What `saveUnreachable` kept last. */
+  async unreachable(): Promise<ReadonlyMap<string, string>> {
+    try {
+      return new Map(Object.entries(JSON.parse(await readFile(this.#unreachable, 'utf8')) as Record<string, string>));
+    } catch {
+      return new Map();
+    }
   }
 
   /** Records a signed consensus for good; false when there is one of that epoch already, which then is the one. */

@@ -15,7 +15,6 @@ import { type EpochNumber, laterEpoch, type UnixMs } from '../lib/core/units.ts'
 import type { Crypto } from '../lib/crypto/index.ts';
 import {
   type Descriptor,
-  DocumentRefused,
   epochMsOf,
   MAX_REQUESTER_GATEWAYS,
   type NodeRecord,
@@ -27,9 +26,11 @@ import {
 } from '../lib/directory/index.ts';
 import type { Log } from '../lib/telemetry/log.ts';
 import type { Admission } from './admission.ts';
+import { Announcements, type Taken } from './announcements.ts';
 import type { Archive } from './archive.ts';
 import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from './consensus-builder.ts';
 import type { Members } from './members/members.ts';
+import type { Reachability } from './reachability.ts';
 import { assembler, viewOf } from './voting/ballot-view.ts';
 import type { Slot } from './voting/schedule.ts';
 import type { Ballot } from './voting/vote.ts';
@@ -50,6 +51,8 @@ export interface AuthorityOptions {
   readonly archive: Archive;
   readonly params: NetworkParams;
   readonly minimums: Minimums;
+  /** Without it all nodes count as reached. */
+  readonly reachability?: Reachability;
   readonly identitySeed: Uint8Array;
   /** Of an authority that votes with others; one that is alone signs alone. */
   readonly votingRecords?: VotingRecords;
@@ -72,7 +75,10 @@ export class Authority {
   /** How it comes to a consensus with the others; undefined when there are none. */
   readonly voting: Voting | undefined;
 
+  readonly #announcements: Announcements;
+
   constructor(readonly options: AuthorityOptions) {
+    this.#announcements = new Announcements(options);
     const { votingRecords: records, admission, verifier, crypto, identitySeed } = options;
     if (records === undefined) return;
     const identity = identityHexOf(crypto.ed25519PublicKey(identitySeed));
@@ -94,21 +100,11 @@ export class Authority {
 
   /** Reads what was kept: the authority serves on at once where it was killed. */
   async open(): Promise<void> {
-    const { archive, admission, clock, log, verifier, members } = this.options;
+    const { archive, clock, log, verifier, members, reachability } = this.options;
     this.#startedMs = clock.wallMs();
     await archive.open();
     await members.open();
-    for (const [identity, text] of await archive.descriptors()) {
-      try {
-        admission.restore(text);
-      } catch (error) {
-        log.warn(
-          { identity, problem: asMixError(error).message },
-          'kept descriptor not used; its node may announce itself again',
-        );
-        await archive.deleteDescriptor(identity);
-      }
-    }
+    await this.#announcements.restore();
     const epochs = await archive.epochs();
     // Even a document that can not be read any more has used up its epoch.
     this.#newest = epochs.at(-1) ?? -1;
@@ -119,6 +115,8 @@ export class Authority {
         log.warn({ epoch, problem: asMixError(error).message }, 'kept consensus not used');
       }
     }
+    const last = this.#signed.get(this.#newest)?.consensus;
+    if (last !== undefined) reachability?.trust(last);
   }
 
   /** The consensus of `epoch`, if signed. */
@@ -134,55 +132,42 @@ export class Authority {
       .sort((a, b) => b.consensus.epoch - a.consensus.epoch)[0];
   }
 
-  /** Takes a descriptor; resolves when it is kept. Rejects with DocumentRefused. */
+  /** Takes a descriptor; resolves when it is kept and its node was reached. Rejects with DocumentRefused. */
   async announce(text: string, proof: string | undefined): Promise<void> {
-    let isNew = false;
+    let taken: Taken | undefined;
     await this.#inOrder(async () => {
-      isNew = await this.#take(text, proof);
+      taken = await this.#announcements.take(text, proof);
     });
-    if (isNew) await this.tick();
-  }
-
-  /**
-   * Judges it when its turn has come, and holds it before the next one is judged: nothing that comes in between can refuse it once
-   * it has used up a token, and the same one again finds the first. Whether it was not held already.
-   */
-  async #take(text: string, proof: string | undefined): Promise<boolean> {
-    const { admission, members, archive, log } = this.options;
-    const accepted = await this.#accept(text, proof);
-    if (accepted === undefined) return false;
-    const { identity, role, name } = accepted.descriptor;
-    await members.save();
-    admission.hold(accepted);
-    log.debug({ identity, role, name }, 'descriptor accepted');
-    await archive.saveDescriptor(identity, accepted.text);
-    return true;
-  }
-
-  /** The token that is not known may be one that was made a moment ago. */
-  async #accept(text: string, proof: string | undefined): Promise<VerifiedDescriptor | undefined> {
-    const { admission, members, clock } = this.options;
-    try {
-      return admission.accept(text, proof, clock.wallMs());
-    } catch (error) {
-      if (!(error instanceof DocumentRefused) || error.reason !== 'token-unknown' || proof === undefined) throw error;
-      await members.findToken(proof);
-      return admission.accept(text, proof, clock.wallMs());
-    }
+    if (taken === undefined) return;
+    // Not in order: whoever does not answer keeps nobody else waiting.
+    await this.options.reachability?.confirm(taken.descriptor, timing.confirmWaitMs(this.epochMs));
+    if (taken.isNew) await this.tick();
   }
 
   /** Signs what is due. Called on a timer and after each announcement. */
   tick(): Promise<void> {
     return this.#inOrder(async () => {
-      const { admission, members, clock } = this.options;
+      const { admission, members, archive, clock, reachability } = this.options;
       const nowMs = clock.wallMs();
       await members.reread();
       await this.#forget([...admission.dismiss(), ...admission.expire(nowMs)]);
+      reachability?.tick(admission.held);
+      await archive.saveUnreachable(this.unreachable());
       if (this.voting !== undefined) return this.voting.tick();
       const epoch = epochAt(nowMs, this.epochMs);
       await this.#signIfDue(epoch, nowMs);
       await this.#signIfDue(laterEpoch(epoch, 1), nowMs);
     });
+  }
+
+  /** Nodes that are held, and not listed since they could not be reached: why. */
+  unreachable(): ReadonlyMap<IdentityHex, string> {
+    const { admission, reachability } = this.options;
+    const problems = [...admission.held.values()].flatMap(({ descriptor }): [IdentityHex, string][] => {
+      const problem = reachability?.problemOf(descriptor);
+      return problem === undefined ? [] : [[descriptor.identity, problem]];
+    });
+    return new Map(problems);
   }
 
   /** Resolves when what has been begun is done. */
@@ -192,13 +177,19 @@ export class Authority {
 
   async #signIfDue(epoch: EpochNumber, nowMs: UnixMs): Promise<void> {
     if (epoch <= this.#newest) return;
-    const { admission, verifier, params } = this.options;
+    const { verifier, params } = this.options;
     if (nowMs < timing.signingMs(epoch, this.epochMs, true)) return;
-    const descriptors = [...admission.held.values()].map(({ descriptor }) => descriptor);
+    const descriptors = this.#reached().map(({ descriptor }) => descriptor);
     const nodes = nodesFor(epoch, descriptors, verifier.network, params, this.#signed.get(this.#newest)?.consensus);
     if (!this.#isEnough(epoch, nodes, nowMs)) return;
     if (!this.#complete(nodes) && nowMs < this.#waitUntilMs(epoch)) return;
     await this.#sign(epoch, nodes, descriptors);
+  }
+
+  /** What is held of nodes that this authority may vote for. */
+  #reached(): VerifiedDescriptor[] {
+    const { admission, reachability } = this.options;
+    return [...admission.held.values()].filter(({ descriptor }) => reachability?.counts(descriptor) ?? true);
   }
 
   /** Whether a consensus of these nodes is worth an epoch. */
@@ -210,8 +201,8 @@ export class Authority {
 
   /** What this authority votes for. */
   #view({ epoch }: Slot): Omit<Ballot, 'version'> | undefined {
-    const { admission, clock } = this.options;
-    const view = viewOf(epoch, [...admission.held.values()], this.#signed.get(this.#newest), this.options);
+    const { clock } = this.options;
+    const view = viewOf(epoch, this.#reached(), this.#signed.get(this.#newest), this.options);
     return this.#isEnough(epoch, view.nodes, clock.wallMs()) ? view.ballot : undefined;
   }
 

@@ -106,6 +106,16 @@ export const DirectoryConfig = z.strictObject({
   fastDropRate: rate(fast?.dropRate ?? 0).describe('class fast: drop packets per second'),
   fastDeliveryRate: deliveryRate('fast'),
   ...sessionOptions,
+  checkReachability: z
+    .boolean()
+    .default(true)
+    .describe('list a mix or gateway only if this authority reaches it at the address that it advertises'),
+  allowPrivate: z
+    .boolean()
+    .optional()
+    .describe(
+      'try nodes at private addresses, too (default: whether our URL in network.json is at one; loopback only then)',
+    ),
   minMixesPerLayer: z.int().min(1).default(1).describe('mixes in each layer before the first consensus'),
   minGateways: z.int().min(1).default(1).describe('gateways before the first consensus'),
   minRequesters: z.int().min(0).default(1).describe('requesters before the first consensus'),

@@ -5,9 +5,9 @@
 import { isIP } from 'node:net';
 import { every } from '../lib/core/clock.ts';
 import { asMixError } from '../lib/core/errors.ts';
-import { keyGraceMs } from '../lib/core/params.ts';
+import { keyGraceMs, packetBytes } from '../lib/core/params.ts';
 import { httpTransport } from '../lib/directory/client/http-transport.ts';
-import { type NetworkFile, Verifier } from '../lib/directory/index.ts';
+import { authorityHost, epochMsOf, type NetworkFile, networkId, Verifier } from '../lib/directory/index.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { warnIfUnbounded } from '../lib/net/connection-bounds.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
@@ -18,6 +18,7 @@ import type { Metrics } from '../lib/telemetry/metrics.ts';
 import { Admission } from './admission.ts';
 import { Api } from './api.ts';
 import { Archive } from './archive.ts';
+import { attemptBy, refusalBy } from './attempt.ts';
 import { Authority, type AuthorityOptions } from './authority.ts';
 import type { DirectoryConfig } from './config.ts';
 import { MemberFiles } from './members/member-files.ts';
@@ -32,6 +33,7 @@ import {
   publicUrl,
   publishNetwork,
 } from './network.ts';
+import { Reachability } from './reachability.ts';
 import { authorityFaults } from './readiness.ts';
 import { type RunningServer, SERVER_LIMITS, serveApi } from './server.ts';
 import { DiskRecords } from './voting/disk-records.ts';
@@ -84,7 +86,9 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
     const { maxNodes, minCapacity } = config;
     const admission = new Admission({ verifier, membership, maxNodes, minCapacity, nowMs: () => clock.nowMs() });
     isMember = memberSources(admission, network);
-    const authority = openAuthority(config, components, identity, { verifier, admission, members });
+    const reachability = config.checkReachability ? newReachability(config, components, identity, verifier) : undefined;
+    const parts = { verifier, admission, members, ...(reachability === undefined ? {} : { reachability }) };
+    const authority = openAuthority(config, components, identity, parts);
     await authority.open();
     if (membership.isClosed) {
       log.warn({}, `nobody can join yet: mixsocks directory token create --dir ${config.dir} makes a join token`);
@@ -104,7 +108,7 @@ function openAuthority(
   config: DirectoryConfig,
   { clock, crypto, log }: Components,
   identity: NodeIdentity,
-  parts: Pick<AuthorityOptions, 'verifier' | 'admission' | 'members'>,
+  parts: Pick<AuthorityOptions, 'verifier' | 'admission' | 'members' | 'reachability'>,
 ): Authority {
   return new Authority({
     ...parts,
@@ -123,6 +127,25 @@ function openAuthority(
   });
 }
 
+function newReachability(
+  { allowPrivate }: DirectoryConfig,
+  { clock, crypto, rng, log, metrics }: Components,
+  identity: NodeIdentity,
+  { network }: Verifier,
+): Reachability {
+  const tries = metrics.counter('directory_tries_total', 'Tries to reach nodes by outcome', ['result']);
+  const terms = { networkId: networkId(network, crypto), packetBytes: packetBytes(network.payloadBytes) };
+  const own = network.authorities.find(({ id }) => id === identity.id);
+  return new Reachability({
+    attempt: attemptBy({ identity, ...terms, clock }),
+    refusalOf: refusalBy(own === undefined ? '' : authorityHost(own), allowPrivate),
+    epochMs: epochMsOf(network),
+    ...{ clock, rng },
+    log: log.child({ part: 'directory' }),
+    onTry: (result) => tries.inc({ result }),
+  });
+}
+
 function newApi({ clock, metrics }: Components, authority: Authority, admission: Admission): Api {
   const announcements = metrics.counter('directory_announcements_total', 'Announcements by outcome', ['result']);
   return new Api({
@@ -135,6 +158,9 @@ function newApi({ clock, metrics }: Components, authority: Authority, admission:
 
 function countNodes(metrics: Metrics, authority: Authority, admission: Admission): void {
   metrics.gaugeOf('directory_descriptors', 'Descriptors held', () => admission.held.size);
+  metrics.gaugeOf('directory_unreachable', 'Nodes that are held and not listed, for they were not reached', () => {
+    return authority.unreachable().size;
+  });
   metrics.gaugeOf('directory_members', 'Nodes that have a seat, those that are away included', () => {
     return admission.options.membership.size;
   });
@@ -178,6 +204,7 @@ async function running(
       await peers?.stop();
       await server.close();
       await metricsServer.close();
+      authority.options.reachability?.stop();
       await authority.settle();
     },
   };
@@ -204,7 +231,7 @@ function memberSources(
   admission: Pick<Admission, 'held' | 'revision'>,
   { authorities }: NetworkFile,
 ): (source: string) => boolean {
-  const peers = authorities.map(({ url }) => new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  const peers = authorities.map(authorityHost);
   let sources: ReadonlySet<string> = new Set();
   let revision = -1;
   return (source) => {

@@ -4,7 +4,13 @@
  */
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv6 } from 'node:net';
-import { type NetworkFile, type NodeEntry, nodesAhead, type Topology } from '../../lib/directory/index.ts';
+import {
+  authorityHost,
+  type NetworkFile,
+  type NodeEntry,
+  nodesAhead,
+  type Topology,
+} from '../../lib/directory/index.ts';
 import { joinHostPort } from '../../lib/net/address.ts';
 import { parseAddress } from '../../lib/net/address-policy.ts';
 import { advertisedAddress } from '../../lib/node/advertise.ts';
@@ -18,7 +24,7 @@ const MAX_DIALLED = 8;
 
 /** Names in network.json have addresses. */
 export async function checkNames({ authorities }: NetworkFile): Promise<Finding[]> {
-  const hosts = new Set(authorities.map(({ url }) => new URL(url).hostname.replace(/^\[|\]$/g, '')));
+  const hosts = new Set(authorities.map(authorityHost));
   const found = await Promise.all([...hosts].filter((host) => isIP(host) === 0).map(checkName));
   return found;
 }

@@ -40,6 +40,8 @@ interface Case {
   readonly votes: Votes | undefined;
   readonly held: ReadonlyMap<IdentityHex, Descriptor>;
   readonly expelled: ReadonlySet<IdentityHex>;
+  /** Why this authority does not list nodes that it holds, by identity. */
+  readonly unreachable: ReadonlyMap<string, string>;
 }
 
 export interface AuditOptions {
@@ -86,6 +88,7 @@ async function caseOf({ network, archive, expelled, epoch: wanted }: AuditOption
     votes: await votesOf(new DiskRecords(archive.dir), epoch),
     held: new Map(held),
     expelled,
+    unreachable: await archive.unreachable(),
   };
 }
 
@@ -156,7 +159,7 @@ function minority(mention: Mention | undefined, ballots: number, witnesses: numb
 }
 
 /** What of the descriptor that this authority holds speaks against it; it may be newer than the votes. */
-function ownReason(identity: IdentityHex, { held, expelled, consensus, network }: Case): string {
+function ownReason(identity: IdentityHex, { held, expelled, consensus, network, unreachable }: Case): string {
   if (expelled.has(identity)) return 'expelled here';
   const descriptor = held.get(identity);
   if (descriptor === undefined) return 'this authority holds no descriptor of it';
@@ -168,6 +171,8 @@ function ownReason(identity: IdentityHex, { held, expelled, consensus, network }
   if (lacks !== undefined) return `it has no key for epoch ${lacks}`;
   if (!hasCapacity(descriptor, params.minCapacity)) return `it carries less than ${params.minCapacity} packets/s`;
   const gateways = new Set(consensus.nodes.map((node) => node.identity));
+  const problem = unreachable.get(identity);
+  if (problem !== undefined) return `this authority cannot reach it: ${problem}`;
   const isStranded =
     descriptor.role === 'requester' && !descriptor.gateways.some(({ gateway }) => gateways.has(gateway));
   return isStranded

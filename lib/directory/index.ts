@@ -50,6 +50,7 @@ export {
 export { DELAY_STEPS, meanDelayInForce } from './mixing-delay.ts';
 export {
   type Authority,
+  authorityHost,
   epochMsOf,
   loadNetworkFile,
   type NetworkFile,

@@ -117,6 +117,11 @@ export function epochMsOf(network: NetworkFile): number {
   return network.epochSeconds * 1000;
 }
 
+/** The host of an authority's URL, an IPv6 address without brackets. */
+export function authorityHost({ url }: Pick<Authority, 'url'>): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, '');
+}
+
 function isPlainHttpUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, username, password, search, hash } = new URL(text);

@@ -15,8 +15,12 @@ export function staleness(epoch: EpochNumber, epochMs: number, wallMs: UnixMs): 
 }
 
 export interface Listing {
-  /** Its view of the network, and whether every authority has taken its last announcement. */
-  readonly directory: { topology(): Topology | undefined; readonly announced: boolean };
+  /** Its view of the network, whether every authority has taken its last announcement, and why one has not. */
+  readonly directory: {
+    topology(): Topology | undefined;
+    readonly announced: boolean;
+    readonly announcementProblem?: string | undefined;
+  };
   readonly self: IdentityHex;
   /** Its own Sphinx keys. */
   readonly keys: { publicKey(epoch: EpochNumber, wallMs: UnixMs): Uint8Array | undefined };
@@ -26,7 +30,8 @@ export interface Listing {
 /** Lines about what keeps packets from this node: no consensus, an old one, one without it or with another key. */
 export function listingFaults({ directory, self, keys, wallMs }: Listing): string[] {
   const topology = directory.topology();
-  const unannounced = directory.announced ? [] : ['not every authority has taken the announcement'];
+  const problem = directory.announcementProblem ?? 'not every authority has taken the announcement';
+  const unannounced = directory.announced ? [] : [problem];
   if (topology === undefined) return ['there is no consensus in force', ...unannounced];
   const old = staleness(topology.epoch, topology.params.epochMs, wallMs);
   const faults = old === undefined ? [] : [old];

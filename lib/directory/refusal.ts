@@ -32,6 +32,8 @@ export const REFUSALS = [
   'clock-skew',
   'key-epochs',
   'capacity',
+  'unreachable',
+  'untried',
   'prefix-collision',
   'full',
   'rate',

@@ -84,6 +84,16 @@ export function unsettledAnnounceMs(epochMs: number): number {
   return between(1_000, epochMs / 20, 60_000);
 }
 
+/** After how long a node that could not be reached is tried again. */
+export function retryMs(epochMs: number): number {
+  return between(5_000, epochMs / 60, 60_000);
+}
+
+/** How long the answer to an announcement waits for the node to be reached: the node waits for `exchangeTimeoutMs`. */
+export function confirmWaitMs(epochMs: number): number {
+  return (exchangeTimeoutMs(epochMs) * 3) / 4;
+}
+
 /** Exponential backoff with jitter over its upper half. */
 function backoffMs(attempt: number, firstMs: number, growth: number, capMs: number, rng: Rng): number {
   return Math.min(capMs, firstMs * growth ** Math.min(attempt, 100)) * (0.5 + rng.uniform() / 2);

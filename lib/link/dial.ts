@@ -15,6 +15,7 @@ import {
   frameBytesOf,
   HELLO_BYTES,
   type HelloTerms,
+  isBetweenNodes,
   saysFull,
   versionIn,
 } from './hello.ts';
@@ -109,7 +110,7 @@ export class Dial {
     });
     this.#socket.off('error', this.#onEarlyError);
     this.#socket.off('close', this.#onEarlyClose);
-    this.#link.send(encodeHello(kind, terms, kind === 'node' ? undefined : client));
+    this.#link.send(encodeHello(kind, terms, isBetweenNodes(kind) ? undefined : client));
   }
 
   #onHello(frame: Buffer): void {

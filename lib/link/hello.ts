@@ -1,7 +1,7 @@
 /**
  * The first frame in each direction. It has the size of all frames of its link, so that it cannot be distinguished from them.
  *
- *     magic "MXSK" | version 2 | kind: 0 node, 1 client, 2 countersign | reserved 2 | frame bytes, 4, big-endian | network id 32
+ *     magic "MXSK" | version 2 | kind: 0 node, 1 client, 2 countersign, 3 probe | reserved 2 | frame bytes, 4, big-endian | network id 32
  *     | delivery: 0 as packets come, 1 by the clock of the class | bytes of the class' name | class, 64 | zeros
  *
  * Delivery and class are a client's; nodes, and gateways in their answer, send zeros. In an answer the first reserved byte is 1 when the
@@ -18,7 +18,7 @@ export const HELLO_BYTES = 110;
 export const NETWORK_ID_BYTES = 32;
 export const LINK_VERSION = 2;
 const MAGIC = 0x4d58534b; // "MXSK"
-const KINDS: readonly HelloKind[] = ['node', 'client', 'countersign'];
+const KINDS: readonly HelloKind[] = ['node', 'client', 'countersign', 'probe'];
 const REFUSAL_AT = 6;
 const REFUSED_AS_FULL = 1;
 const DELIVERY_AT = 44;
@@ -44,7 +44,12 @@ export type LinkHello = Hello & { readonly kind: LinkKind };
 
 /** Bytes of a frame on a link of this kind. */
 export function frameBytesOf(kind: HelloKind, packetBytes: number): number {
-  return kind === 'node' ? packetBytes : packetBytes + ADDRESS_BYTES;
+  return isBetweenNodes(kind) ? packetBytes : packetBytes + ADDRESS_BYTES;
+}
+
+/** Whether no client takes part in a link of this kind: frames are packets, and the hello has no class. */
+export function isBetweenNodes(kind: HelloKind): boolean {
+  return kind === 'node' || kind === 'probe';
 }
 
 /** The beginning of a hello frame, without its padding. `client`: of a client that dials its gateway. */
@@ -70,7 +75,7 @@ export function decodeHello(bytes: Uint8Array, terms: HelloTerms): Hello | { fau
   if (kind === undefined) return { fault: 'wrong-kind' };
   if (!constantTimeEqual(hello.subarray(12, 12 + NETWORK_ID_BYTES), terms.networkId)) return { fault: 'wrong-network' };
   if (hello.readUInt32BE(8) !== frameBytesOf(kind, terms.packetBytes)) return { fault: 'wrong-frame-size' };
-  const client = kind === 'node' ? undefined : clientTermsIn(hello);
+  const client = isBetweenNodes(kind) ? undefined : clientTermsIn(hello);
   return client === undefined ? { kind } : { kind, client };
 }
 

@@ -17,6 +17,7 @@ import {
   HELLO_BYTES,
   type Hello,
   type HelloTerms,
+  isBetweenNodes,
   type LinkHello,
   versionIn,
 } from './hello.ts';
@@ -78,7 +79,7 @@ export class InboundHandshake {
       else this.#fail(hello.fault);
       return;
     }
-    const classless = hello.kind !== 'node' && hello.client === undefined;
+    const classless = !isBetweenNodes(hello.kind) && hello.client === undefined;
     const verdict = !classless && admit(hello);
     if (verdict === true) this.#takeOver(hello);
     else if (verdict === 'full') this.#refuse(FULL, hello.kind, encodeFull(hello.kind, terms));
@@ -127,10 +128,11 @@ export class InboundHandshake {
     const { kind } = hello;
     if (this.#ended || this.#link === undefined) return;
     this.#timer?.cancel();
-    if (kind === 'countersign') {
+    if (kind === 'countersign' || kind === 'probe') {
       this.#ended = true; // neither refused nor a link
-      this.#link.send(Buffer.concat([encodeHello(kind, terms), this.#options.countersign()]));
-      this.#link.close('countersigned');
+      const extra = kind === 'probe' ? new Uint8Array(0) : this.#options.countersign();
+      this.#link.send(Buffer.concat([encodeHello(kind, terms), extra]));
+      this.#link.close('answered');
       return;
     }
     this.#up = true;

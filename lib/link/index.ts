@@ -2,6 +2,7 @@
  * Links: TLS 1.3 between pinned identities, one frame per record.
  * @module
  */
+export { tryLink } from './ask.ts';
 export { answers, askCountersignature } from './client/answers.ts';
 export { ClientLink, type ClientLinkOptions } from './client/client-link.ts';
 export { linkKeyExchange } from './config.ts';

@@ -7,8 +7,8 @@ import type { AddressKey, IdentityHex } from '../core/bytes.ts';
 /** Who dialled: a node (frames are packets) or a client of a gateway (frames are next hop and packet). */
 export type LinkKind = 'node' | 'client';
 
-/** What a dialler wants: a link, or the acceptor's countersignature, which comes with its hello. */
-export type HelloKind = LinkKind | 'countersign';
+/** What a dialler wants: a link, the acceptor's countersignature, which comes with its hello, or (an authority) that hello alone. */
+export type HelloKind = LinkKind | 'countersign' | 'probe';
 
 /** What a client tells its gateway of itself. */
 export interface ClientTerms {

@@ -113,6 +113,11 @@ function isCloudService(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   return CLOUD_SERVICES.some((range) => matches(address, range));
 }
 
+/** Whether an address, or `localhost`, is this machine's own to itself. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
 /** Whether an address of this scope may be connected to. */
 export function isPermitted(scope: AddressScope, allowPrivate: boolean): boolean {
   return scope === 'public' || (scope === 'private' && allowPrivate);

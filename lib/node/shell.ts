@@ -9,6 +9,7 @@ import { every, type Timer } from '../core/clock.ts';
 import { packetBytes } from '../core/params.ts';
 import type { EpochNumber } from '../core/units.ts';
 import {
+  authorityHost,
   countersign,
   type DescriptorDraft,
   DirectoryClient,
@@ -40,6 +41,7 @@ import {
 } from '../mixing/index.ts';
 import { type HostPort, joinHostPort, parseListen } from '../net/address.ts';
 import { warnIfUnbounded } from '../net/connection-bounds.ts';
+import { sourceOf } from '../net/connection-table.ts';
 import type { LocalHttp } from '../net/http.ts';
 import { serveMetricsPage } from '../net/metrics-page.ts';
 import { Sphinx } from '../sphinx/index.ts';
@@ -221,6 +223,7 @@ class NodeShell implements RunningNode {
   }
 
   #listenOn(host: string, port: number): Promise<LinkListener> {
+    const authorities = new Set(this.network.authorities.map((one) => sourceOf(authorityHost(one)))); // they try us
     return listenLinks({
       ...this.#linkTerms(),
       host,
@@ -229,7 +232,7 @@ class NodeShell implements RunningNode {
         queueFrames: this.spec.options.linkQueuePackets,
         maxConnectionsPerSource: this.spec.options.maxConnectionsPerSource,
       },
-      isNeighbour: (source) => this.#view.neighbours.previousSources.has(source),
+      isNeighbour: (source) => this.#view.neighbours.previousSources.has(source) || authorities.has(source),
       admit: (peer, kind, client) => this.#admits(peer, kind, client),
       countersign: (peer) => this.#countersign(peer),
       onLink: (link) => this.#onLink(link),
@@ -237,6 +240,7 @@ class NodeShell implements RunningNode {
   }
 
   #admits(peer: IdentityHex, kind: HelloKind, client: ClientTerms | undefined): AdmitVerdict {
+    if (kind === 'probe') return this.network.authorities.some(({ id }) => id === peer);
     const { previousHops, nodes } = this.#view.neighbours;
     if (kind === 'node' || client === undefined) return kind === 'node' && previousHops.has(peer);
     if (nodes.has(peer) || peer === this.identity) return false;

@@ -1,6 +1,6 @@
 /**
  * Whether a role lives, and whether it can do its work: what `/livez` and `/readyz` answer. What is wrong is one line for each
- * condition, and names no client, destination or address.
+ * condition, and names no client and no destination.
  * @module
  */
 import type { Clock } from '../core/clock.ts';

@@ -125,7 +125,7 @@ t.test('a hello of another network, kind, version or packet size is refused, and
   const network = encodeHello('node', { ...TERMS, networkId: new Uint8Array(32) });
   const attempts: [name: string, bytes: Buffer, reason: string][] = [
     ['a foreign network', padded(network), 'wrong-network'],
-    ['an unknown kind', padded(corrupted(5, 3)), 'wrong-kind'],
+    ['an unknown kind', padded(corrupted(5, 4)), 'wrong-kind'],
     ['another packet size', padded(encodeHello('node', { ...TERMS, packetBytes: 8557 })), 'wrong-frame-size'],
     ['a megabyte of garbage', randomBytes(2 ** 20), 'bad-hello'],
     ['a frame that stops short', padded(encodeHello('node', TERMS)).subarray(0, 2000), 'truncated-frame'],

@@ -67,6 +67,11 @@ export class Announcer {
     return this.#missing.length === 0 && !this.#again;
   }
 
+  /** The last problem of those that there are, in one line; undefined without one. */
+  get problem(): string | undefined {
+    return [...this.#complaints.values()].at(-1);
+  }
+
   /** Announces to all authorities from now on until they have taken it. */
   now(): void {
     this.#missing = this.options.verifier.network.authorities.map((authority) => authority.url);

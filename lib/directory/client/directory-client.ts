@@ -172,6 +172,11 @@ export class DirectoryClient implements Running {
     return this.#announcer?.accepted ?? false;
   }
 
+  /** Why an authority has not taken it, in one line; undefined where all have, or none has answered. */
+  get announcementProblem(): string | undefined {
+    return this.#announcer?.problem;
+  }
+
   /**
    * The verified descriptors an authority holds; for a requester that picks its gateway before the first consensus.
    * Rejects with NO_CONSENSUS when no authority answers.

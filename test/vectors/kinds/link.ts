@@ -11,18 +11,19 @@ import { DOWNLINK_KIND, FrameSplitter, frameShape } from '../../../lib/link/fram
 import { decodeHello, encodeFull, encodeHello, frameBytesOf, HELLO_BYTES } from '../../../lib/link/hello.ts';
 import { expectSame, fixedHex, hex, type Json, pattern, vectorKind } from '../kind.ts';
 
-const linkKind = z.enum(['node', 'client']);
+const helloKind = z.enum(['node', 'client', 'probe']);
+type LinkOrProbe = z.infer<typeof helloKind>;
 const payloadSize = z.int();
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 /** What is the same for every frame of a link. */
-function shapeOf(kind: 'node' | 'client', payloadBytes: number) {
+function shapeOf(kind: LinkOrProbe, payloadBytes: number) {
   const { frameBytes, wireBytes, recordBytes } = frameShape(frameBytesOf(kind, packetBytes(payloadBytes)));
   return { frameBytes, records: wireBytes / recordBytes, recordBytes };
 }
 
 /** A frame as it is on the stream, zeros included, divided into records. */
-function onTheWire(kind: 'node' | 'client', payloadBytes: number, frame: Uint8Array): Json {
+function onTheWire(kind: LinkOrProbe, payloadBytes: number, frame: Uint8Array): Json {
   const { frameBytes, records, recordBytes } = shapeOf(kind, payloadBytes);
   const wire = new Uint8Array(records * recordBytes);
   wire.set(frame);
@@ -39,13 +40,13 @@ function onTheWire(kind: 'node' | 'client', payloadBytes: number, frame: Uint8Ar
 const NETWORK_ID = fixedHex('network id');
 const clientTerms = z.object({ trafficClass: z.string(), clocked: z.boolean() });
 const STANDARD = { trafficClass: 'standard', clocked: true };
-const helloHead = (change: Readonly<Record<number, string>>, kind: 'node' | 'client'): string => {
+const helloHead = (change: Readonly<Record<number, string>>, kind: LinkOrProbe): string => {
   const terms = { networkId: Buffer.from(NETWORK_ID, 'hex'), packetBytes: packetBytes(2048) };
   const head = encodeHello(kind, terms, kind === 'client' ? STANDARD : undefined);
   for (const [at, bytes] of Object.entries(change)) head.set(Buffer.from(bytes, 'hex'), Number(at));
   return toHex(head);
 };
-const read = (change: Readonly<Record<number, string>> = {}, kind: 'node' | 'client' = 'node'): Json => ({
+const read = (change: Readonly<Record<number, string>> = {}, kind: LinkOrProbe = 'node'): Json => ({
   payloadBytes: 2048,
   networkId: NETWORK_ID,
   head: helloHead(change, kind),
@@ -70,7 +71,7 @@ export const linkKinds = [
   vectorKind(
     'hello',
     z.object({
-      kind: linkKind,
+      kind: helloKind,
       payloadBytes: payloadSize,
       networkId: hex(32),
       client: clientTerms.optional(),
@@ -92,6 +93,7 @@ export const linkKinds = [
         client: { trafficClass: 'c'.repeat(64), clocked: false },
       },
       'of a gateway to its client': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID },
+      'of an authority that tries a node': { kind: 'probe', payloadBytes: 2048, networkId: NETWORK_ID },
       'of a gateway that is full': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID, full: true },
     },
   ),
@@ -112,7 +114,8 @@ export const linkKinds = [
       'of a client with a space in its class': read({ 48: '20' }, 'client'),
       'the version before': read({ 4: '01' }),
       'a later version': read({ 4: '03' }),
-      'no kind': read({ 5: '03' }),
+      'of an authority that tries a node': read({}, 'probe'),
+      'no kind': read({ 5: '04' }),
       'a client with the frame size of a node': read({ 5: '01' }),
       'another network': read({ 12: '00' }),
       'another frame size': read({ 8: '0000096e' }),

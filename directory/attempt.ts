@@ -1,0 +1,70 @@
+/**
+ * Which addresses an authority dials, and how it tries one: a link that ends with the hello of the node.
+ * @module
+ */
+import type { Clock } from '../lib/core/clock.ts';
+import { FULL, type LinkTarget, NO_COMMON_GROUP, type NodeIdentity, tryLink } from '../lib/link/index.ts';
+import { joinHostPort } from '../lib/net/address.ts';
+import { isLoopback, isPermitted, parseAddress } from '../lib/net/address-policy.ts';
+import type { Attempt } from './reachability.ts';
+
+/** From the TCP connection to the hello. */
+export const ATTEMPT_TIMEOUT_MS = 5_000;
+
+export interface AttemptOptions {
+  readonly identity: NodeIdentity;
+  readonly networkId: Uint8Array;
+  readonly packetBytes: number;
+  readonly clock: Clock;
+}
+
+export function attemptBy(options: AttemptOptions): Attempt {
+  return async (target) => {
+    const reason = await tryLink({ ...options, target, timeoutMs: ATTEMPT_TIMEOUT_MS });
+    return reason === undefined ? undefined : problemText(reason, target);
+  };
+}
+
+/** What a reason of `tryLink` means to who runs the node. */
+export function problemText(reason: string, { host, port }: LinkTarget): string {
+  const at = joinHostPort(host, port);
+  switch (reason) {
+    case 'ECONNREFUSED':
+      return `connection refused at ${at}`;
+    case 'handshake-timeout':
+    case 'ETIMEDOUT':
+      return `no answer at ${at} within ${ATTEMPT_TIMEOUT_MS / 1000} s`;
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'EADDRNOTAVAIL':
+      return `the authority has no route to ${at} (${reason})`;
+    case 'foreign-key':
+      return `another identity answers at ${at}`;
+    case 'refused':
+    case 'ECONNRESET':
+      return `what answers at ${at} closes the connection: it is no node of this network, or full`;
+    case 'wrong-version':
+      return `what answers at ${at} speaks another version of links`;
+    case NO_COMMON_GROUP:
+      return `what answers at ${at} takes no key exchange that the authority has (linkKeyExchange)`;
+    case FULL:
+      return `the node at ${at} is full`;
+    default:
+      return `no node answers at ${at} (${reason})`;
+  }
+}
+
+/**
+ * Why an authority does not dial `host`, in one line. Addresses of its own machine and network are none of a stranger's: it
+ * dials them where it is itself at such an address, or by option. `own`: the host of its URL.
+ */
+export function refusalBy(own: string, allowPrivate: boolean | undefined) {
+  const dialsLoopback = isLoopback(own);
+  const dialsPrivate = allowPrivate ?? (dialsLoopback || parseAddress(own)?.scope === 'private');
+  return (host: string): string | undefined => {
+    const scope = parseAddress(host)?.scope ?? 'never';
+    if (isPermitted(scope, dialsPrivate) && (dialsLoopback || !isLoopback(host))) return undefined;
+    const kind = isLoopback(host) ? 'an address of its own machine alone' : 'no address of the internet';
+    return `${host} is ${kind}, which this authority does not dial: advertise another one`;
+  };
+}
