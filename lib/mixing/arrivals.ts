@@ -4,6 +4,10 @@
  * for longer than MOST_WAIT_MS is dropped unopened: on a node that is too slow delays stay bounded, and the work goes into packets that
  * are still of use. A time in which the process stood still does not count: afterwards it may well catch up. Nothing here depends on what a
  * packet carries.
+ *
+ * Each incoming link has a queue, and they are served in proportion to their weights (start-time fair queueing, Goyal et al. 1996). When too
+ * many wait, one of the longest queue is dropped. So on a node that is too slow for all, who sends within his share of what it does carry
+ * loses nothing to one who sends more.
  * @module
  */
 import type { MonotonicMs } from '../core/units.ts';
@@ -20,22 +24,37 @@ const MOST_TURN_MS = 2 * TURN_MS;
 export const MOST_WAITING = 2048;
 const MOST_WAITING_BYTES = 16 * 2 ** 20;
 
+/** Where packets come from: the link's weight, where the mean of all is 1. Its object stands for the link. */
+interface Source {
+  readonly weight: number;
+}
+
+/** A link's packets, the oldest first. */
+interface Queue<Packet> {
+  readonly weight: number;
+  readonly waiting: { readonly packet: Packet; readonly sinceMs: number }[];
+  /** Virtual time at which its first packet is served. */
+  startsAt: number;
+}
+
+/** Of a link that is listed no more, whose last packets wait. */
+const LEAST_WEIGHT = 1 / 100;
+
 export class Arrivals<Packet> {
-  readonly #waiting: (Packet | undefined)[];
-  /** Each one's `#ageMs` at its arrival. */
-  readonly #sinceMs: Float64Array;
+  readonly #capacity: number;
+  /** Those in which something waits. */
+  readonly #queues = new Map<Source, Queue<Packet>>();
+  #size = 0;
+  /** The virtual time: that of the packet served last. */
+  #virtual = 0;
   /** Time of turns, without standstills. */
   #ageMs = 0;
   #turnMs = Number.NEGATIVE_INFINITY;
-  #head = 0;
-  #size = 0;
   #workedMs = 0;
   #endedMs = Number.NEGATIVE_INFINITY;
 
   constructor(packetBytes: number) {
-    const capacity = Math.max(1, Math.min(MOST_WAITING, Math.floor(MOST_WAITING_BYTES / packetBytes)));
-    this.#waiting = Array.from({ length: capacity });
-    this.#sinceMs = new Float64Array(capacity);
+    this.#capacity = Math.max(1, Math.min(MOST_WAITING, Math.floor(MOST_WAITING_BYTES / packetBytes)));
   }
 
   get size(): number {
@@ -59,9 +78,11 @@ export class Arrivals<Packet> {
     this.#workedMs = 0;
     this.#ageMs += Math.min(MOST_TURN_MS, nowMs - this.#turnMs);
     this.#turnMs = nowMs;
-    let count = 0;
-    for (; this.#size > 0 && this.#ageMs - (this.#sinceMs[this.#head] as number) > MOST_WAIT_MS; count++) this.shift();
-    return count;
+    const before = this.#size;
+    for (const [link, { waiting }] of this.#queues) {
+      while (this.#ageMs - (waiting[0]?.sinceMs ?? this.#ageMs) > MOST_WAIT_MS) this.#take(link);
+    }
+    return before - this.#size;
   }
 
   /** A packet was worked on. */
@@ -70,28 +91,67 @@ export class Arrivals<Packet> {
     this.#endedMs = untilMs;
   }
 
-  /** Lets a packet wait; false when too many do. */
-  push(packet: Packet): boolean {
-    const capacity = this.#waiting.length;
-    if (this.#size === capacity) return false;
-    const at = (this.#head + this.#size) % capacity;
-    this.#waiting[at] = packet;
-    this.#sinceMs[at] = this.#ageMs;
+  /** Lets a packet that came over `link` wait. How many were dropped for it: one when too many wait, be it this one. */
+  push(packet: Packet, link: Source): number {
+    const isFull = this.#size === this.#capacity;
+    if (isFull) {
+      const longest = this.#longest();
+      if (longest === undefined || longest === link) return 1;
+      this.#take(longest);
+    }
+    this.#queue(link).waiting.push({ packet, sinceMs: this.#ageMs });
     this.#size += 1;
-    return true;
+    return isFull ? 1 : 0;
   }
 
-  /** The one that has waited for longest. */
+  /** The next one to be worked on. */
   shift(): Packet | undefined {
-    if (this.#size === 0) return undefined;
-    const packet = this.#waiting[this.#head];
-    this.#waiting[this.#head] = undefined; // let go of its bytes
-    this.#head = (this.#head + 1) % this.#waiting.length;
-    this.#size -= 1;
-    return packet;
+    let next: Source | undefined;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const [link, { startsAt }] of this.#queues) {
+      if (startsAt >= earliest) continue;
+      next = link;
+      earliest = startsAt;
+    }
+    if (next === undefined) return undefined;
+    this.#virtual = earliest;
+    return this.#take(next);
   }
 
   clear(): void {
-    while (this.#size > 0) this.shift();
+    this.#queues.clear();
+    this.#size = 0;
+  }
+
+  #queue(link: Source): Queue<Packet> {
+    let queue = this.#queues.get(link);
+    if (queue === undefined) {
+      queue = { weight: Math.max(LEAST_WEIGHT, link.weight), waiting: [], startsAt: this.#virtual };
+      this.#queues.set(link, queue);
+    }
+    return queue;
+  }
+
+  /** Takes the oldest packet of a link. */
+  #take(link: Source): Packet | undefined {
+    const queue = this.#queues.get(link);
+    const first = queue?.waiting.shift();
+    if (queue === undefined || first === undefined) return undefined;
+    this.#size -= 1;
+    queue.startsAt += 1 / queue.weight;
+    if (queue.waiting.length === 0) this.#queues.delete(link);
+    return first.packet;
+  }
+
+  /** The link of which most wait, for its weight. */
+  #longest(): Source | undefined {
+    let longest: Source | undefined;
+    let most = 0;
+    for (const [link, { waiting, weight }] of this.#queues) {
+      if (waiting.length / weight <= most) continue;
+      longest = link;
+      most = waiting.length / weight;
+    }
+    return longest;
   }
 }

@@ -85,8 +85,10 @@ export class PacketEngine {
     const nowMs = clock.nowMs();
     if (!policer.admits(link, nowMs)) this.#drop('over-share');
     else if (!arrivals.mustWait(nowMs)) this.#open(packet, nowMs);
-    else if (arrivals.push(packet)) this.#drainSoon();
-    else this.#shed(1);
+    else {
+      this.#shed(arrivals.push(packet, link));
+      this.#drainSoon();
+    }
   }
 
   #open(packet: Uint8Array, nowMs: MonotonicMs): void {

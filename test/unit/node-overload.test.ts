@@ -1,7 +1,15 @@
 /** A node that gets more than it carries: on a model of its thread, which reads sockets and unwraps, each for its time. */
 import t from 'tap';
 import type { Clock } from '../../lib/core/clock.ts';
-import { Arrivals, DelayQueue, DepartureTicks, MOST_WAIT_MS, MOST_WAITING, TURN_MS } from '../../lib/mixing/index.ts';
+import {
+  Arrivals,
+  DelayQueue,
+  DepartureTicks,
+  MOST_WAIT_MS,
+  MOST_WAITING,
+  type PolicedLink,
+  TURN_MS,
+} from '../../lib/mixing/index.ts';
 import { CarriedLoad, LOAD_SLOTS } from '../../lib/node/carried-load.ts';
 import { NodeMetrics, PacketEngine, type PooledPacket } from '../../lib/node/index.ts';
 import { MeasuredCapacity } from '../../lib/runtime/measured-capacity.ts';
@@ -15,6 +23,8 @@ const READ_MS = 0.02;
 /** Packets per second that a thread which does nothing else unwraps. */
 const CARRIED = 1000 / UNWRAP_MS;
 
+const ONE_LINK: PolicedLink = { weight: 1, count: 0 };
+
 /** A thread in turns: it reads what has come, then runs what was to be run soon. Time passes by its work alone. */
 class Machine {
   nowMs = 0;
@@ -22,8 +32,10 @@ class Machine {
   /** Times from arrival to unwrapping. */
   readonly waitsMs: number[] = [];
   readonly drops: string[] = [];
+  /** Of packets that were unwrapped, by the link that they came over. */
+  readonly opened = new Map<object, number>();
   readonly engine: PacketEngine;
-  readonly #arrivedMs = new Map<Uint8Array, number>();
+  readonly #arrived = new Map<Uint8Array, { readonly atMs: number; readonly link: object }>();
   readonly #rng = seededRng(11);
 
   constructor(arrivals: Arrivals<Uint8Array> = new Arrivals(34)) {
@@ -46,8 +58,10 @@ class Machine {
       loops: { receive: () => undefined },
       pipeline: {
         process: (packet) => {
-          this.waitsMs.push(this.nowMs - (this.#arrivedMs.get(packet) ?? 0));
-          this.#arrivedMs.delete(packet);
+          const { atMs = 0, link = this } = this.#arrived.get(packet) ?? {};
+          this.waitsMs.push(this.nowMs - atMs);
+          this.opened.set(link, (this.opened.get(link) ?? 0) + 1);
+          this.#arrived.delete(packet);
           this.nowMs += UNWRAP_MS;
           return { kind: 'forward', packet, delayNs: 0, nextAddress: packet };
         },
@@ -58,26 +72,26 @@ class Machine {
     });
   }
 
-  /** Packets come by a Poisson clock for `durationMs`. */
-  run(perSecond: number, durationMs: number): void {
+  /** Packets come by a Poisson clock for `durationMs`, each over the link that `linkOf` draws. */
+  run(perSecond: number, durationMs: number, linkOf: (drawn: number) => PolicedLink = () => ONE_LINK): void {
     const untilMs = this.nowMs + durationMs;
     let nextMs = this.nowMs;
     while (this.nowMs < untilMs) {
       if (nextMs > this.nowMs && this.#soon.length === 0) this.nowMs = nextMs;
       const readMs = this.nowMs;
       while (nextMs <= readMs) {
-        this.come(nextMs);
+        this.come(nextMs, linkOf(this.#rng.uniform()));
         nextMs -= (Math.log(1 - this.#rng.uniform()) * 1000) / perSecond;
       }
       this.turn();
     }
   }
 
-  come(atMs = this.nowMs): void {
+  come(atMs = this.nowMs, link = ONE_LINK): void {
     const packet = new Uint8Array(34);
-    this.#arrivedMs.set(packet, atMs);
+    this.#arrived.set(packet, { atMs, link });
     this.nowMs += READ_MS;
-    this.engine.receive(packet, { weight: 1, count: 0 });
+    this.engine.receive(packet, link);
   }
 
   turn(): void {
@@ -153,8 +167,62 @@ t.test('so many wait at most, and their memory is bounded', async (t) => {
   t.equal(machine.waitsMs.length, length, 'a stopped engine unwraps none of them');
   const large = new Arrivals<number>(33_133);
   let taken = 0;
-  while (large.push(taken)) taken += 1;
+  while (large.push(taken, ONE_LINK) === 0) taken += 1;
   t.equal(taken, Math.floor((16 * 2 ** 20) / 33_133));
+});
+
+/** For 6 s a thread gets three times what it carries over one link, and a fifth over another: which part of these it unwraps. */
+function besideFlood(arrivals: Arrivals<Uint8Array>, weight = 1): number {
+  const machine = new Machine(arrivals);
+  const flooding: PolicedLink = { weight: 1, count: 0 };
+  const honest: PolicedLink = { weight, count: 0 };
+  let sent = 0;
+  machine.run(3.2 * CARRIED, 6_000, (drawn) => {
+    if (drawn < 3 / 3.2) return flooding;
+    sent += 1;
+    return honest;
+  });
+  machine.run(0.1 * CARRIED, 500); // what waits is unwrapped
+  return (machine.opened.get(honest) ?? 0) / sent;
+}
+
+t.test(
+  'who sends within his share to a node that is too slow loses nothing to a neighbour who floods it',
+  async (t) => {
+    t.equal(besideFlood(new Arrivals(34)), 1);
+    t.equal(besideFlood(new Arrivals(34), 1 / 2), 1, 'a link of less weight too: its share is a third');
+    class OneQueue extends Arrivals<Uint8Array> {
+      override push(packet: Uint8Array): number {
+        return super.push(packet, ONE_LINK);
+      }
+    }
+    t.ok(besideFlood(new OneQueue(34)) < 0.6, 'one queue for all');
+  },
+);
+
+t.test('where too many wait it is one of those who have most waiting', async (t) => {
+  const arrivals = new Arrivals<string>(34);
+  const [many, few] = [{ weight: 1 }, { weight: 1 }];
+  for (let i = 0; i < MOST_WAITING; i++) t.equal(arrivals.push('many', many), 0);
+  t.equal(arrivals.push('many', many), 1, 'the newcomer');
+  t.equal(arrivals.push('few', few), 1, 'one of the others');
+  t.equal(arrivals.size, MOST_WAITING);
+  const served = [arrivals.shift(), arrivals.shift()];
+  t.ok(served.includes('few'), 'links take turns');
+  arrivals.clear();
+  t.equal(arrivals.shift(), undefined);
+  t.equal(arrivals.size, 0);
+});
+
+t.test('links are served by their weights', async (t) => {
+  const arrivals = new Arrivals<'heavy' | 'light'>(34);
+  const [heavy, light] = [{ weight: 1.5 }, { weight: 0.5 }];
+  for (let i = 0; i < 100; i++) {
+    arrivals.push('heavy', heavy);
+    arrivals.push('light', light);
+  }
+  const served = Array.from({ length: 80 }, () => arrivals.shift());
+  t.equal(served.filter((one) => one === 'heavy').length, 60);
 });
 
 /** A node on a machine that is busy by what it does and measures once a second. */
