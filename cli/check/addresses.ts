@@ -11,10 +11,9 @@ import {
   nodesAhead,
   type Topology,
 } from '../../lib/directory/index.ts';
-import { joinHostPort } from '../../lib/net/address.ts';
 import { parseAddress } from '../../lib/net/address-policy.ts';
 import { advertisedAddress } from '../../lib/node/advertise.ts';
-import { describeAddress, parseListenAddress } from '../../proxy/front/listener.ts';
+import { describeAddress } from '../../proxy/front/listener.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import type { Machine } from './machine.ts';
 import type { Subject } from './subject.ts';
@@ -25,18 +24,20 @@ const MAX_DIALLED = 8;
 /** Names in network.json have addresses. */
 export async function checkNames({ authorities }: NetworkFile): Promise<Finding[]> {
   const hosts = new Set(authorities.map(authorityHost));
-  const found = await Promise.all([...hosts].filter((host) => isIP(host) === 0).map(checkName));
+  const found = await Promise.all(
+    [...hosts].filter((host) => isIP(host) === 0).map((host) => checkName(host, 'network.json')),
+  );
   return found;
 }
 
-async function checkName(host: string): Promise<Finding> {
+async function checkName(host: string, where: string): Promise<Finding> {
   try {
     const answers = await lookup(host, { all: true });
     return ok('addresses', `${host} is ${answers.map(({ address }) => address).join(', ')}`);
   } catch {
     return problem(
       'addresses',
-      `${host} has no address: check its spelling in network.json, and the name servers of this machine`,
+      `${host} has no address: check its spelling in ${where}, and the name servers of this machine`,
     );
   }
 }
@@ -46,9 +47,9 @@ export async function checkAdvertised(subject: Subject, machine: Machine): Promi
   const { role, config, holder } = subject;
   if (role === 'directory' || config.listen === undefined) return [];
   const { host, port } = advertisedAddress({ listen: config.listen, advertise: config.advertise }, 0);
-  const findings = [scopeOf(host)];
+  const findings = [isIP(host) === 0 ? await checkName(host, 'advertise') : scopeOf(host)];
   if (holder === undefined || port === 0) return findings;
-  const address = parseListenAddress(joinHostPort(host, port));
+  const address = { kind: 'tcp', host, port, loopback: false } as const;
   if (await machine.isReachable(address)) return findings;
   const line = `${describeAddress(address)} cannot be reached from this machine, which may be so behind translation: try it from another one, and see to its firewall`;
   return [...findings, warning('addresses', line)];

@@ -3,6 +3,7 @@
  * @module
  */
 import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { toHex } from '../../lib/core/bytes.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
@@ -72,7 +73,7 @@ function keyFault({ dir, components }: Subject, entry: NodeEntry, { epoch }: Top
 function addressFault({ config }: Subject, { host, port }: NodeEntry): Finding[] {
   if (config.listen === undefined || port === 0) return [];
   const own = advertisedAddress({ listen: config.listen, advertise: config.advertise }, port);
-  if (own.host === host && own.port === port) return [];
+  if ((isIP(own.host) === 0 || own.host === host) && own.port === port) return [];
   const line = `the consensus has it at ${joinHostPort(host, port)}, the configuration at ${joinHostPort(own.host, own.port)}: restart it, and wait for the next epoch`;
   return [warning('listing', line)];
 }

@@ -1,20 +1,92 @@
 /**
- * The address that a node's descriptor names.
+ * The address that a node's descriptor names. A name is resolved here and not by others: at each publication, and every few minutes between.
  * @module
  */
+import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { MixError } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
+import { MixError, systemCode } from '../core/errors.ts';
+import { laterMs } from '../core/units.ts';
 import { type HostPort, parseListen } from '../net/address.ts';
 import type { NodeOptions } from './config.ts';
 
+/** How often a name is resolved between publications. */
+export const RESOLVE_PERIOD_MS = 300_000;
+/** Name servers that have not answered by then are taken for gone. */
+const RESOLVE_TIMEOUT_MS = 5_000;
+
+/** The addresses of a name; rejects with a system error. */
+export type Resolve = (name: string) => Promise<readonly string[]>;
+
+const systemResolve: Resolve = async (name) => (await lookup(name, { all: true })).map(({ address }) => address);
+
 /**
- * `advertise` if it is given, else the address of `listen`; port 0 stands for the port that was bound. Throws MixError
- * CONFIG when others could not dial it.
+ * `advertise` if it is given, else the address of `listen`; port 0 stands for the port that was bound. The host of `advertise` may be a
+ * name. Throws MixError CONFIG when others could not dial it.
  */
 export function advertisedAddress(options: Pick<NodeOptions, 'advertise' | 'listen'>, boundPort: number): HostPort {
   const { host, port } = parseListen(options.advertise ?? options.listen);
-  if (isIP(host) === 0 || host === '0.0.0.0' || /^[0:]+$/.test(host)) {
-    throw new MixError('CONFIG', `'${host}' cannot be dialled by others: give --advertise with an IP address and port`);
+  if (isUnspecified(host) || (isIP(host) === 0 && options.advertise === undefined)) {
+    throw new MixError('CONFIG', `'${host}' cannot be dialled by others: give --advertise with an address and port`);
   }
   return { host, port: port === 0 ? boundPort : port };
+}
+
+/** An advertised address over time. */
+export class AdvertisedAddress {
+  /** The last address of the name. */
+  #host: string | undefined;
+  #nextMs: number;
+
+  constructor(
+    readonly wanted: HostPort,
+    readonly clock: Clock,
+    readonly resolve: Resolve = systemResolve,
+  ) {
+    this.#nextMs = clock.nowMs() + RESOLVE_PERIOD_MS;
+  }
+
+  /** The address now. While name servers fail it is the last one; rejects with NOT_FOUND where there has been none. */
+  async current(): Promise<HostPort> {
+    const { host, port } = this.wanted;
+    if (isIP(host) !== 0) return this.wanted;
+    this.#nextMs = laterMs(this.clock.nowMs(), RESOLVE_PERIOD_MS);
+    try {
+      this.#host = choice(await this.#resolved(host), this.#host);
+    } catch (error) {
+      const reason = systemCode(error) ?? (error as Error).message;
+      if (this.#host === undefined)
+        throw new MixError('NOT_FOUND', `${host} has no address (${reason}): see --advertise`);
+    }
+    return { host: this.#host ?? host, port };
+  }
+
+  /** Resolves a name again when it is time to; calls `onChange` when it has another address than the last published one. */
+  async look(onChange: () => void): Promise<void> {
+    const before = this.#host;
+    if (before === undefined || this.clock.nowMs() < this.#nextMs) return;
+    if ((await this.current()).host !== before) onChange();
+  }
+
+  #resolved(name: string): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      const timer = this.clock.after(RESOLVE_TIMEOUT_MS, () => reject(new Error('no answer')));
+      this.resolve(name)
+        .then(resolve, reject)
+        .finally(() => timer.cancel());
+    });
+  }
+}
+
+/** The address that there was, as long as the name has it; else the first: of IPv4, which most neighbours have, before IPv6. */
+function choice(addresses: readonly string[], before: string | undefined): string {
+  if (before !== undefined && addresses.includes(before)) return before;
+  const usable = addresses.filter((address) => isIP(address) !== 0 && !isUnspecified(address)).sort();
+  const chosen = usable.find((address) => isIP(address) === 4) ?? usable[0];
+  if (chosen === undefined) throw new Error('none that can be dialled');
+  return chosen;
+}
+
+function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || /^[0:]+$/.test(host);
 }

@@ -15,7 +15,12 @@ export const nodeOptions = {
   name: z.string().min(1).describe('name of this node in the consensus'),
   family: z.string().optional().describe('the same word on all nodes of one operator: no route takes two of them'),
   listen: z.string().default('127.0.0.1:0').describe('address for links, host:port; port 0 takes any free one'),
-  advertise: z.string().optional().describe('address that others reach this node at, when it is not the one of listen'),
+  advertise: z
+    .string()
+    .optional()
+    .describe(
+      'address or name, and port, that others reach this node at, when it is not the one of listen; of a name the node publishes the address',
+    ),
   outboundAddress: outboundAddress.describe(
     'address of this machine to dial links and the directory from, which must be of its family (default: the system chooses). Where the machine has several, the announced one: others keep seats for that',
   ),

@@ -46,7 +46,7 @@ import type { LocalHttp } from '../net/http.ts';
 import { serveMetricsPage } from '../net/metrics-page.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { RoleHealth } from '../telemetry/health.ts';
-import { advertisedAddress } from './advertise.ts';
+import { AdvertisedAddress, advertisedAddress } from './advertise.ts';
 import type { NodeBehaviour, NodeSpec, RunningNode } from './behaviour.ts';
 import { type CarriedLoad, openCarriedLoad } from './carried-load.ts';
 import { serveClient } from './client-frames.ts';
@@ -97,6 +97,7 @@ class NodeShell implements RunningNode {
   #listener: LinkListener | undefined;
   #page: LocalHttp | undefined;
   #upkeep: Timer | undefined;
+  #advertised: AdvertisedAddress | undefined;
 
   constructor(
     readonly spec: NodeSpec,
@@ -180,10 +181,12 @@ class NodeShell implements RunningNode {
     warnIfUnbounded(options.maxConnectionsPerSource, log);
     sayKeyExchange(options.linkKeyExchange, log);
     this.#listener = await listenAgain(options.dir, port, (port) => this.#listenOn(host, port));
-    const address = advertisedAddress(options, this.#listener.port);
+    const advertised = new AdvertisedAddress(advertisedAddress(options, this.#listener.port), clock);
+    this.#advertised = advertised;
     this.#page = await serveMetricsPage({ config: options, metrics, health: this.health, log });
     this.#directory.onTopology((topology) => this.#view.update(topology));
-    this.#directory.announce((epochs) => this.#descriptor(epochs, address), this.nodeIdentity.seed, options.joinToken);
+    const describe = async (epochs: readonly EpochNumber[]) => this.#descriptor(epochs, await advertised.current());
+    this.#directory.announce(describe, this.nodeIdentity.seed, options.joinToken);
     this.#directory.onUsable((documents) => this.#behaviour.onUsableConsensus?.(documents));
     await this.#directory.start();
     const known = this.#directory.topology();
@@ -279,6 +282,7 @@ class NodeShell implements RunningNode {
     this.#load.look(this.#engine.work, this.spec.components.clock.nowMs());
     this.#policed.keys.advance(this.spec.components.clock.wallMs());
     if (this.#policed.keys.takeRenewed()) this.#directory.announceNow();
+    void this.#advertised?.look(() => this.#directory.announceNow());
     this.#behaviour.upkeep?.();
   }
 

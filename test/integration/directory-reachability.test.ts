@@ -119,9 +119,10 @@ t.test('a node that cannot be reached learns why, and is ready to be listed when
   );
   t.equal(await held(), '1');
   await away.stop();
-  const there = await start();
+  const there = await start('localhost:0'); // a name, which the node resolves; port 0: the one that it listens on
   t.teardown(() => there.stop());
   await until(async () => (await held()) === '0');
   await until(() => there.health.ready().every((line) => !line.includes('announcement')));
-  t.pass('taken by the authority');
+  const list = await (await fetch(`${directory.url}/descriptors`)).text();
+  t.match(list, /\\"host\\":\\"127\.0\.0\.1\\"/, 'the descriptor has an address');
 });

@@ -27,7 +27,7 @@ import { authorityUrl, sendWithin, type Transport } from './transport.ts';
  * Makes the announcement anew each time it is sent. `epochs` are those the descriptor must carry Sphinx keys for:
  * this one and the next, shortly before a turn also the one after.
  */
-export type MakeDescriptor = (epochs: readonly EpochNumber[]) => DescriptorDraft;
+export type MakeDescriptor = (epochs: readonly EpochNumber[]) => DescriptorDraft | Promise<DescriptorDraft>;
 
 /** An authority's answer to an announcement is one line. */
 const MAX_ANSWER_BYTES = 4096;
@@ -115,7 +115,7 @@ export class Announcer {
   }
 
   async #round(): Promise<void> {
-    const request = this.#request();
+    const request = await this.#request();
     if (request === undefined) return;
     const urls = this.#missing;
     const taken = await Promise.all(urls.map((url) => this.#post(url, request)));
@@ -123,13 +123,13 @@ export class Announcer {
   }
 
   /** Body and headers of an announcement made now; undefined (and reported) when the node can not make one. */
-  #request(): { body: string; headers: Record<string, string> } | undefined {
+  async #request(): Promise<{ body: string; headers: Record<string, string> } | undefined> {
     const { verifier, components, makeDescriptor, identitySeed, joinToken } = this.options;
     const { crypto, clock } = components;
     const nowMs = Math.floor(clock.wallMs()) as UnixMs;
     try {
       const descriptor: Descriptor = {
-        ...makeDescriptor(descriptorEpochs(nowMs, epochMsOf(verifier.network))),
+        ...(await makeDescriptor(descriptorEpochs(nowMs, epochMsOf(verifier.network)))),
         version: DOCUMENT_VERSION,
         network: verifier.networkIdHex,
         identity: this.#identity,

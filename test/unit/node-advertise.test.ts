@@ -1,0 +1,90 @@
+/** The address that a node publishes: of a name, resolved by the node, again and again. */
+import t from 'tap';
+import { AdvertisedAddress, advertisedAddress, RESOLVE_PERIOD_MS } from '../../lib/node/advertise.ts';
+import { settled } from '../support/reach-world.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+/** What the name means now; the error of the system when there is none. */
+class Names {
+  readonly clock = new VirtualClock();
+  asked = 0;
+  now: readonly string[] | undefined = [];
+  readonly address = new AdvertisedAddress({ host: 'mix.example', port: 4001 }, this.clock, async () => {
+    this.asked += 1;
+    if (this.now === undefined) throw Object.assign(new Error('no'), { code: 'ENOTFOUND' });
+    return this.now;
+  });
+  changes = 0;
+
+  /** Time passes, with a look at each second of the upkeep. */
+  async pass(ms: number): Promise<void> {
+    for (let second = 0; second < ms; second += 1000) {
+      this.clock.advance(1000);
+      await this.address.look(() => {
+        this.changes += 1;
+      });
+    }
+  }
+}
+
+t.test('a name is published as an address: IPv4 first, the same as long as the name has it', async (t) => {
+  const names = new Names();
+  const host = async (...now: string[]) => {
+    names.now = now;
+    return (await names.address.current()).host;
+  };
+  t.equal(await host('2001:db8::1', '192.0.2.9', '192.0.2.5'), '192.0.2.5');
+  t.equal(await host('192.0.2.1', '192.0.2.5'), '192.0.2.5', 'no change without need');
+  t.equal(await host('192.0.2.1'), '192.0.2.1');
+  t.equal(await host('0.0.0.0', '2001:db8::1'), '2001:db8::1', 'nothing that cannot be dialled');
+});
+
+t.test(
+  'a name without an address is an error that names it; a name server that fails later changes nothing',
+  async (t) => {
+    const names = new Names();
+    names.now = undefined;
+    await t.rejects(names.address.current(), /mix\.example has no address \(ENOTFOUND\): see --advertise/);
+    names.now = ['::', '0.0.0.0'];
+    await t.rejects(names.address.current(), { code: 'NOT_FOUND' });
+    names.now = ['192.0.2.1'];
+    t.same(await names.address.current(), { host: '192.0.2.1', port: 4001 });
+    names.now = undefined;
+    t.same(await names.address.current(), { host: '192.0.2.1', port: 4001 });
+  },
+);
+
+t.test('name servers that do not answer hold nothing up for more than 5 s', async (t) => {
+  const clock = new VirtualClock();
+  const address = new AdvertisedAddress({ host: 'mix.example', port: 4001 }, clock, () => new Promise(() => {}));
+  const outcome = t.rejects(address.current(), /no answer/);
+  await settled();
+  clock.advance(5_000);
+  await outcome;
+});
+
+t.test('a name that means another address makes the node announce itself within minutes', async (t) => {
+  const names = new Names();
+  names.now = ['192.0.2.1'];
+  await names.pass(RESOLVE_PERIOD_MS);
+  t.equal(names.asked, 0, 'nothing is published yet');
+  await names.address.current();
+  await names.pass(2 * RESOLVE_PERIOD_MS);
+  t.same([names.asked, names.changes], [3, 0]);
+  names.now = ['192.0.2.2'];
+  await names.pass(RESOLVE_PERIOD_MS);
+  t.same([names.asked, names.changes], [4, 1]);
+});
+
+t.test('an address is no name and is never resolved; to listen at a name is not to be dialled there', async (t) => {
+  const clock = new VirtualClock();
+  const never = new AdvertisedAddress({ host: '2001:db8::1', port: 1 }, clock, () =>
+    Promise.reject(new Error('asked')),
+  );
+  t.same(await never.current(), { host: '2001:db8::1', port: 1 });
+  t.same(advertisedAddress({ listen: '[::]:4000', advertise: 'mix.example:0' }, 4000), {
+    host: 'mix.example',
+    port: 4000,
+  });
+  t.throws(() => advertisedAddress({ listen: 'localhost:4000' }, 4000), { code: 'CONFIG' });
+});
