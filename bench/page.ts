@@ -9,17 +9,21 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { BenchError } from './harness/build.ts';
-import { type Figure, failure, figure } from './harness/figure.ts';
+import { type Figure, failure, figure, median } from './harness/figure.ts';
 import { lawOf } from './harness/law.ts';
 import { FAST, Localnet, type Setting, STANDARD, stopProgram } from './harness/localnet.ts';
 import type { Run, RunTerms } from './harness/paired.ts';
 import { inScope, progress, type Scope } from './harness/scope.ts';
 import { contentChunks, type Route, startSite } from './harness/site.ts';
-import { download } from './harness/transfer.ts';
+import { download, type Ends } from './harness/transfer.ts';
 
 const PAGE_BYTES = 1_000_000;
 const PARTS = 60;
 const TIMEOUT_MS = 300_000;
+/** The first connection and the page itself, the other connections and the first parts: nothing but these can be under way. */
+const FIRST_ROUND_TRIPS = 4;
+const BROWSER_START_MS = 3000;
+const ROUND_TRIPS = 9;
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 /** Nothing but what the page asks for leaves the browser, and what goes to loopback takes the proxy too. */
 const FLAGS = [
@@ -81,9 +85,11 @@ export function pageRun({ quick, cases: all }: PageTerms): Run {
           const page = new Page(quick ? PAGE_BYTES / 10 : PAGE_BYTES, quick ? PARTS / 10 : PARTS);
           const { port } = await startSite(scope, page.route);
           const network = await Localnet.start(scope, build, setting);
-          await download({ socks: network.socks, sitePort: port }, 1000, 60, 'warm-up');
+          const ends = { socks: network.socks, sitePort: port };
+          await download(ends, 1000, 60, 'warm-up');
+          const roundTripSeconds = await roundTrip(ends);
           openBrowser(scope, browser, network.socks, `http://127.0.0.1:${port}/page`);
-          return pageFigures(await page.loaded(), page.bytes, setting, terms);
+          return pageFigures(await page.loaded(), page.bytes, roundTripSeconds, setting, terms);
         })),
       );
     }
@@ -91,19 +97,40 @@ export function pageRun({ quick, cases: all }: PageTerms): Run {
   };
 }
 
+/** Seconds, the median of a few: a request of hardly any bytes takes two, one to connect. */
+async function roundTrip(ends: Ends): Promise<number> {
+  const seconds: number[] = [];
+  for (let i = 0; i < ROUND_TRIPS; i++) {
+    const transfer = await download(ends, 1, 60, `round-trip-${i}`);
+    if ('seconds' in transfer) seconds.push(transfer.seconds / 2);
+  }
+  return median(seconds);
+}
+
+/** The browser asks for nothing until it has started: that takes a second, and is none of ours. */
 function openBrowser(scope: Scope, path: string, socks: string, url: string): void {
-  const args = [...FLAGS, `--user-data-dir=${scope.testdir()}`, `--proxy-server=socks5://${socks}`, url];
+  const start = `data:text/html,<script>setTimeout(() => { location = '${url}' }, ${BROWSER_START_MS})</script>`;
+  const args = [...FLAGS, `--user-data-dir=${scope.testdir()}`, `--proxy-server=socks5://${socks}`, start];
   const child = spawn(path, args, { stdio: 'ignore' });
   scope.teardown(() => stopProgram(child));
 }
 
-function pageFigures(result: PageResult, bytes: number, setting: Setting, terms: Record<string, string>): Figure[] {
+function pageFigures(
+  result: PageResult,
+  bytes: number,
+  roundTripSeconds: number,
+  setting: Setting,
+  terms: Record<string, string>,
+): Figure[] {
   if ('fault' in result) return [failure('page.load', 's', result.fault, terms)];
   const lawfulSeconds = bytes / lawOf(setting).down;
+  const transferSeconds = result.seconds - FIRST_ROUND_TRIPS * roundTripSeconds;
   return [
     figure('page.load', 's', result.seconds, terms),
     figure('page.load.lawful', 's', lawfulSeconds, terms),
     figure('page.load.share', 'ratio', lawfulSeconds / result.seconds, terms),
+    figure('page.roundTrip', 's', roundTripSeconds, terms),
+    figure('page.load.stretch', 'ratio', transferSeconds / lawfulSeconds, terms),
   ];
 }
 
