@@ -9,7 +9,7 @@ import type { TrafficClass } from '../core/params.ts';
 import { laterMs } from '../core/units.ts';
 import type { NodeEntry } from '../directory/index.ts';
 import type { Lane, LaneOptions } from '../link/index.ts';
-import { type FrameSource, LaneFeeder, type LaneFrame } from './lane-feeder.ts';
+import { LaneFeeder, type LaneFrame } from './lane-feeder.ts';
 import type { LoopLedger } from './loop-ledger.ts';
 import { ReturnTable } from './returns.ts';
 import type { Sealed, SealedLoop } from './sealer.ts';
@@ -40,19 +40,10 @@ interface PreparedLoop {
 
 /** A loop is recognised this long after it was made; longer than any wait in the ring and on the way. */
 const LOOP_RETURN_LIFE_MS = 120_000;
-/**
- * Loops and drops made ahead, each: so many, and for so long, at least 2. Made when half of them are gone, in one go: one alone would find
- * cold caches each time. One that stands ready for long outlives its keys, and counts as lost.
- */
-const COVER_SLOTS = 8;
+/** Loops and drops made ahead, each: so many, and for so long, at least 2. One that stands ready for long outlives its keys, and counts as lost. */
+const COVER_SLOTS = 4;
 const COVER_AHEAD_S = 8;
 const LEAST_COVER_SLOTS = 2;
-
-/** A lane that is filled when `batch` frames are missing. */
-interface Batches {
-  readonly feeder: LaneFeeder;
-  readonly batch: number;
-}
 
 /** Slots of the ring of a clock of `ratePerSecond` for loops or drops. */
 function coverSlots(ratePerSecond: number): number {
@@ -63,8 +54,8 @@ export class Cover {
   readonly #options: CoverOptions;
   readonly #loopLane: Lane;
   readonly #dropLane: Lane;
-  readonly #loops: Batches;
-  readonly #drops: Batches;
+  readonly #loops: LaneFeeder;
+  readonly #drops: LaneFeeder;
   readonly #returns = new ReturnTable<PreparedLoop>();
   #prepared: PreparedLoop[] = [];
   #departed = 0;
@@ -78,12 +69,8 @@ export class Cover {
     this.#loopLane = lane('loop', rates.loopRate);
     this.#dropLane = lane('drop', rates.dropRate);
     const nothing = () => undefined;
-    const batches = (lane: Lane, content: FrameSource['content']): Batches => ({
-      feeder: new LaneFeeder(lane, { content, idle: nothing }),
-      batch: Math.ceil(lane.contentRoom() / 2),
-    });
-    this.#loops = batches(this.#loopLane, () => this.#nextLoop());
-    this.#drops = batches(this.#dropLane, options.makeDrop);
+    this.#loops = new LaneFeeder(this.#loopLane, { content: () => this.#nextLoop(), idle: nothing });
+    this.#drops = new LaneFeeder(this.#dropLane, { content: options.makeDrop, idle: nothing });
   }
 
   setRates({ loopRate, dropRate }: CoverRates): void {
@@ -96,10 +83,11 @@ export class Cover {
     return { loop: this.#loopLane.stats(), drop: this.#dropLane.stats() };
   }
 
-  /** Refills what is half empty and records the loops that left since the last call. */
+  /** Refills both lanes and records the loops that left since the last call. */
   feed(): void {
     this.recordDepartures();
-    for (const { feeder, batch } of [this.#loops, this.#drops]) if (feeder.lane.contentRoom() >= batch) feeder.feed();
+    this.#loops.feed();
+    this.#drops.feed();
   }
 
   /** Whether `packet` is an own loop: 'altered' when its payload was changed on the way. */

@@ -3,7 +3,7 @@
  * idle ring. The clock that empties them runs in the link thread and does not wait for anything that happens here.
  * @module
  */
-import { idleBatch, type Lane } from '../link/index.ts';
+import type { Lane } from '../link/index.ts';
 
 /** A frame for the gateway. */
 export interface LaneFrame {
@@ -51,8 +51,6 @@ export function idleSlots(ratePerSecond: number): number {
 
 export class LaneFeeder {
   readonly #idleSlots: number;
-  /** The idle ring is being filled: begun when a batch was missing, until it is full. */
-  #filling = true;
   /** Idle frames are numbered in the order in which they were pushed; they leave in it. */
   #pushedIdle = 0;
   /** Idle frames below this number are to be replaced … */
@@ -73,7 +71,6 @@ export class LaneFeeder {
    */
   renewIdle(): void {
     this.#staleBelow = this.#pushedIdle;
-    this.#filling = true;
     this.#dropStale();
   }
 
@@ -98,26 +95,22 @@ export class LaneFeeder {
     return false;
   }
 
-  /** Padding is made in batches: the first packet after other work finds cold caches. */
   #feedIdle(): boolean {
-    if (this.lane.idleRoom() >= idleBatch(this.#idleSlots)) this.#filling = true;
-    if (!this.#filling) return false;
     for (let built = 0; built < IDLE_PER_FEED && this.lane.idleRoom() > 0; built++) {
       const frame = this.source.idle();
       if (frame === undefined || !this.lane.pushIdle(frame.firstHop, frame.packet)) return false;
       this.#pushedIdle += 1;
     }
-    if (this.lane.idleRoom() === 0) this.#filling = this.#dropStale();
+    this.#dropStale();
     return this.lane.idleRoom() > 0;
   }
 
-  /** Only from a full ring, and never all of it. Whether there is to be room soon. */
-  #dropStale(): boolean {
+  /** Only from a full ring, and never all of it. */
+  #dropStale(): void {
     const gone = this.#pushedIdle - this.#idleSlots;
-    if (this.lane.idleRoom() > 0 || gone >= this.#staleBelow || gone < this.#dropOrdered) return false;
+    if (this.lane.idleRoom() > 0 || gone >= this.#staleBelow || gone < this.#dropOrdered) return;
     const count = Math.min(RENEWED_PER_FEED, Math.ceil(this.#idleSlots / 2), this.#staleBelow - gone);
     this.#dropOrdered = gone + count;
     this.lane.dropIdle(count);
-    return true;
   }
 }

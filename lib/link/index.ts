@@ -23,7 +23,6 @@ export { DialMetrics, LinkMetrics } from './metrics.ts';
 export { type PeerLink, PeerLinks, type PeerLinksOptions } from './peer-links.ts';
 export { MOVED } from './persistent-link.ts';
 export { LinkRefusalLog } from './refusal-log.ts';
-export { idleBatch } from './thread/memory.ts';
 export type {
   AdmitVerdict,
   ClientInboundLink,

@@ -105,7 +105,7 @@ export class ClientLink {
     this.#onConsensus = handler;
   }
 
-  /** Content left a ring, or a batch of idle frames; many departures may share one call. One handler. */
+  /** Frames left a ring; many departures may share one call. One handler. */
   onRoom(handler: () => void): void {
     this.#onRoom = handler;
   }

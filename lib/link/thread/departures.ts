@@ -6,7 +6,7 @@
 import { PoissonClock } from '../../core/poisson-clock.ts';
 import type { Rng } from '../../core/rng.ts';
 import { type MonotonicMs, NEVER_MS } from '../../core/units.ts';
-import { idleBatch, type LaneMemory } from './memory.ts';
+import type { LaneMemory } from './memory.ts';
 import type { SpscRing } from './spsc-ring.ts';
 
 /** Takes one frame, copying it; false when the link is down or its queue full. */
@@ -38,16 +38,14 @@ class ClockedLane {
     this.clock = new PoissonClock(rng, ratePerSecond, nowMs);
   }
 
-  /** Whether main has something to do: content left, or idle frames enough for a batch. */
-  tick(send: SendFrame): boolean {
+  tick(send: SendFrame): void {
     this.#ticks += 1;
     const { memory } = this;
-    if (departContent(memory, send)) return true;
+    if (departContent(memory, send)) return;
     const sent = depart(memory.idle, send);
     if (sent === undefined) memory.countMissed();
     else if (sent) memory.countIdle();
     else memory.countDiscarded();
-    return sent === undefined || memory.idle.room() >= idleBatch(memory.idle.slots);
   }
 
   /** Call once a second. */
@@ -130,16 +128,17 @@ export class Departures {
     return earliestMs;
   }
 
-  /** Serves every tick that is due; whether main should look for room. */
-  runDue(nowMs: MonotonicMs, send: SendFrame): boolean {
-    let room = false;
+  /** Serves every tick that is due; returns how many were. */
+  runDue(nowMs: MonotonicMs, send: SendFrame): number {
+    let ticks = 0;
     for (const lane of this.#clocked.values()) {
       while (lane.clock.tick(nowMs)) {
-        room = lane.tick(send) || room;
+        lane.tick(send);
+        ticks += 1;
         this.lateness.record(lane.clock.lateMs);
       }
     }
-    return room;
+    return ticks;
   }
 
   /**

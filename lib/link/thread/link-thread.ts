@@ -62,7 +62,7 @@ function report(message: LinkReport): void {
 
 /** One deadline at a time: what has left is written to the socket at the end of the turn, and must not wait for the next. */
 function serveClocks(): void {
-  if (departures.runDue(systemClock.nowMs(), gateway.send) && memory.roomFlag.raise()) report(ROOM);
+  if (departures.runDue(systemClock.nowMs(), gateway.send) > 0 && memory.roomFlag.raise()) report(ROOM);
   timer.set(departures.nextDeadlineMs(), departures.leadMs());
 }
 

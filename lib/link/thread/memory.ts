@@ -108,14 +108,6 @@ export interface LaneShape {
   readonly slotBytes: number;
 }
 
-/** Idle frames are made so many at once, and as many must have left before a link says that there is room. */
-const MOST_IDLE_BATCH = 8;
-
-/** That number for a ring of `idleSlots`: three quarters of it stand ready at least. */
-export function idleBatch(idleSlots: number): number {
-  return Math.min(MOST_IDLE_BATCH, Math.max(1, Math.floor(idleSlots / 4)));
-}
-
 /** The part that exists once per lane. */
 export class LaneMemory {
   readonly content: SpscRing;
