@@ -81,6 +81,7 @@ async function timed(
   const tooLate = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not done after ${timeoutSeconds} s`)), 1000 * timeoutSeconds);
   });
+  tooLate.catch(() => {}); // while connecting nobody waits for it
   try {
     socket = await connectThrough(ends, timeoutSeconds);
     const fault = await Promise.race([work(socket), tooLate]);

@@ -154,6 +154,15 @@ t.test('a transfer that failed has a reason and no duration, and its figure no v
   t.equal(figures.length, 1, 'no speed, no cost');
 });
 
+t.test('a front that never answers is a transfer that failed, and ends nothing else', async (t) => {
+  const silent = createServer((socket) => t.teardown(() => socket.destroy()));
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.teardown(() => silent.close());
+  const { port } = silent.address() as AddressInfo;
+  t.match(await download({ socks: `127.0.0.1:${port}`, sitePort: 1 }, 1000, 0.2, 'a'), { fault: /./ });
+});
+
 t.test('what is not a benchmark is refused in one line, with code 2', async (t) => {
   const run = (...args: string[]) =>
     spawnSync(process.execPath, ['--import=tsx', 'bench/main.ts', ...args], { cwd: ROOT, encoding: 'utf8' });
