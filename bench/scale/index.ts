@@ -6,6 +6,7 @@
 import type { Figure } from '../harness/figure.ts';
 import type { Run, RunTerms } from '../harness/paired.ts';
 import { clientFigures } from './clients.ts';
+import { consensusFigures } from './consensus.ts';
 import { nodeFigures } from './nodes.ts';
 import { stoppedFigures, streamFigures } from './streams.ts';
 
@@ -23,6 +24,7 @@ export function scaleRun({ quick, seconds }: ScaleTerms): Run {
   };
   return async (build): Promise<Figure[]> => [
     ...nodeFigures(terms),
+    ...consensusFigures(terms.nodes, quick),
     ...(await streamFigures(build, terms)),
     ...(await stoppedFigures(build, terms)),
     ...(await clientFigures(build, terms)),

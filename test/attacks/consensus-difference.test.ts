@@ -114,6 +114,7 @@ const HOSTILE: Readonly<Record<string, (epoch: number) => Uint8Array>> = {
         .fill(copy(payloadBytes(epoch), 0))
         .flat(),
     ),
+  'that writes more than it says': (epoch) => Buffer.concat([edited(epoch, [4 * 70_000 + 1]), Buffer.alloc(70_000)]),
   'that copies from behind its end': (epoch) => edited(epoch, copy(100, payloadBytes(epoch) - 50)),
   'that copies from itself without end': (epoch) => edited(epoch, copy(1_000_000, payloadBytes(epoch))),
   'of edits that add nothing': (epoch) => edited(epoch, Array(100_000).fill(copy(0, 0)).flat()),

@@ -69,7 +69,7 @@ export const directoryKinds = [
       'refused: cut off': { base: BEFORE, difference: differenceTo(listOf(8)).slice(0, -2) },
       'refused: makes something else than its digest': { base: BEFORE, difference: edits('jello', 5, '1568656c6c6f') },
       'refused: an edit of no bytes': { base: BEFORE, difference: edits('a', 1, '010561') },
-      'refused: an edit of kind 3': { base: BEFORE, difference: edits('', 0, '0761') },
+      'refused: an edit of kind 3': { base: BEFORE, difference: edits('{', 1, '07') },
       'refused: a copy from behind the end': { base: BEFORE, difference: edits('\0'.repeat(8), 8, '207fff') },
       'refused: makes more than it says': { base: BEFORE, difference: edits('hell', 4, '1568656c6c6f') },
       'refused: makes less than it says': { base: BEFORE, difference: edits('hello', 6, '1568656c6c6f') },
