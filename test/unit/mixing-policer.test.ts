@@ -88,6 +88,9 @@ t.test('weights are those of the consensus: exits count at the gateways that the
   const numbered = [40, 120].map((maxClients, i) => ({ ...topology.gateways[i], maxClients }));
   const byNumber = linkWeights({ ...topology, gateways: numbered } as unknown as Topology, 1);
   t.strictSame([...byNumber.values()], [0.5, 1.5], 'a gateway weighs as many clients as it may admit');
+  const fallen = [4, 396].map((maxClients, i) => ({ ...topology.gateways[i], maxClients }));
+  const byFallen = linkWeights({ ...topology, gateways: fallen } as unknown as Topology, 1);
+  t.strictSame([...byFallen.values()], [0.25, 1.98], 'and a quarter of the mean when its number has fallen');
   const silent = { mainRate: 0, loopRate: 0, dropRate: 0, replyRate: 0, deliveryRate: 0 };
   const params = { ...DEFAULT_PARAMS, classes: { standard: silent } };
   const none = linkWeights({ ...topology, params, requesters: exits } as unknown as Topology, 1);
