@@ -24,6 +24,7 @@ import type { Archive } from '../archive.ts';
 import { DiskRecords } from './disk-records.ts';
 import { type Mention, mentions, quorumOf } from './merge.ts';
 import { type Ballot, parseBallot, unlessRefused } from './vote.ts';
+import type { KeptVote } from './vote-box.ts';
 
 /** The votes of one voting, as one authority accepted them. */
 interface Votes {
@@ -97,11 +98,17 @@ function noneIfMissing(error: unknown): EpochNumber[] {
   throw error;
 }
 
-/** Of the last voting of `epoch` whose votes are there. */
+/** Of the last voting of `epoch` whose votes were counted: another one may have begun before the signatures of it had come. */
 async function votesOf(records: DiskRecords, epoch: EpochNumber): Promise<Votes | undefined> {
-  const attempt = (await records.attempts(epoch)).at(-1);
-  if (attempt === undefined) return undefined;
-  const votes = await records.votes(epoch, attempt);
+  for (const attempt of (await records.attempts(epoch)).reverse()) {
+    const votes = await records.votes(epoch, attempt);
+    if (votes.size > 0) return { attempt, ballots: ballotsOf(votes) };
+  }
+  return undefined;
+}
+
+/** Nothing of an author of several votes. */
+function ballotsOf(votes: ReadonlyMap<string, readonly KeptVote[]>): Votes['ballots'] {
   const ballots = [...votes].map(([authority, kept]): [string, Ballot | undefined] => {
     const [only] = kept;
     return [
@@ -109,7 +116,7 @@ async function votesOf(records: DiskRecords, epoch: EpochNumber): Promise<Votes 
       kept.length === 1 && only !== undefined ? unlessRefused(() => parseBallot(only.ballot)) : undefined,
     ];
   });
-  return { attempt, ballots: new Map(ballots) };
+  return new Map(ballots);
 }
 
 function headLines({ network, consensus, signers, votes }: Case): string[] {

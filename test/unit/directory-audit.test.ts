@@ -86,6 +86,20 @@ t.test('the audit names votes, signatures, evidence, and a reason for each node 
   t.match(text, new RegExp(`evidence  ${EPOCH}-votes-${keys(1002).id}.json`));
 });
 
+t.test('a voting that was begun and not counted says nothing about the consensus', async (t) => {
+  const archive = await folder(t);
+  await archive.recordConsensus(epochNumber(EPOCH), signedConsensus(network, EPOCH));
+  const records = new DiskRecords(archive.dir);
+  const slot = { epoch: epochNumber(EPOCH), attempt: 0, startMs: unix(0), roundMs: 1, rounds: 2 };
+  await records.ownVote({ ...slot, attempt: 0 }, vote(FIVE));
+  t.notMatch(await auditText({ network, archive, expelled: new Set() }), /votes/);
+  await records.keepVotes(slot, new Map([[keys(1000).id, [vote(FIVE)]]]));
+  await records.ownVote({ ...slot, attempt: 1 }, vote([]));
+  const text = await auditText({ network, archive, expelled: new Set() });
+  t.match(text, /^votes \(attempt 0\):$/m);
+  t.match(text, `${keys(0).id}  on 1 of 1 votes`);
+});
+
 t.test('one node, one epoch, an authority that is alone, and one that has nothing', async (t) => {
   const archive = await folder(t);
   const alone = testNetwork();
