@@ -44,6 +44,8 @@ export class Arrivals<Packet> {
   readonly #capacity: number;
   /** Those in which something waits. */
   readonly #queues = new Map<Source, Queue<Packet>>();
+  /** Of links in which nothing waits: when the next packet is served at the earliest. Who sends one by one gets no more than others. */
+  readonly #startsAt = new WeakMap<Source, number>();
   #size = 0;
   /** The virtual time: that of the packet served last. */
   #virtual = 0;
@@ -113,8 +115,10 @@ export class Arrivals<Packet> {
       next = link;
       earliest = startsAt;
     }
-    if (next === undefined) return undefined;
+    const queue = next && this.#queues.get(next);
+    if (next === undefined || queue === undefined) return undefined;
     this.#virtual = earliest;
+    queue.startsAt += 1 / queue.weight; // what is dropped takes nothing of a link's share
     return this.#take(next);
   }
 
@@ -126,7 +130,8 @@ export class Arrivals<Packet> {
   #queue(link: Source): Queue<Packet> {
     let queue = this.#queues.get(link);
     if (queue === undefined) {
-      queue = { weight: Math.max(LEAST_WEIGHT, link.weight), waiting: [], startsAt: this.#virtual };
+      const startsAt = Math.max(this.#virtual, this.#startsAt.get(link) ?? 0);
+      queue = { weight: Math.max(LEAST_WEIGHT, link.weight), waiting: [], startsAt };
       this.#queues.set(link, queue);
     }
     return queue;
@@ -138,8 +143,10 @@ export class Arrivals<Packet> {
     const first = queue?.waiting.shift();
     if (queue === undefined || first === undefined) return undefined;
     this.#size -= 1;
-    queue.startsAt += 1 / queue.weight;
-    if (queue.waiting.length === 0) this.#queues.delete(link);
+    if (queue.waiting.length === 0) {
+      this.#startsAt.set(link, queue.startsAt);
+      this.#queues.delete(link);
+    }
     return first.packet;
   }
 

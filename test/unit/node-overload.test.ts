@@ -225,6 +225,33 @@ t.test('links are served by their weights', async (t) => {
   t.equal(served.filter((one) => one === 'heavy').length, 60);
 });
 
+t.test(
+  'a link whose packets come one by one, each when the last one is served, gets no more than its share',
+  async (t) => {
+    const arrivals = new Arrivals<'paced' | 'steady'>(34);
+    const [paced, steady] = [{ weight: 1 }, { weight: 1 }];
+    for (let i = 0; i < 200; i++) arrivals.push('steady', steady);
+    const served: unknown[] = [];
+    let waiting = 0;
+    for (let i = 0; i < 100; i++) {
+      if (waiting === 0) waiting += 1 - arrivals.push('paced', paced);
+      const one = arrivals.shift();
+      if (one === 'paced') waiting -= 1;
+      served.push(one);
+    }
+    t.equal(served.filter((one) => one === 'paced').length, 50);
+  },
+);
+
+t.test('a link that has flooded a node has its share again as soon as it sends no more than that', async (t) => {
+  const arrivals = new Arrivals<'late' | 'steady'>(34);
+  const [late, steady] = [{ weight: 1 }, { weight: 1 }];
+  for (let i = 0; i < MOST_WAITING; i++) arrivals.push('late', late);
+  for (let i = 0; i < 500; i++) arrivals.push('steady', steady); // 500 of the flood are dropped for them
+  const served = Array.from({ length: 100 }, () => arrivals.shift());
+  t.equal(served.filter((one) => one === 'late').length, 50);
+});
+
 /** A node on a machine that is busy by what it does and measures once a second. */
 function loadOf(epochMs: number, lines: string[] = []) {
   const state = { busy: 0.3 };
