@@ -113,9 +113,10 @@ function isCloudService(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   return CLOUD_SERVICES.some((range) => matches(address, range));
 }
 
-/** Whether an address, or `localhost`, is this machine's own to itself. */
+/** Whether an address, however it is written, or `localhost`, is this machine's own to itself. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+  const text = parseAddress(host)?.text ?? host;
+  return text === 'localhost' || text === '::1' || (isIPv4(text) && text.startsWith('127.'));
 }
 
 /** Whether an address of this scope may be connected to. */

@@ -132,6 +132,15 @@ t.test(
     t.same(dials('authority.example', true), ['203.0.113.7', '8.8.8.8', '10.0.0.1']);
     t.same(dials('10.0.0.9', false), ['8.8.8.8']);
     t.same(dials('127.0.0.1'), ['203.0.113.7', '8.8.8.8', '10.0.0.1', '127.0.0.1', '::1']);
+    for (const spelled of [
+      '0:0:0:0:0:0:0:1',
+      '::0001',
+      '::ffff:127.0.0.1',
+      '::ffff:7f00:1',
+      '0:0:0:0:0:ffff:7f00:0001',
+    ]) {
+      t.match(refusalBy('10.0.0.9', undefined)(spelled), /an address of its own machine alone/, spelled);
+    }
     t.match(refusalBy('8.8.4.4', undefined)('127.0.0.1'), /^127\.0\.0\.1 is an address of its own machine alone/);
     t.end();
   },
