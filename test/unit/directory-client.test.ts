@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { MixError } from '../../lib/core/errors.ts';
+import { parseDescriptorList } from '../../lib/directory/client/descriptor-list.ts';
 import { httpTransport } from '../../lib/directory/client/http-transport.ts';
-import { timing } from '../../lib/directory/index.ts';
+import { MAX_NODES, timing } from '../../lib/directory/index.ts';
 import { type Answer, absent, bench, epochAsked, willing } from '../support/directory-bench.ts';
-import { draft, epochOf, keys, records, signedConsensus, testNetwork } from '../support/signed-documents.ts';
+import { draft, epochOf, keys, outcome, records, signedConsensus, testNetwork } from '../support/signed-documents.ts';
 
 const EPOCH_MS = 60_000;
 
@@ -191,6 +192,15 @@ t.test('descriptors that do not verify are left out of the list', async (t) => {
   t.same(await b.client.fetchDescriptors(), []);
   const bad = bench(t, network, { 'authority-0.test': () => ({ status: 200, text: '[]' }) });
   await t.rejects(bad.client.fetchDescriptors(), { code: 'NO_CONSENSUS' });
+});
+
+t.test('a list of more descriptors than a network has nodes is refused unread', async (t) => {
+  const listOf = (count: number) => `{"descriptors":[${Array.from({ length: count }, () => '{}').join(',')}]}`;
+  t.equal(parseDescriptorList(listOf(MAX_NODES)).length, MAX_NODES);
+  t.equal(
+    outcome(() => parseDescriptorList(listOf(MAX_NODES + 1))),
+    'malformed',
+  );
 });
 
 t.test('HTTP: an endless answer is cut off, redirects are not followed, a closed port is named', async (t) => {

@@ -3,12 +3,14 @@
  * @module
  */
 import { z } from 'zod';
+import { MAX_NODES } from '../documents.ts';
 import { DocumentRefused } from '../refusal.ts';
 
 /** Bytes of the list. */
 export const MAX_DESCRIPTOR_LIST_BYTES = 32 * 1024 * 1024;
 
-const list = z.strictObject({ descriptors: z.array(z.unknown()) });
+/** No authority holds more: what a longer one would cost to read is not worth it. */
+const list = z.strictObject({ descriptors: z.array(z.unknown()).max(MAX_NODES) });
 
 /** The envelopes in a list, none of them checked; throws DocumentRefused. */
 export function parseDescriptorList(text: string): string[] {
