@@ -7,7 +7,7 @@ import { systemClock } from '../lib/core/clock.ts';
 import { boundYoungGeneration } from '../lib/runtime/young-generation.ts';
 import { outputFault, surviveOutputErrors } from './output.ts';
 import { reportError } from './report.ts';
-import { isAuthorityCommand, ROLE_NAMES } from './roles.ts';
+import { isCommandBeside, ROLE_NAMES } from './roles.ts';
 
 surviveOutputErrors();
 boundYoungGeneration(systemClock);
@@ -15,8 +15,7 @@ const args = process.argv.slice(2);
 const code = await run(args);
 await new Promise((resolve) => setImmediate(resolve)); // an error of the output comes with the next turn
 /** Of what runs until it is stopped, output is no result. */
-const keepsRunning =
-  args[0] === 'localnet' || (ROLE_NAMES.some((name) => name === args[0]) && !isAuthorityCommand(args));
+const keepsRunning = args[0] === 'localnet' || (ROLE_NAMES.some((name) => name === args[0]) && !isCommandBeside(args));
 const fault = keepsRunning ? undefined : outputFault();
 // What a role could not close in time must not keep the process alive.
 process.exit(code === 0 && fault !== undefined ? reportError(fault, 'mixsocks') : code);

@@ -10,7 +10,7 @@ import { LocalnetConfig } from './localnet/config.ts';
 import { addOptions, givenFlags, SOURCES_HELP } from './options.ts';
 import { addBrowser, addConnect, addRun, OWN_FAILURE } from './proxy-use/commands.ts';
 import { exitCodesHelp, reportError } from './report.ts';
-import { isAuthorityCommand, ROLES, type Role } from './roles.ts';
+import { isCommandBeside, ROLES, type Role } from './roles.ts';
 import { DEFAULT_STATUS_URL, printStatus, type StatusOptions } from './status.ts';
 import { DEFAULT_INTERVAL_S } from './status-watch.ts';
 
@@ -95,6 +95,10 @@ async function addRole(role: Role, run: Command, make: Command, done: Done): Pro
   if (role.name === 'directory') {
     const { addAuthorityCommands } = await import('./directory/commands.ts');
     addAuthorityCommands(run, done);
+  }
+  if (role.name === 'gateway') {
+    const { addGatewayCommands } = await import('./gateway/commands.ts');
+    addGatewayCommands(run, done);
   }
   addOptions(make, schema);
   make.addHelpText('after', `\nThe options given are written to DIR/config.json.\n\nExample:\n  ${initExample(role)}`);
@@ -225,7 +229,7 @@ ${exitCodesHelp()}`;
 
 function missingCommand(args: readonly string[]): string {
   const roles = ROLES.map(({ name }) => name).join(', ');
-  if (isAuthorityCommand(args)) return 'say what to do with join tokens: create, list or revoke';
+  if (isCommandBeside(args)) return 'say what to do with join tokens: create, list or revoke';
   if (args.includes('init')) return `say which role: ${roles}`;
   return `say which command: localnet for a whole network on this machine, init, check, plan, run, connect, status, or a role: ${roles}`;
 }

@@ -10,12 +10,15 @@ import type { Health } from '../lib/telemetry/health.ts';
 export const ROLE_NAMES = ['proxy', 'mixnode', 'gateway', 'requester', 'directory'] as const;
 export type RoleName = (typeof ROLE_NAMES)[number];
 
-/** Commands beside an authority, behind the name of its role. */
-export const AUTHORITY_COMMANDS = ['token', 'expel', 'network', 'audit'];
+/** Commands beside a role, behind its name. */
+export const COMMANDS_BESIDE: Readonly<Record<string, readonly string[]>> = {
+  directory: ['token', 'expel', 'network', 'audit'],
+  gateway: ['invite'],
+};
 
-/** Whether the command line is one beside an authority, and not the authority itself. */
-export function isAuthorityCommand([name, ...words]: readonly string[]): boolean {
-  return name === 'directory' && words.some((word) => AUTHORITY_COMMANDS.includes(word));
+/** Whether the command line is one beside a role, and not the role itself. */
+export function isCommandBeside([name = '', ...words]: readonly string[]): boolean {
+  return COMMANDS_BESIDE[name]?.some((command) => words.includes(command)) ?? false;
 }
 
 /** A role that runs. */

@@ -17,7 +17,7 @@ function head(status: Status): string[] {
   return [
     `mixsocks ${status.version}: SOCKS5 on ${status.socks}, ${state}, up ${duration(status.uptimeSeconds)}`,
     ...(status.obstacle === null ? [] : [`missing  ${status.obstacle}`]),
-    `network  ${network.name}, epoch ${status.epoch ?? 'unknown'}, class ${network.trafficClass}, downlink ${network.downlink}`,
+    `network  ${network.name}${network.clients === 'invited' ? ', private (invited clients only)' : ''}, epoch ${status.epoch ?? 'unknown'}, class ${network.trafficClass}, downlink ${network.downlink}`,
     ...sources(status),
     `packets  ${network.payloadBytes ?? '?'} bytes, mean delay ${network.meanDelayMs ?? '?'} ms at each mix${chosenFor(network)}`,
     `gateway  ${gateway === null ? 'none' : gatewayLink(gateway)}`,

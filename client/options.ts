@@ -48,6 +48,10 @@ export interface MixnetOptions {
   readonly maxIdentities?: number;
   /** Identity of the gateway to use; by default one is chosen. */
   readonly gateway?: string;
+  /** Invitations to a private network, each a line as `mixsocks gateway invite` prints it. They need `accessFile`. */
+  readonly invitation?: string | readonly string[];
+  /** Where the secret is kept by which this client is known to be the one that was invited. It is made where there is none. */
+  readonly accessFile?: string;
   /** Token that a closed requester asks for. */
   readonly accessToken?: string;
   /** Address of this machine that the gateway and the directory are dialled from. By default the system chooses. */
@@ -62,7 +66,7 @@ export interface MixnetOptions {
   readonly log?: Log;
 }
 
-const KEYS = ['network', 'cacheFile', 'guardFile', 'log', ...Object.keys(AccessTerms.shape)];
+const KEYS = ['network', 'cacheFile', 'guardFile', 'accessFile', 'log', ...Object.keys(AccessTerms.shape)];
 
 /** The options with their defaults; throws CONFIG with one line about the first thing that is wrong. */
 export function termsOf(options: MixnetOptions): AccessTerms {
@@ -72,7 +76,7 @@ export function termsOf(options: MixnetOptions): AccessTerms {
     const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
     throw new MixError('CONFIG', `unknown option "${unknown}"${hint}`);
   }
-  const { network: _network, cacheFile: _cacheFile, guardFile: _guardFile, log: _log, ...rest } = options;
+  const { network: _network, cacheFile: _cache, guardFile: _guards, accessFile: _access, log: _log, ...rest } = options;
   const parsed = AccessTerms.safeParse(rest);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -82,6 +82,10 @@ export const DirectoryConfig = z.strictObject({
     .describe(
       'packets that a mix is to hold at a time: the mean delay follows from it each epoch, from 40 to 200 ms; 0: meanDelayMs holds',
     ),
+  clients: z
+    .enum(['open', 'invited'])
+    .default(DEFAULT_PARAMS.clients)
+    .describe('invited: a private network, whose gateways let in only clients with an invitation of theirs'),
   maxDelayMs: z
     .number()
     .min(0)

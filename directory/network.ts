@@ -121,6 +121,10 @@ function sessionParams(config: DirectoryConfig): SessionParams {
 
 /** The parameters that the consensus carries. Throws MixError CONFIG when they do not fit together. */
 export function networkParams(config: DirectoryConfig, network: NetworkFile): NetworkParams {
+  if (config.clients === 'invited' && config.openToAll) {
+    const why = 'gateways let in every exit that is listed, and with openToAll anybody can have one listed';
+    throw new MixError('CONFIG', `clients is invited and openToAll is set: ${why}; use join tokens`);
+  }
   return {
     payloadBytes: network.payloadBytes,
     meanDelayMs: config.meanDelayMs,
@@ -129,6 +133,7 @@ export function networkParams(config: DirectoryConfig, network: NetworkFile): Ne
     nodeLoopRate: config.nodeLoopRate,
     minCapacity: config.minCapacity,
     mixingTarget: config.mixingTarget,
+    clients: config.clients,
     classes: {
       standard: withDelivery(
         {

@@ -10,6 +10,10 @@ const count = (defaultValue: number, description: string) =>
 
 export const GatewayConfig = z.strictObject({
   ...nodeOptions,
+  clients: z
+    .enum(['open', 'invited'])
+    .default('open')
+    .describe('invited: only clients with an invitation of this gateway are let in, also where the network is open'),
   maxClients: count(1000, 'clients connected at a time; more are refused'),
   maxRequesters: count(256, 'network-requesters of the consensus connected at a time, beside the clients'),
   clientBurst: count(256, 'packets a client may send at once beyond its rate'),

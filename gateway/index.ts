@@ -24,6 +24,8 @@ import type { ClassRates, ClientRate } from './client.ts';
 import { Clients } from './clients.ts';
 import type { GatewayConfig } from './config.ts';
 import { ConsensusFrames } from './consensus-frames.ts';
+import { GuestList } from './guest-list.ts';
+import { invitationFiles } from './invitation-files.ts';
 import { hasBroken, seatsOf } from './seats.ts';
 
 export { GatewayConfig } from './config.ts';
@@ -56,6 +58,7 @@ class Gateway implements NodeBehaviour, ClientAccess {
   readonly clients = this;
   readonly #clients: Clients;
   readonly #consensus: ConsensusFrames;
+  readonly #guests: GuestList;
   /** For the clocks of all clients. */
   #timer: Timer | undefined;
   #armedForMs = NEVER_MS;
@@ -68,6 +71,12 @@ class Gateway implements NodeBehaviour, ClientAccess {
     const ticks = components.metrics.counter('delivery_ticks_total', 'Ticks of delivery clocks', ['sent']);
     const silent = components.metrics.counter('clients_silent_total', 'Clients disconnected for sending too little');
     this.#consensus = new ConsensusFrames(parts.packetBytes);
+    this.#guests = new GuestList({
+      ...components,
+      files: invitationFiles(config.dir),
+      isPrivate: () => config.clients === 'invited' || view.params.clients === 'invited',
+      onRevoked: parts.recheck,
+    });
     this.#clients = new Clients({
       consensus: this.#consensus,
       limits: config,
@@ -104,8 +113,19 @@ class Gateway implements NodeBehaviour, ClientAccess {
     return this.parts.peers.find(address) ?? this.#clients.find(address) ?? 'unknown-client';
   }
 
-  admits(peer: IdentityHex, kind: HelloKind, terms: ClientTerms): AdmitVerdict {
-    return this.#clients.admits(peer, terms, kind);
+  /** Before the first consensus nobody knows whether the network is private; what clients send is dropped until then. */
+  open(): Promise<void> {
+    return this.#guests.open();
+  }
+
+  /**
+   * Exits of the consensus need no invitation; nor does who only asks for a countersignature, which is worth nothing to somebody whom the
+   * authorities do not list.
+   */
+  admits(peer: IdentityHex, kind: HelloKind, terms: ClientTerms): AdmitVerdict | Promise<AdmitVerdict> {
+    const isGuest = kind === 'client' && !this.parts.view.neighbours.requesters.has(peer);
+    const seat = () => this.#clients.admits(peer, terms, kind);
+    return isGuest ? this.#guests.admits(terms.access, seat) : seat();
   }
 
   connect(link: ClientInboundLink): void {
@@ -126,6 +146,8 @@ class Gateway implements NodeBehaviour, ClientAccess {
   }
 
   onNeighbours(): void {
+    const { topology } = this.parts.view;
+    if (topology !== undefined) this.#guests.noteTime(topology.validAfterMs);
     this.#clients.refreshRates(this.#nowMs());
     this.#arm();
   }
@@ -139,6 +161,7 @@ class Gateway implements NodeBehaviour, ClientAccess {
 
   upkeep(): void {
     this.#clients.upkeep(this.#nowMs());
+    void this.#guests.upkeep();
   }
 
   waiting(): number {

@@ -85,6 +85,7 @@ export const ProxyConfig = z.strictObject({
   maxIdentities: accessOptions.maxIdentities,
   requester: accessOptions.requester,
   gateway: accessOptions.gateway,
+  invitation: accessOptions.invitation,
   accessToken: accessOptions.accessToken,
   outboundAddress: accessOptions.outboundAddress,
   maxConnections: z

@@ -103,6 +103,7 @@ async function joinNetwork(config: ProxyConfig, components: Components): Promise
   return ProxyMixnet.join(network, config, components, {
     cacheFile: join(config.dir, 'consensus.json'),
     guardFile: join(config.dir, 'guards.json'),
+    accessFile: join(config.dir, 'access.key'),
   });
 }
 

@@ -12,6 +12,7 @@ export const CHECKS = [
   'authorities',
   'clock',
   'listing',
+  'access',
   'addresses',
   'ports',
   'health',

@@ -17,6 +17,7 @@ import { silentLog } from '../../lib/telemetry/log.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { type Environment, loadRoleConfig } from '../role-config.ts';
 import type { Role, RoleName } from '../roles.ts';
+import { checkAccess } from './access.ts';
 import { checkAdvertised, checkNames, checkNeighbours } from './addresses.ts';
 import { type Finding, findingsText, foundBy, ok } from './finding.ts';
 import { checkFolder } from './folder.ts';
@@ -151,6 +152,7 @@ async function checkNetwork(subject: Subject, machine: Machine): Promise<Finding
       ...(topology === undefined || subject.role === 'directory'
         ? []
         : await foundBy('listing', () => checkListing(subject, topology))),
+      ...(topology === undefined ? [] : await foundBy('access', () => checkAccess(subject, topology))),
       ...(topology === undefined ? [] : await checkNeighbours(subject, topology, machine)),
     ];
   } catch (error) {

@@ -19,6 +19,9 @@ export interface CheckedConfig {
   readonly allowRemote?: boolean;
   readonly layer?: 1 | 2 | 3;
   readonly joinToken?: string;
+  /** Of a gateway. */
+  readonly clients?: 'open' | 'invited';
+  readonly invitation?: readonly string[];
   readonly exitPolicyFile?: string;
   readonly replayMemoryMiB?: number;
   readonly memoryBudgetMiB?: number;

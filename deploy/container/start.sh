@@ -21,7 +21,7 @@ wait_for() {
 }
 
 case "$role ${2:-}" in
-  "directory token" | "directory expel" | "directory network" | "directory audit") ;;
+  "directory token" | "directory expel" | "directory network" | "directory audit" | "gateway invite") ;;
   directory\ *)
     # An authority begins without network.json: it makes it.
     if [ ! -e "$MIXSOCKS_DIR/config.json" ]; then

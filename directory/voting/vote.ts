@@ -7,8 +7,8 @@ import { z } from 'zod';
 import { identityHex } from '../../lib/config/fields.ts';
 import type { NetworkParams } from '../../lib/core/params.ts';
 import { epochNumber } from '../../lib/core/units.ts';
-import { networkParams } from '../../lib/directory/documents.ts';
 import { DOCUMENT_VERSION, DocumentRefused, MAX_NODES } from '../../lib/directory/index.ts';
+import { networkParams } from '../../lib/directory/network-params.ts';
 import { firstProblem } from '../../lib/directory/refusal.ts';
 
 /** Bytes of a vote's payload. */

@@ -16,13 +16,14 @@ import {
   type Topology,
 } from '../directory/index.ts';
 import { GuardSample, MixEndpoint, sharesGateway } from '../endpoint/index.ts';
-import { createIdentity, sayKeyExchange } from '../link/index.ts';
+import { type AccessRefusal, createIdentity, sayKeyExchange } from '../link/index.ts';
 import type { Components, Running } from '../runtime/components.ts';
 import type { ProxySession, SessionStream, StreamHandlers } from '../session/index.ts';
 import { ProxyHub } from '../session/proxy/proxy-hub.ts';
 import { SessionMeter } from '../session/session-meter.ts';
 import { GuardFile } from './guard-file.ts';
 import { IdentityRenewal } from './identity-renewal.ts';
+import { accessFault, ClientInvitations } from './invitations.ts';
 import type { OpenTarget, StreamOpener, StreamTimes } from './opener.ts';
 import { ReplyMeter } from './status/reply-meter.ts';
 import { hubTerms, type MixnetTerms } from './terms.ts';
@@ -37,6 +38,8 @@ export interface ClientFiles {
   /** The last consensus. */
   readonly cacheFile?: string | undefined;
   readonly guardFile?: string | undefined;
+  /** The secret of its access keys; needed where there are invitations. */
+  readonly accessFile?: string | undefined;
 }
 
 export class ProxyMixnet implements StreamOpener, Running {
@@ -46,6 +49,7 @@ export class ProxyMixnet implements StreamOpener, Running {
   readonly #components: Components;
   readonly #guardFile: GuardFile | undefined;
   #guards: GuardSample;
+  #invitations: ClientInvitations | undefined;
   #made: MixEndpoint | undefined;
   /** Once it runs. */
   endpoint: MixEndpoint | undefined;
@@ -64,8 +68,8 @@ export class ProxyMixnet implements StreamOpener, Running {
     this.network = network;
     this.directory = new DirectoryClient({ network, components, ...(cacheFile === undefined ? {} : { cacheFile }) });
     this.#guards = new GuardSample(components.rng);
-    // Who names a gateway needs no guards, and keeps those of before.
-    if (guardFile !== undefined && config.gateway === undefined)
+    // Who names a gateway, or was invited, needs no sample of guards, and keeps that of before.
+    if (guardFile !== undefined && this.#drawsGuards)
       this.#guardFile = new GuardFile(guardFile, toHex(networkId(network, crypto)), log);
   }
 
@@ -77,7 +81,9 @@ export class ProxyMixnet implements StreamOpener, Running {
     files: ClientFiles = {},
   ): Promise<ProxyMixnet> {
     sayKeyExchange(config.linkKeyExchange, components.log);
+    const invitations = await ClientInvitations.load(config.invitation, files.accessFile, components);
     const mixnet = new ProxyMixnet(network, config, components, files);
+    mixnet.#invitations = invitations;
     mixnet.#guards = new GuardSample(components.rng, await mixnet.#guardFile?.load());
     mixnet.directory.onTopology((topology) => void mixnet.#follow(topology));
     await mixnet.directory.start();
@@ -131,6 +137,19 @@ export class ProxyMixnet implements StreamOpener, Running {
     return this.endpoint?.stats().link?.noCommonGroup ?? false;
   }
 
+  /** Why the gateways that may be used do not let this client in. */
+  get accessRefusal(): AccessRefusal | undefined {
+    if (this.endpoint?.linkState === 'up') return undefined;
+    const isPrivate = this.directory.topology()?.params.clients === 'invited';
+    return this.endpoint?.stats().accessRefusal ?? (isPrivate && this.#drawsGuards ? 'not-invited' : undefined);
+  }
+
+  /** The same in one line, with what to do. */
+  get accessFault(): string | undefined {
+    const refusal = this.accessRefusal;
+    return refusal && accessFault(refusal, this.directory.topology()?.params.clients);
+  }
+
   /** Whether every gateway that may be used says that it is full: they are tried on. */
   get gatewaysFull(): boolean {
     return this.endpoint?.linkState === 'down' && this.endpoint.stats().gatewaysFull;
@@ -168,7 +187,7 @@ export class ProxyMixnet implements StreamOpener, Running {
 
   /** The guards are on disk before one is used. The endpoint takes over the consensus after them. */
   async #follow(topology: Topology): Promise<void> {
-    if (this.#config.gateway === undefined) {
+    if (this.#drawsGuards) {
       this.#guards.follow(topology);
       await this.#guardFile?.save(this.#guards.state);
     }
@@ -226,6 +245,7 @@ export class ProxyMixnet implements StreamOpener, Running {
       keyExchange: this.#config.linkKeyExchange,
       delivery: this.#config.downlink === 'steady' ? 'clock' : 'immediate',
       usableGateways: (topology) => this.#usableGateways(topology),
+      accessTo: (gateway) => this.#invitations?.accessTo(gateway) ?? [],
     });
   }
 
@@ -237,10 +257,14 @@ export class ProxyMixnet implements StreamOpener, Running {
     this.#joinFault = message;
   }
 
-  /** The one configured, or the guards: what exits publish has no influence. */
+  get #drawsGuards(): boolean {
+    return this.#config.gateway === undefined && this.#config.invitation.length === 0;
+  }
+
+  /** The one configured, those that invite, or the guards: what exits publish has no influence. */
   #usableGateways(topology: Topology): readonly NodeEntry[] {
     const { gateway } = this.#config;
-    if (gateway === undefined) return this.#guards.listedIn(topology);
+    if (gateway === undefined) return (this.#invitations ?? this.#guards).listedIn(topology);
     const node = topology.byId(gateway);
     return node === undefined ? [] : [node];
   }
@@ -248,6 +272,7 @@ export class ProxyMixnet implements StreamOpener, Running {
   #gatewayObstacle(topology: Topology): string {
     if (this.noCommonGroup)
       return 'the gateway and this proxy have no key exchange in common (linkKeyExchange): the log says more';
+    if (this.accessFault !== undefined) return this.accessFault;
     if (this.gatewaysFull)
       return 'every gateway that this proxy may use is full: the network is over its capacity; it tries them on';
     if (this.#config.gateway !== undefined) return 'the gateway configured could not be reached yet';

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { identityHex, outboundAddress } from '../config/fields.ts';
+import { parseInvitation } from '../directory/index.ts';
 import { linkKeyExchange } from '../link/index.ts';
 import { MAX_SPREAD } from '../session/proxy/exits.ts';
 import type { ProxyHubOptions } from '../session/proxy/hub-options.ts';
@@ -15,6 +16,10 @@ export const DEFAULT_CONNECT_TIMEOUT_MS = 60_000;
 
 /** The highest `maxIdentities`: with more, a session's share of the replies is too small to show that it is alive. */
 export const MAX_MAX_IDENTITIES = 1024;
+
+/** Invitations of one client. */
+const MAX_INVITATIONS = 16;
+const NO_INVITATION = 'expected a whole line that mixsocks gateway invite prints; is a part of it missing?';
 
 /** A timeout in milliseconds, from a tenth of a second to a day. */
 export const timeoutMs = (defaultMs: number) => z.int().min(100).max(86_400_000).default(defaultMs);
@@ -51,6 +56,12 @@ export const accessOptions = {
     ),
   requester: identityHex.optional().describe('identity of the requester to use (default: one is chosen)'),
   gateway: identityHex.optional().describe('identity of the gateway to use (default: one is chosen)'),
+  invitation: z
+    .union([z.array(z.string()).max(MAX_INVITATIONS), z.string()])
+    .transform((given) => (typeof given === 'string' ? [given] : given))
+    .refine((lines) => lines.every((line) => parseInvitation(line) !== undefined), NO_INVITATION)
+    .default([])
+    .describe('invitation to a private network, as mixsocks gateway invite prints it; several are separated by commas'),
   accessToken: z.string().min(1).max(255).optional().describe('token that a closed requester asks for'),
   outboundAddress,
   connectTimeoutMs: timeoutMs(DEFAULT_CONNECT_TIMEOUT_MS).describe('time for the requester to connect'),
@@ -66,6 +77,7 @@ export type MixnetTerms = Pick<
   | 'linkKeyExchange'
   | 'trafficClass'
   | 'gateway'
+  | 'invitation'
   | 'requester'
   | 'requesterSpread'
   | 'accessToken'

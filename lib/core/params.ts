@@ -52,6 +52,8 @@ export interface NetworkParams {
   readonly minCapacity: number;
   /** Packets that a mix is to hold at a time, by which the authorities choose `meanDelayMs` each epoch; 0: it is fixed. */
   readonly mixingTarget: number;
+  /** Whom gateways let in as clients: everybody, or whom one of them has invited. Exits of the consensus need no invitation. */
+  readonly clients: 'open' | 'invited';
   readonly classes: Readonly<Record<string, TrafficClass>>;
   /** How proxies run their sessions, as far as an exit sees it. */
   readonly session: SessionParams;
@@ -66,6 +68,7 @@ export const DEFAULT_PARAMS: NetworkParams = {
   nodeLoopRate: 10,
   minCapacity: 0,
   mixingTarget: 0,
+  clients: 'open',
   classes: {
     standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1, deliveryRate: 132 },
     fast: { mainRate: 200, replyRate: 500, loopRate: 5, dropRate: 1, deliveryRate: 632 },

@@ -7,11 +7,11 @@
 
 import { z } from 'zod';
 import { identityHex } from '../config/fields.ts';
-import { minDeliveryRate, type NetworkParams, PAYLOAD_SIZES } from '../core/params.ts';
-import { perSessionParam, sessionContradiction } from '../core/session-params.ts';
+import type { NetworkParams } from '../core/params.ts';
 import { epochNumber, type UnixMs } from '../core/units.ts';
 import { isSmallOrderPoint } from '../crypto/index.ts';
-import { listedMaxClients, listedShed, minCapacity, publishedArrivals, publishedCapacity } from './capacity.ts';
+import { listedMaxClients, listedShed, publishedArrivals, publishedCapacity } from './capacity.ts';
+import { label, networkParams } from './network-params.ts';
 import { DocumentRefused, firstProblem } from './refusal.ts';
 import { isLossy, mostLossy, ringOf } from './ring.ts';
 
@@ -29,21 +29,10 @@ export const MAX_SPHINX_KEYS = 4;
 export const MAX_LOOP_RESULTS = 512;
 /** Loops over one node in a descriptor. */
 export const MAX_LOOPS_REPORTED = 1_000_000;
-/** Frames per second of a delivery clock: what replies and loops at their highest rates need. */
-export const MAX_DELIVERY_RATE = 24_000;
-/** Of sums of rates in floating point. */
-const ROUNDING = 1e-6;
 /** Gateways of a requester. */
 export const MAX_REQUESTER_GATEWAYS = 2;
-/** Packets that a network may want in a mix. */
-export const MAX_MIXING_TARGET = 100_000;
-/** Traffic classes in a consensus. */
-export const MAX_CLASSES = 16;
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits');
-const label = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected 1 to 64 letters, digits, dots, dashes or underscores');
 /** Printable ASCII without quotes and backslashes: nothing in a document needs escaping, or can forge a log line. */
 const plainText = (max: number) =>
   z
@@ -117,7 +106,8 @@ const mixnode = {
   ...listening,
   ...common,
 };
-const gateway = { role: z.literal('gateway'), ...listening, ...common };
+/** One that lets in invited clients only is no guard for others. */
+const gateway = { role: z.literal('gateway'), ...listening, ...common, clients: z.literal('invited').exactOptional() };
 const requester = {
   role: z.literal('requester'),
   exitPolicy: plainText(1024).exactOptional(),
@@ -170,48 +160,6 @@ const descriptor = z.discriminatedUnion(
   ],
   'expected a role: mixnode, gateway or requester',
 );
-
-const rate = z.number().min(0, 'expected a rate from 0 to 10000').max(10_000, 'expected a rate from 0 to 10000');
-const trafficClass = z
-  .strictObject({
-    mainRate: rate,
-    replyRate: rate,
-    loopRate: rate,
-    dropRate: rate,
-    deliveryRate: z.number().min(0).max(MAX_DELIVERY_RATE, `expected a rate from 0 to ${MAX_DELIVERY_RATE}`),
-  })
-  .refine(
-    (rates) => rates.deliveryRate >= minDeliveryRate(rates) - ROUNDING,
-    'expected a deliveryRate of at least 1.2 times the sum of replyRate and loopRate',
-  );
-const sessionParams = z
-  .strictObject(
-    perSessionParam((_name, { least, most }) => {
-      const expected = `expected a whole number from ${least} to ${most}`;
-      return z.int(expected).min(least, expected).max(most, expected);
-    }),
-  )
-  .superRefine((params, context) => {
-    const message = sessionContradiction(params);
-    if (message !== undefined) context.addIssue({ code: 'custom', message });
-  });
-export const networkParams = z.strictObject({
-  payloadBytes: z.int().refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`),
-  meanDelayMs: z.number().min(0).max(600_000),
-  maxDelayMs: z.number().min(0).max(3_600_000),
-  epochMs: z
-    .int()
-    .min(5_000)
-    .max(7 * 86_400_000),
-  nodeLoopRate: rate,
-  minCapacity,
-  mixingTarget: z.int().min(0).max(MAX_MIXING_TARGET),
-  classes: z
-    .record(label, trafficClass)
-    .refine((classes) => Object.hasOwn(classes, 'standard'), 'expected a class "standard"')
-    .refine((classes) => Object.keys(classes).length <= MAX_CLASSES, `expected at most ${MAX_CLASSES} classes`),
-  session: sessionParams,
-});
 
 const consensus = z.strictObject({
   version: z.literal(DOCUMENT_VERSION, `expected document version ${DOCUMENT_VERSION}`),

@@ -28,10 +28,8 @@ export {
   type DescriptorDraft,
   DOCUMENT_VERSION,
   type LoopResult,
-  MAX_DELIVERY_RATE,
   MAX_LOOP_RESULTS,
   MAX_LOOPS_REPORTED,
-  MAX_MIXING_TARGET,
   MAX_NODES,
   MAX_REQUESTER_GATEWAYS,
   type NodeRecord,
@@ -40,6 +38,16 @@ export {
   parseDescriptor,
 } from './documents.ts';
 export { createFileDurably, foreignOwner, writeFileAtomic } from './files.ts';
+export {
+  type AccessGrant,
+  accessGrant,
+  type Invitation,
+  invitationKeyOf,
+  invitationLine,
+  isGranted,
+  MAX_INVITATION_GATEWAYS,
+  parseInvitation,
+} from './invitation.ts';
 export {
   isJoinProof,
   JOIN_PROOF_HEADER,
@@ -58,6 +66,7 @@ export {
   parseNetworkFile,
   saveNetworkFile,
 } from './network-file.ts';
+export { MAX_DELIVERY_RATE, MAX_MIXING_TARGET } from './network-params.ts';
 export { type Listing, listingFaults, staleness } from './readiness.ts';
 export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
 export { mostLossy, RING_SIZE, ringIndexOf, ringOf } from './ring.ts';

@@ -38,6 +38,8 @@ export interface NodeEntry {
   readonly shed?: number;
   /** Of gateways: clients of class standard, or what makes as many packets, that it may admit; absent: the consensus does not say. */
   readonly maxClients?: number;
+  /** Of gateways: lets in invited clients only, whatever the network's own rule. */
+  readonly clients?: 'invited';
   /** Its Sphinx key for `epoch`, 32 bytes; undefined if it has not announced one. */
   sphinxKey(epoch: EpochNumber): Uint8Array | undefined;
 }

@@ -219,7 +219,7 @@ export class MixEndpoint implements Running {
   stats() {
     return {
       gateway: this.gateway,
-      gatewaysFull: this.#gatewayLink.allFull,
+      ...this.#gatewayLink.refusal,
       link: this.#gatewayLink.stats(),
       ...this.#cover?.stats(),
       surbsOutstanding: this.#replies.size,

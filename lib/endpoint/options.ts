@@ -2,8 +2,9 @@
  * What an endpoint is made of.
  * @module
  */
+import type { IdentityHex } from '../core/bytes.ts';
 import type { GatewaySource, Topology } from '../directory/index.ts';
-import type { KeyExchange, NodeIdentity } from '../link/index.ts';
+import type { AccessCredential, KeyExchange, NodeIdentity } from '../link/index.ts';
 import type { Components } from '../runtime/components.ts';
 import type { UsableGateways } from './gateways/gateway-selector.ts';
 
@@ -29,6 +30,8 @@ export interface EndpointOptions {
   /** Whether the gateway is to deliver by the clock of the class: for clients whose packets leave by all of its clocks. */
   readonly delivery?: 'clock' | 'immediate';
   readonly usableGateways: UsableGateways;
+  /** What is shown to a gateway of a private network. Absent: of an exit, which needs no invitation once it is listed. */
+  readonly accessTo?: (gateway: IdentityHex) => readonly AccessCredential[];
   /** Takes packets that are neither replies nor own loops. Absent: they are dropped and counted. */
   readonly onFinal?: (packet: Uint8Array) => void;
   /** The address under which the gateway says that it sees us. */

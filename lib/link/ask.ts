@@ -4,6 +4,7 @@
  */
 import { createSecureContext } from 'node:tls';
 import type { Clock } from '../core/clock.ts';
+import type { AccessCredential } from './access.ts';
 import { Dial } from './dial.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { KeyExchange } from './key-exchange.ts';
@@ -22,6 +23,7 @@ export interface Question {
   readonly keyExchange: KeyExchange;
   /** Of a client. */
   readonly client?: ClientTerms;
+  readonly access?: AccessCredential | undefined;
   readonly localAddress?: string | undefined;
   /** From the TCP connection to the hello; 10 s by default. */
   readonly timeoutMs?: number;
@@ -55,7 +57,7 @@ export function ask(question: Question): Promise<Uint8Array | string> {
 
 /** For an authority: undefined when the node `target.id` says hello at this address, else the reason why not. */
 export async function tryLink(
-  question: Omit<Question, 'kind' | 'keyExchange' | 'client' | 'onOtherVersion'>,
+  question: Omit<Question, 'kind' | 'keyExchange' | 'client' | 'access' | 'onOtherVersion'>,
 ): Promise<string | undefined> {
   const answer = await ask({ ...question, kind: 'probe', keyExchange: 'any' });
   return typeof answer === 'string' ? answer : undefined;

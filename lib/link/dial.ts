@@ -6,17 +6,17 @@ import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
+import { type AccessCredential, withAccess } from './access.ts';
 import { FrameSocket, tuneSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
 import {
   decodeHello,
   encodeHello,
-  FULL,
   frameBytesOf,
   HELLO_BYTES,
   type HelloTerms,
   isBetweenNodes,
-  saysFull,
+  refusalIn,
   versionIn,
 } from './hello.ts';
 import { groupOf, groupsOf, type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
@@ -34,6 +34,8 @@ export interface DialOptions {
   readonly terms: HelloTerms;
   /** Of a client that dials its gateway. */
   readonly client?: ClientTerms;
+  /** Shown to a gateway of a private network. */
+  readonly access?: AccessCredential | undefined;
   readonly clock: Clock;
   readonly queueFrames: number;
   readonly stallTimeoutMs: number;
@@ -92,7 +94,7 @@ export class Dial {
   }
 
   #onSecure(): void {
-    const { target, terms, kind, client, clock, queueFrames, stallTimeoutMs, memory } = this.#options;
+    const { target, terms, kind, client, access, clock, queueFrames, stallTimeoutMs, memory } = this.#options;
     const verdict = verifyPeer(this.#socket, target.id);
     if ('fault' in verdict) {
       this.#fail(verdict.fault);
@@ -110,7 +112,9 @@ export class Dial {
     });
     this.#socket.off('error', this.#onEarlyError);
     this.#socket.off('close', this.#onEarlyClose);
-    this.#link.send(encodeHello(kind, terms, isBetweenNodes(kind) ? undefined : client));
+    const hello = encodeHello(kind, terms, isBetweenNodes(kind) ? undefined : client);
+    const channel = { socket: this.#socket, peer: target.id, networkId: terms.networkId };
+    this.#link.send(access === undefined ? hello : withAccess(hello, access, channel));
   }
 
   #onHello(frame: Buffer): void {
@@ -125,8 +129,9 @@ export class Dial {
       this.#fail('wrong-kind');
       return;
     }
-    if (saysFull(frame)) {
-      this.#fail(FULL);
+    const refusal = refusalIn(frame);
+    if (refusal !== undefined) {
+      this.#fail(refusal);
       return;
     }
     this.#timer?.cancel();

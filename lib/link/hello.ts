@@ -4,23 +4,22 @@
  *     magic "MXSK" | version 2 | kind: 0 node, 1 client, 2 countersign, 3 probe | reserved 2 | frame bytes, 4, big-endian | network id 32
  *     | delivery: 0 as packets come, 1 by the clock of the class | bytes of the class' name | class, 64 | zeros
  *
- * Delivery and class are a client's; nodes, and gateways in their answer, send zeros. In an answer the first reserved byte is 1 when the
- * acceptor is full, and closes. Receivers ignore the other reserved bytes and the padding: a later version may use them.
+ * Delivery and class are a client's; nodes, and gateways in their answer, send zeros. In an answer the first reserved byte says why the
+ * acceptor refuses, and closes (`refusals.ts`). Receivers ignore the other reserved bytes and the padding, but for `access.ts` and
+ * `observed-address.ts`: a later version may use them.
  * @module
  */
 import { asBuffer, constantTimeEqual } from '../core/bytes.ts';
 import { ADDRESS_BYTES } from '../core/params.ts';
+import { type AnsweredRefusal, refusalNumber, refusalOf } from './refusals.ts';
 import type { ClientTerms, HelloKind, LinkKind } from './types.ts';
 
-/** The reason of a connection that was refused since there is no room. */
-export const FULL = 'full';
 export const HELLO_BYTES = 110;
 export const NETWORK_ID_BYTES = 32;
 export const LINK_VERSION = 2;
 const MAGIC = 0x4d58534b; // "MXSK"
 const KINDS: readonly HelloKind[] = ['node', 'client', 'countersign', 'probe'];
 const REFUSAL_AT = 6;
-const REFUSED_AS_FULL = 1;
 const DELIVERY_AT = 44;
 const CLASS_AT = 46;
 const CLASS_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -79,16 +78,16 @@ export function decodeHello(bytes: Uint8Array, terms: HelloTerms): Hello | { fau
   return client === undefined ? { kind } : { kind, client };
 }
 
-/** The beginning of the answer of an acceptor that has no room. */
-export function encodeFull(kind: HelloKind, terms: HelloTerms): Buffer {
+/** The beginning of the answer of an acceptor that refuses for `reason`. */
+export function encodeRefusal(kind: HelloKind, terms: HelloTerms, reason: AnsweredRefusal): Buffer {
   const hello = encodeHello(kind, terms);
-  hello[REFUSAL_AT] = REFUSED_AS_FULL;
+  hello[REFUSAL_AT] = refusalNumber(reason);
   return hello;
 }
 
-/** Whether an answer says that the acceptor has no room. */
-export function saysFull(answer: Uint8Array): boolean {
-  return answer[REFUSAL_AT] === REFUSED_AS_FULL;
+/** Why the acceptor refuses, by its answer; undefined when it does not. */
+export function refusalIn(answer: Uint8Array): AnsweredRefusal | 'refused' | undefined {
+  return refusalOf(answer[REFUSAL_AT] ?? 0);
 }
 
 /** The version of a hello that is refused for it. */

@@ -3,16 +3,17 @@
  * @module
  */
 import type { TLSSocket } from 'node:tls';
+import type { IdentityHex } from '../core/bytes.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
+import { ACCESS_END, accessIn } from './access.ts';
 import { FrameSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
 import {
   decodeHello,
-  encodeFull,
   encodeHello,
-  FULL,
+  encodeRefusal,
   frameBytesOf,
   HELLO_BYTES,
   type Hello,
@@ -29,11 +30,14 @@ const REFUSAL_LINGER_MS = 500;
 
 export interface InboundHandshakeOptions {
   readonly socket: TLSSocket;
+  /** Has proven its key. */
+  readonly peer: IdentityHex;
   readonly terms: HelloTerms;
   readonly clock: Clock;
   readonly limits: LinkLimits;
   readonly memory?: MemoryBudget;
-  readonly admit: (hello: Hello) => AdmitVerdict;
+  /** The peer waits for a verdict that is still to come, which never rejects. */
+  readonly admit: (hello: Hello) => AdmitVerdict | Promise<AdmitVerdict>;
   /** What goes behind our hello to a peer that asks for it, and is no link. */
   readonly countersign: () => Uint8Array;
   /** Both hellos are exchanged. */
@@ -51,6 +55,8 @@ export class InboundHandshake {
   /** Bytes that came before the kind, and with it the frame size, was known. */
   #head: Buffer = Buffer.alloc(0);
   #link: FrameSocket | undefined;
+  /** Whether the verdict is of this turn. */
+  #isFresh = true;
   #up = false;
   #ended = false;
 
@@ -71,20 +77,47 @@ export class InboundHandshake {
   readonly #onHead = (chunk: Buffer): void => {
     this.#head = this.#head.byteLength === 0 ? chunk : Buffer.concat([this.#head, chunk]);
     if (this.#head.byteLength < HELLO_BYTES) return;
-    const { socket, terms, admit } = this.#options;
-    socket.off('data', this.#onHead);
+    const { socket, terms } = this.#options;
     const hello = decodeHello(this.#head.subarray(0, HELLO_BYTES), terms);
+    const mayShowAccess = !('fault' in hello) && hello.kind === 'client' && hello.client !== undefined;
+    if (mayShowAccess && this.#head.byteLength < ACCESS_END) return;
+    socket.off('data', this.#onHead);
     if ('fault' in hello) {
       if (hello.fault === 'wrong-version') this.#refuseVersion();
       else this.#fail(hello.fault);
+    } else if (!isBetweenNodes(hello.kind) && hello.client === undefined) this.#fail('no-class');
+    else this.#judge(mayShowAccess ? this.#withAccess(hello) : hello);
+  };
+
+  #withAccess(hello: Hello): Hello {
+    const { socket, peer, terms } = this.#options;
+    const access = accessIn(this.#head, { socket, peer, networkId: terms.networkId });
+    return hello.client === undefined || access === undefined
+      ? hello
+      : { ...hello, client: { ...hello.client, access } };
+  }
+
+  #judge(hello: Hello): void {
+    const { socket, admit } = this.#options;
+    const verdict = admit(hello);
+    if (!(verdict instanceof Promise)) {
+      this.#act(hello, verdict);
       return;
     }
-    const classless = !isBetweenNodes(hello.kind) && hello.client === undefined;
-    const verdict = !classless && admit(hello);
+    socket.pause();
+    void verdict.then((late) => {
+      if (this.#ended) return;
+      this.#act(hello, late);
+      socket.resume();
+    });
+  }
+
+  #act(hello: Hello, verdict: AdmitVerdict): void {
+    const { kind } = hello;
     if (verdict === true) this.#takeOver(hello);
-    else if (verdict === 'full') this.#refuse(FULL, hello.kind, encodeFull(hello.kind, terms));
-    else this.#fail(classless ? 'no-class' : 'not-admitted');
-  };
+    else if (verdict === false) this.#fail('not-admitted');
+    else this.#refuse(verdict, kind, encodeRefusal(kind, this.#options.terms, verdict));
+  }
 
   /** Both ends can name both versions then. */
   #refuseVersion(): void {
@@ -94,7 +127,7 @@ export class InboundHandshake {
     this.#refuse('wrong-version', kind, encodeHello(kind, terms));
   }
 
-  /** A refusal with an answer, a hello of ours: of another version, and for want of room. All others get none. */
+  /** A refusal with an answer, a hello of ours. */
   #refuse(reason: string, kind: HelloKind, hello: Buffer): void {
     const { socket, terms, clock } = this.#options;
     const answer = Buffer.alloc(frameShape(frameBytesOf(kind, terms.packetBytes)).wireBytes);
@@ -120,13 +153,18 @@ export class InboundHandshake {
     socket.off('error', this.#onEarlyError);
     socket.off('close', this.#onEarlyClose);
     this.#link.feed(this.#head);
+    this.#isFresh = false;
   }
 
-  /** The whole hello frame is here; its meaning was checked when its head was. */
+  /** The whole hello frame is here; its meaning was checked when its head was. Whom that lets in may have been revoked since. */
   #onHelloFrame(hello: Hello): void {
     const { socket, terms, onUp } = this.#options;
     const { kind } = hello;
     if (this.#ended || this.#link === undefined) return;
+    if (!this.#isFresh && !this.#isStillAdmitted(hello)) {
+      this.#link.close('not-admitted');
+      return;
+    }
     this.#timer?.cancel();
     if (kind === 'countersign' || kind === 'probe') {
       this.#ended = true; // neither refused nor a link
@@ -139,6 +177,12 @@ export class InboundHandshake {
     const answer = encodeHello(kind, terms);
     this.#link.send(kind === 'client' ? withObservedAddress(answer, socket.remoteAddress) : answer);
     onUp(this.#link, { ...hello, kind });
+  }
+
+  /** One that is still being written down is on its way in. */
+  #isStillAdmitted(hello: Hello): boolean {
+    const verdict = this.#options.admit(hello);
+    return verdict === true || verdict instanceof Promise;
   }
 
   readonly #onEarlyError = (error: Error): void => this.#fail(systemCode(error) ?? 'error');

@@ -2,12 +2,12 @@
  * Links: TLS 1.3 between pinned identities, one frame per record.
  * @module
  */
+export type { AccessCredential, AccessProof } from './access.ts';
 export { tryLink } from './ask.ts';
 export { answers, askCountersignature } from './client/answers.ts';
 export { ClientLink, type ClientLinkOptions } from './client/client-link.ts';
 export { linkKeyExchange } from './config.ts';
 export { downlinkFrame } from './framing.ts';
-export { FULL } from './hello.ts';
 export {
   createIdentity,
   hasIdentity,
@@ -23,6 +23,7 @@ export { DialMetrics, LinkMetrics } from './metrics.ts';
 export { type PeerLink, PeerLinks, type PeerLinksOptions } from './peer-links.ts';
 export { MOVED } from './persistent-link.ts';
 export { LinkRefusalLog } from './refusal-log.ts';
+export { ACCESS_REFUSALS, type AccessRefusal, FULL, isAccessRefusal } from './refusals.ts';
 export type {
   AdmitVerdict,
   ClientInboundLink,

@@ -38,7 +38,7 @@ export interface ListenOptions {
   readonly memory?: MemoryBudget;
   readonly limits?: Partial<LinkLimits>;
   /** Whether this peer may connect in this role, and as a client on these terms; asked after its key is proven. */
-  readonly admit: (peer: IdentityHex, kind: HelloKind, client?: ClientTerms) => AdmitVerdict;
+  readonly admit: (peer: IdentityHex, kind: HelloKind, client?: ClientTerms) => AdmitVerdict | Promise<AdmitVerdict>;
   /** What a peer that is admitted for it gets behind our hello. */
   readonly countersign?: (peer: IdentityHex) => Uint8Array;
   readonly onLink: (link: InboundLink) => void;
@@ -141,8 +141,9 @@ class Acceptor implements LinkListener {
 
   recheck(): void {
     for (const link of this.#links.values()) {
-      const client = link.kind === 'client' ? link.client : undefined;
-      if (this.#options.admit(link.peer, link.kind, client) !== true) link.socket.close('not-admitted');
+      const verdict = this.#options.admit(link.peer, link.kind, link.kind === 'client' ? link.client : undefined);
+      if (verdict instanceof Promise) void verdict.then((late) => late === true || link.socket.close('not-admitted'));
+      else if (verdict !== true) link.socket.close('not-admitted');
     }
   }
 
@@ -243,6 +244,7 @@ class Acceptor implements LinkListener {
     };
     InboundHandshake.start({
       socket,
+      peer,
       terms: { networkId, packetBytes },
       clock,
       limits: this.#limits,

@@ -3,6 +3,8 @@
  * @module
  */
 import type { AddressKey, IdentityHex } from '../core/bytes.ts';
+import type { AccessProof } from './access.ts';
+import type { AnsweredRefusal } from './refusals.ts';
 
 /** Who dialled: a node (frames are packets) or a client of a gateway (frames are next hop and packet). */
 export type LinkKind = 'node' | 'client';
@@ -16,10 +18,12 @@ export interface ClientTerms {
   readonly trafficClass: string;
   /** Whether the gateway delivers by the class' clock, with padding, or packets as they come. */
   readonly clocked: boolean;
+  /** What it shows of an invitation: at its gateway, where it shows some. */
+  readonly access?: AccessProof;
 }
 
-/** Whether a peer may connect; `full`: not now, since there is no room, which it learns. */
-export type AdmitVerdict = boolean | 'full';
+/** Whether a peer may connect, or why not, where it learns that. */
+export type AdmitVerdict = boolean | AnsweredRefusal;
 
 /** Where a node listens and who must answer there. */
 export interface LinkTarget {

@@ -20,6 +20,8 @@ export interface NextHop {
 }
 
 export interface NodeBehaviour {
+  /** Before anybody may connect. Rejects with what keeps the node from starting. */
+  open?(): Promise<void>;
   /** Who has this address, or why no packet may go there. */
   nextHop(address: AddressKey): NextHop | NodeDrop;
   /** Whether packets may end here: drop traffic at gateways. */
@@ -41,7 +43,7 @@ export interface NodeBehaviour {
 /** Whom a node serves as clients, and how. */
 export interface ClientAccess {
   /** Whether an identity that is no mix or gateway may connect as `kind`, on these terms. */
-  admits(peer: IdentityHex, kind: HelloKind, terms: ClientTerms): AdmitVerdict;
+  admits(peer: IdentityHex, kind: HelloKind, terms: ClientTerms): AdmitVerdict | Promise<AdmitVerdict>;
   connect(link: ClientInboundLink): void;
   /** `reason`: why the link ended. */
   disconnect(link: ClientInboundLink, reason: string): void;
@@ -60,11 +62,13 @@ export interface NodeParts {
   readonly peers: PeerLinks;
   /** Bytes of a packet of this network. */
   readonly packetBytes: number;
+  /** Asks for all open links again whether they are admitted. */
+  readonly recheck: () => void;
 }
 
 /** A mix or gateway to start. */
 export interface NodeSpec {
-  readonly options: NodeOptions;
+  readonly options: NodeOptions & { readonly clients?: 'open' | 'invited' };
   readonly components: Components;
   readonly position: RingPosition;
   readonly behaviourOf: (parts: NodeParts) => NodeBehaviour;

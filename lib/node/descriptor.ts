@@ -12,7 +12,7 @@ import type { NodeOptions } from './config.ts';
 
 /** `keyOf` gives the Sphinx key of an epoch; epochs without one are left out. The last: its own loops, and what it carries. */
 export function describeNode(
-  options: Pick<NodeOptions, 'name' | 'family'>,
+  options: Pick<NodeOptions, 'name' | 'family'> & { readonly clients?: 'open' | 'invited' },
   position: RingPosition,
   address: HostPort,
   epochs: readonly EpochNumber[],
@@ -25,7 +25,8 @@ export function describeNode(
   });
   const family = options.family === undefined ? {} : { family: options.family };
   const common = { name: options.name, ...family, ...address, sphinxKeys, ...results };
-  if (position === 'gateway') return { role: 'gateway', ...common }; // it delays nothing
+  const clients = options.clients === 'invited' ? { clients: options.clients } : {};
+  if (position === 'gateway') return { role: 'gateway', ...common, ...clients }; // it delays nothing
   const arrivals = arrivalsPerSecond === undefined ? {} : { arrivalsPerSecond };
   return { role: 'mixnode', layer: position, ...common, ...arrivals };
 }

@@ -134,6 +134,7 @@ class NodeShell implements RunningNode {
       view: this.#view,
       peers: this.#peers,
       packetBytes: bytes,
+      recheck: () => this.#listener?.recheck(),
     };
     this.#behaviour = behaviourOf(parts);
     this.#loops = new LoopDriver({
@@ -180,6 +181,7 @@ class NodeShell implements RunningNode {
     const { host, port } = parseListen(options.listen);
     warnIfUnbounded(options.maxConnectionsPerSource, log);
     sayKeyExchange(options.linkKeyExchange, log);
+    await this.#behaviour.open?.();
     this.#listener = await listenAgain(options.dir, port, (port) => this.#listenOn(host, port));
     const advertised = new AdvertisedAddress(advertisedAddress(options, this.#listener.port), clock);
     this.#advertised = advertised;
@@ -242,7 +244,7 @@ class NodeShell implements RunningNode {
     });
   }
 
-  #admits(peer: IdentityHex, kind: HelloKind, client: ClientTerms | undefined): AdmitVerdict {
+  #admits(peer: IdentityHex, kind: HelloKind, client?: ClientTerms): AdmitVerdict | Promise<AdmitVerdict> {
     if (kind === 'probe') return this.network.authorities.some(({ id }) => id === peer);
     const { previousHops, nodes } = this.#view.neighbours;
     if (kind === 'node' || client === undefined) return kind === 'node' && previousHops.has(peer);

@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { AccessTerms } from '../../lib/access/terms.ts';
+import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { SESSION_PARAM_NAMES } from '../../lib/core/session-params.ts';
+import { invitationLine } from '../../lib/directory/index.ts';
 import { SURB_BYTES } from '../../lib/transport/limits.ts';
 import { FRAME } from '../../lib/transport/wire/frames.ts';
 import { decodeUplink } from '../../lib/transport/wire/payload.ts';
@@ -45,6 +47,7 @@ const OPTIONS = {
   maxConnectionsPerSource: { hidden: 0 },
   memoryBudgetMiB: { hidden: 16 },
   handshakeTimeoutMs: { hidden: 700 },
+  invitation: { hidden: [invitationLine({ gateways: [gateway as IdentityHex], token: 'ab'.repeat(32) })] },
   linkKeyExchange: { hidden: 'x25519' },
   outboundAddress: { hidden: '127.0.0.2' },
   downlink: { shown: 'burst' },

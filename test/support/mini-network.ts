@@ -15,7 +15,7 @@ import { type NodeEntry, networkId, parseConsensus, saveNetworkFile, Topology } 
 import { Dial } from '../../lib/link/dial.ts';
 import type { FrameSocket } from '../../lib/link/frame-socket.ts';
 import { DOWNLINK_KIND } from '../../lib/link/framing.ts';
-import { createIdentity, type NodeIdentity, saveIdentity } from '../../lib/link/index.ts';
+import { type AccessCredential, createIdentity, type NodeIdentity, saveIdentity } from '../../lib/link/index.ts';
 import { secureOptionsOf } from '../../lib/link/tls.ts';
 import type { RunningNode } from '../../lib/node/index.ts';
 import type { Components } from '../../lib/runtime/components.ts';
@@ -53,6 +53,8 @@ export interface MiniOptions {
 export interface MiniNode {
   readonly name: string;
   readonly identity: NodeIdentity;
+  /** Its folder. */
+  readonly home: string;
   readonly components: Components;
   running: RunningNode;
   /** Value of a counter or gauge, summed over the labels not named. */
@@ -91,6 +93,7 @@ export async function startMiniNetwork(options: MiniOptions = {}): Promise<MiniN
     nodeLoopRate: 0,
     minCapacity: 0,
     mixingTarget: 0,
+    clients: 'open',
     classes: { standard: { mainRate: 50, replyRate: 100, loopRate: 5, dropRate: 1, deliveryRate: 132 } },
     session: DEFAULT_SESSION_PARAMS,
     ...options.params,
@@ -174,6 +177,7 @@ async function makeNode(
   const node: MiniNode = {
     name,
     identity,
+    home,
     get components() {
       return components;
     },
@@ -217,12 +221,19 @@ export class MiniClient {
   constructor(
     readonly net: MiniNetwork,
     readonly identity: NodeIdentity,
+    /** What it shows of an invitation. */
+    readonly access?: AccessCredential,
   ) {
     this.address = identity.publicKey;
   }
 
-  static async connect(net: MiniNetwork, gateway = 'gateway-1', identity?: NodeIdentity): Promise<MiniClient> {
-    const client = new MiniClient(net, identity ?? (await createIdentity(systemRng)));
+  static async connect(
+    net: MiniNetwork,
+    gateway = 'gateway-1',
+    identity?: NodeIdentity,
+    access?: AccessCredential,
+  ): Promise<MiniClient> {
+    const client = new MiniClient(net, identity ?? (await createIdentity(systemRng)), access);
     client.dial(gateway);
     await net.until(() => client.up || client.ended !== '');
     return client;
@@ -243,6 +254,7 @@ export class MiniClient {
       kind,
       terms: { networkId: this.net.networkId, packetBytes: bytes },
       client: { trafficClass: 'standard', clocked: false },
+      access: this.access,
       clock: this.net.clock,
       queueFrames: 4096,
       stallTimeoutMs: 10_000,

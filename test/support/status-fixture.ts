@@ -22,6 +22,8 @@ export const STATUS: Status = {
     payloadBytes: 2048,
     meanDelayMs: 15,
     mixingTarget: 0,
+    clients: 'open',
+    accessFault: null,
     overCapacity: false,
   },
   epoch: epochNumber(495_000),

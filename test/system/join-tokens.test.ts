@@ -1,26 +1,9 @@
 /** Join tokens with real processes: commands beside an authority that runs, and what a node says that is refused. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ENDS_WITH_US, MAIN, mixsocks, stopProcess, until } from '../support/localnet.ts';
-
-/** A role as a process; its log grows in `log`. */
-function started(t: Test, args: readonly string[]) {
-  const child = spawn(process.execPath, [...ENDS_WITH_US, MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const process_ = { log: '', out: '', stop: () => stopProcess(child) };
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    process_.log += text;
-  });
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    process_.out += text;
-  });
-  t.teardown(async () => {
-    if (child.exitCode === null) await stopProcess(child);
-  });
-  return { child, process: process_ };
-}
+import { mixsocks, until } from '../support/localnet.ts';
+import { type RoleProcess, startRole } from '../support/role-process.ts';
 
 async function command(t: Test, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await mixsocks(['directory', ...args]);
@@ -32,8 +15,8 @@ t.test('tokens are made and revoked beside a running authority; a refused node s
   const folder = t.testdir();
   const dir = join(folder, 'directory');
   await mixsocks(['init', 'directory', '--dir', dir, '--listen', '127.0.0.1:0', '--epoch-seconds', '3600']);
-  const authority = started(t, ['directory', '--dir', dir]);
-  while (!authority.process.out.includes('listening')) await once(authority.child.stdout, 'data');
+  const authority = startRole(t, ['directory', '--dir', dir]);
+  await authority.listening();
   const networkFile = join(dir, 'network.json');
 
   const token = (await command(t, 'token', 'create', '--uses', '1', '--dir', dir)).trim();
@@ -55,7 +38,7 @@ t.test('tokens are made and revoked beside a running authority; a refused node s
       token,
     ]);
     t.equal(made.code, 0, made.stderr);
-    return started(t, ['mixnode', '--dir', own]);
+    return startRole(t, ['mixnode', '--dir', own]);
   };
   const first = await node('mix-a');
   const listed = async () => mixsocks(['directory', 'token', 'list', '--dir', dir]).then(({ stdout }) => stdout);
@@ -64,11 +47,10 @@ t.test('tokens are made and revoked beside a running authority; a refused node s
   );
 
   const second = await node('mix-b');
-  const refusals = (of: typeof second, reason: string) =>
-    of.process.log.split('\n').filter((line) => line.includes(reason));
+  const refusals = (of: RoleProcess, reason: string) => of.log.split('\n').filter((line) => line.includes(reason));
   await until('the second is refused', 60_000, () => refusals(second, 'token-used').length > 0);
   await until('and tries on', 60_000, async () => {
-    const metrics = /metrics (http\S+)/.exec(second.process.out)?.[1];
+    const metrics = /metrics (http\S+)/.exec(second.out)?.[1];
     if (metrics === undefined) return false; // refused before it says that it listens
     const text = await (await fetch(`${metrics}/metrics`)).text();
     return Number(/announcement-refused"\} (\d+)/.exec(text)?.[1] ?? 0) >= 3;
@@ -86,10 +68,10 @@ t.test('tokens are made and revoked beside a running authority; a refused node s
     /^revoked the join token [0-9a-f]{16}; with the next consensus these leave: mix-a\n$/,
   );
   await until('the authority lets the first node go', 30_000, () =>
-    /join token revoked: its nodes leave/.test(authority.process.log),
+    /join token revoked: its nodes leave/.test(authority.log),
   );
-  await first.process.stop();
-  const again = started(t, ['mixnode', '--dir', join(folder, 'mix-a')]);
+  await first.stop();
+  const again = startRole(t, ['mixnode', '--dir', join(folder, 'mix-a')]);
   await until('and takes it no more', 60_000, () => refusals(again, 'token-revoked').length > 0);
 
   const other = (await command(t, '--dir', dir, 'token', 'create', '--roles', 'gateway')).trim();

@@ -69,27 +69,27 @@ t.test('a full gateway is left for the next at once; when all are full they are 
   /** Dials the present one, which is full; who is dialled at once. */
   const full = () => {
     selector.onLinkState('down', monotonic(0));
-    const next = selector.onFull(all);
+    const next = selector.onRefused(all);
     if (next !== undefined) selector.moveTo(next, monotonic(0));
     return next?.id;
   };
   t.strictSame([full(), full()], ['b', 'c']);
-  t.notOk(selector.allFull, 'one has not been asked');
+  t.notOk(selector.allRefuse, 'one has not been asked');
   t.equal(full(), undefined, 'now it waits, and dials the last one again');
-  t.ok(selector.allFull);
+  t.ok(selector.allRefuse);
   for (let nowMs = 0; nowMs < 10 * LINK_DOWN_TIMEOUT_MS; nowMs += 250)
     t.equal(selector.review(all, 0, monotonic(nowMs)), undefined, 'a full one is not left for being down');
   t.strictSame([full(), full(), full()], ['a', 'b', undefined], 'all of them once more');
-  t.ok(selector.allFull, 'as before');
+  t.ok(selector.allRefuse, 'as before');
   selector.onLinkState('up', monotonic(1e6));
-  t.notOk(selector.allFull);
+  t.notOk(selector.allRefuse);
 });
 
 t.test('a full gateway beside one that does not answer', async (t) => {
   const [, two] = [a, b];
   const both = topologyOf([a, b]);
   const selector = at(both);
-  t.equal(selector.onFull(both), two);
+  t.equal(selector.onRefused(both), two);
   selector.moveTo(b, monotonic(0));
   selector.onOtherFailure();
   let moved: unknown;
@@ -97,7 +97,7 @@ t.test('a full gateway beside one that does not answer', async (t) => {
     moved = selector.review(both, 0, monotonic(nowMs));
   t.equal(moved, a);
   selector.moveTo(a, monotonic(0));
-  t.equal(selector.onFull(both), b, 'it is asked again, too');
+  t.equal(selector.onRefused(both), b, 'it is asked again, too');
 });
 
 t.test('a silent link is dialled anew first, and then left', async (t) => {

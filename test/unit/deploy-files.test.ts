@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { AUTHORITY_COMMANDS, ROLE_NAMES, ROLES, type RoleName } from '../../cli/roles.ts';
+import { COMMANDS_BESIDE, ROLE_NAMES, ROLES, type RoleName } from '../../cli/roles.ts';
 import { optionsOf } from '../../lib/config/config.ts';
 import { ERRORS } from '../../lib/core/errors.ts';
 import { NODE_DROPS } from '../../lib/mixing/index.ts';
@@ -125,8 +125,9 @@ t.test('the unit is for every role, and restarts none for a mistake that a resta
 t.test('the container starts every role, and documents give commands that there are', async (t) => {
   const cases = /^ {2}mixnode.*\)$/m.exec(read('deploy/container/start.sh'))?.[0] ?? '';
   t.strictSame(new Set([...matches(cases, /(\w+)\\ \*/g), 'directory']), new Set(ROLE_NAMES));
-  const beside = matches(read('deploy/container/start.sh'), /"directory (\w+)"/g);
-  t.strictSame(new Set(beside), new Set(AUTHORITY_COMMANDS), 'no folder is made for a command beside an authority');
+  const beside = matches(read('deploy/container/start.sh'), /"((?:directory|gateway) \w+)"/g);
+  const all = Object.entries(COMMANDS_BESIDE).flatMap(([role, words]) => words.map((word) => `${role} ${word}`));
+  t.strictSame(new Set(beside), new Set(all), 'no folder is made for a command beside a role');
   const commands = matches(read('docs/HOSTING.md'), /mixsocks (?:init )?(?:mixnode|gateway|requester|proxy) --.*/g);
   t.ok(commands.length > 0, `${commands.length} commands`);
   for (const command of commands) {

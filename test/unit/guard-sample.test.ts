@@ -57,6 +57,21 @@ class Followed {
   }
 }
 
+t.test(
+  'a gateway that is private in an open network is drawn by nobody; one that becomes so stays its time',
+  async (t) => {
+    const isPrivate = (node: NodeEntry): NodeEntry => ({ ...node, clients: 'invited' });
+    const [first, ...others] = gatewaysOf(4) as [NodeEntry, ...NodeEntry[]];
+    for (let seed = 1; seed <= 8; seed++)
+      t.notOk(new Followed([isPrivate(first), ...others], seed).ids.includes(first.id), `seed ${seed}`);
+    t.strictSame(new Followed(gatewaysOf(2).map(isPrivate)).ids, [], 'rather none');
+    const followed = new Followed(gatewaysOf(3));
+    const before = followed.ids;
+    followed.gateways = followed.gateways.map(isPrivate);
+    t.strictSame(followed.pass(HOUR_MS).ids, before, 'nobody drives a client off its guards by that');
+  },
+);
+
 t.test('it has three gateways, or as many as there are', async (t) => {
   t.equal(new Followed(gatewaysOf(10)).ids.length, SAMPLE_SIZE);
   const two = new Followed(gatewaysOf(2));

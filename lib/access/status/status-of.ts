@@ -52,6 +52,8 @@ export function statusOf(parts: StatusSources): Status {
       payloadBytes: topology?.params.payloadBytes ?? null,
       meanDelayMs: topology?.params.meanDelayMs ?? null,
       mixingTarget: topology?.params.mixingTarget ?? null,
+      clients: topology?.params.clients ?? null,
+      accessFault: mixnet.accessFault ?? null,
       overCapacity: mixnet.isOverCapacity,
     },
     epoch: topology?.epoch ?? null,

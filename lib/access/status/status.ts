@@ -94,6 +94,10 @@ export interface Status {
     readonly meanDelayMs: number | null;
     /** Packets that a mix is to hold, by which the network chooses that delay; 0: the delay is fixed. */
     readonly mixingTarget: number | null;
+    /** Whom its gateways let in: everybody, or invited clients only; null before there is a list of nodes. */
+    readonly clients: 'open' | 'invited' | null;
+    /** Why its gateways do not let this proxy in, and what to do; null where none said so. */
+    readonly accessFault: string | null;
     /** Whether more is asked of it than it carries: its gateways are full, or its nodes shed packets. */
     readonly overCapacity: boolean;
   };

@@ -73,6 +73,7 @@ export class Diagnosis {
       obstacle: mixnet.obstacle()?.code,
       clockIsWrong: mixnet.directory.clockFault !== undefined,
       noCommonGroup: mixnet.noCommonGroup,
+      accessRefusal: mixnet.accessRefusal,
       networkIsFull: mixnet.isOverCapacity,
       versionsDiffer: mixnet.hub?.versionMismatch !== undefined,
       portIsClosed: port !== undefined && this.#isClosed(port),

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ErrorCode } from '../../core/errors.ts';
+import type { AccessRefusal } from '../../link/index.ts';
 import type { Reason } from './reasons.ts';
 import type { RequestKind } from './recent-troubles.ts';
 
@@ -14,6 +15,8 @@ export interface Situation {
   readonly clockIsWrong: boolean;
   /** The gateway takes none of our groups of key exchange. */
   readonly noCommonGroup: boolean;
+  /** Why gateways do not let this client in, where they said so. */
+  readonly accessRefusal: AccessRefusal | undefined;
   /** Gateways are full, or nodes say that they shed packets. */
   readonly networkIsFull: boolean;
   /** The exit has refused our version of the protocol lately. */
@@ -42,6 +45,7 @@ export const UNTROUBLED: Situation = {
   obstacle: undefined,
   clockIsWrong: false,
   noCommonGroup: false,
+  accessRefusal: undefined,
   networkIsFull: false,
   versionsDiffer: false,
   portIsClosed: false,
@@ -133,16 +137,21 @@ export function judgeOpening(kind: RequestKind, afterMs: number, situation: Situ
 
 /** What keeps a request waiting that has no answer yet. */
 function judgeWait(situation: Situation): Reason | undefined {
-  const { clockIsWrong, obstacle, noCommonGroup, session, waitedForIdentity, versionsDiffer } = situation;
+  const { clockIsWrong, obstacle, session, waitedForIdentity, versionsDiffer } = situation;
   if (obstacle !== undefined && clockIsWrong) return 'clock-wrong';
-  if (obstacle === 'NO_GATEWAY' && noCommonGroup) return 'key-exchange';
-  if (obstacle === 'NO_GATEWAY' && situation.networkIsFull) return 'network-full';
-  if (obstacle === 'NO_CONSENSUS' || obstacle === 'NO_GATEWAY') return BY_CODE[obstacle];
+  if (obstacle === 'NO_GATEWAY') return judgeGateway(situation);
+  if (obstacle === 'NO_CONSENSUS') return 'no-consensus';
   if (obstacle === 'NO_REQUESTER') return 'no-exit';
   if (session === 'none' && waitedForIdentity) return 'identities-full';
   if (versionsDiffer) return 'exit-version';
   const delay = judgeDelay(situation);
   return delay === undefined && obstacle !== undefined ? 'exit-silent' : delay;
+}
+
+/** Why there is no gateway. */
+function judgeGateway({ noCommonGroup, accessRefusal, networkIsFull }: Situation): Reason {
+  if (noCommonGroup) return 'key-exchange';
+  return accessRefusal ?? (networkIsFull ? 'network-full' : 'no-gateway');
 }
 
 /** What makes packets late: a late machine loses packets as well, so it is looked at first. */
@@ -168,10 +177,9 @@ function judgeEndedSession(code: ErrorCode, situation: Situation): Reason {
 
 /** The stream got no session. */
 function judgeWithoutSession(code: ErrorCode, situation: Situation): Reason {
-  const { obstacle, noCommonGroup, clockIsWrong, waitedForIdentity } = situation;
+  const { obstacle, clockIsWrong, waitedForIdentity } = situation;
   if (code === 'NO_CONSENSUS') return clockIsWrong ? 'clock-wrong' : 'no-consensus';
-  if (code === 'NO_GATEWAY' && noCommonGroup) return 'key-exchange';
-  if (code === 'NO_GATEWAY' && situation.networkIsFull) return 'network-full';
+  if (code === 'NO_GATEWAY') return judgeGateway(situation);
   if (code === 'LIMIT') return waitedForIdentity ? 'identities-full' : 'streams-full';
   if (code === 'NO_REQUESTER') return obstacle === 'NO_REQUESTER' ? 'no-exit' : judgeSilence(situation);
   return BY_CODE[code];

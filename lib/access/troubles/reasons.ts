@@ -4,6 +4,7 @@
  * identity. docs/TROUBLESHOOTING.md lists them all.
  * @module
  */
+import { ACCESS_REFUSALS, type AccessRefusal } from '../../link/index.ts';
 
 /** Where the cause lies. */
 export type Place = 'this machine' | 'the program' | 'the network' | 'the exit' | 'the site' | 'unknown';
@@ -15,6 +16,17 @@ export interface ReasonFacts {
   /** What a person can do. */
   readonly remedy: string;
 }
+
+const inNetwork = (refusal: AccessRefusal) => ({ where: 'the network', ...ACCESS_REFUSALS[refusal] }) as const;
+
+/** Why a gateway lets nobody in without an invitation, or with this one. */
+const ACCESS_REASONS = {
+  'not-invited': inNetwork('not-invited'),
+  'invitation-unknown': inNetwork('invitation-unknown'),
+  'invitation-expired': inNetwork('invitation-expired'),
+  'invitation-revoked': inNetwork('invitation-revoked'),
+  'invitation-used-up': inNetwork('invitation-used-up'),
+} as const satisfies Record<AccessRefusal, ReasonFacts>;
 
 export const REASONS = {
   // This machine
@@ -110,6 +122,7 @@ export const REASONS = {
     words: 'the network is over its capacity: its gateways take no more users, or its nodes drop packets',
     remedy: 'wait: it is tried on; whoever runs the network makes room with more nodes or faster ones',
   },
+  ...ACCESS_REASONS,
   'key-exchange': {
     where: 'the network',
     words: 'the gateway and this proxy have no key exchange in common',

@@ -6,7 +6,7 @@
  *     DIR/FOLDER/<id>.uses.json    who came by it: written by the role, before it lets anybody in
  * @module
  */
-import { access, chown, readdir, readFile, rm } from 'node:fs/promises';
+import { access, chown, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IdentityHex } from '../../core/bytes.ts';
 import { MixError, systemCode, systemReason } from '../../core/errors.ts';
@@ -66,6 +66,14 @@ export class TokenFiles<Terms extends TokenTerms, Use extends TokenUse> {
   async tokenIds(): Promise<TokenId[]> {
     const names = await namesIn(this.#folder);
     return names.flatMap((name) => (name.endsWith('.json') && isTokenId(name.slice(0, -5)) ? [name.slice(0, -5)] : []));
+  }
+
+  /** When a file was last made, replaced or deleted; 0 without a folder. In milliseconds, by the clock of the file system. */
+  async changedMs(): Promise<number> {
+    return stat(this.#folder).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
   }
 
   /** All tokens with their uses. Rejects with CONFIG when a file is damaged. */

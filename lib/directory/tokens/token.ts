@@ -127,8 +127,10 @@ export function parseTerms<Terms extends TokenTerms>(
   const { version, ...rest } = objectOf(text);
   const parsed = terms.safeParse(rest);
   if (version === FORMAT && parsed.success && tokenIdOf(parsed.data.key) === id) return parsed.data;
-  const remedy = `restore it, or delete it, which revokes the ${name} ${id} and lets its ${users} go`;
-  throw new MixError('CONFIG', `${path} is damaged: ${remedy}`);
+  throw new MixError(
+    'CONFIG',
+    `${path} is damaged: restore it, or delete it, which revokes the ${name} ${id} and lets its ${users} go`,
+  );
 }
 
 /** Reads a file of uses; throws CONFIG with what to do when it is damaged. */
@@ -144,8 +146,10 @@ export function parseUses<Use extends TokenUse>(
     const all = (parsed.data as unknown as Record<string, Use[]>)[users] ?? [];
     return new Map(all.map((one) => [one.identity, one]));
   }
-  const remedy = `restore it, or give its ${users} another ${name} and revoke this one: ${revokeCommand} ${id}`;
-  throw new MixError('CONFIG', `${path} is damaged: ${remedy}`);
+  throw new MixError(
+    'CONFIG',
+    `${path} is damaged: restore it, or give its ${users} another ${name} and revoke this one: ${revokeCommand} ${id}`,
+  );
 }
 
 function objectOf(text: string): Record<string, unknown> {

@@ -3,16 +3,21 @@
  * says.
  * @module
  */
+import type { IdentityHex } from '../../core/bytes.ts';
 import { MixError } from '../../core/errors.ts';
 import { packetBytes } from '../../core/params.ts';
 import type { MonotonicMs } from '../../core/units.ts';
 import type { NodeEntry, Topology } from '../../directory/index.ts';
 import {
+  ACCESS_REFUSALS,
+  type AccessCredential,
+  type AccessRefusal,
   answers,
   ClientLink,
   type ClientTerms,
   DialMetrics,
   FULL,
+  isAccessRefusal,
   type KeyExchange,
   type Lane,
   type LaneOptions,
@@ -36,6 +41,8 @@ export interface GatewayLinkOptions {
   readonly client: ClientTerms;
   readonly keyExchange: KeyExchange;
   readonly usableGateways: UsableGateways;
+  /** What is shown to a gateway of a private network; absent of an exit. */
+  readonly accessTo?: (gateway: IdentityHex) => readonly AccessCredential[];
   readonly onPacket: (packet: Uint8Array) => void;
   /** Takes what the gateway hands on of a consensus. */
   readonly directory: Pick<TopologySource, 'gatewaySource'>;
@@ -58,7 +65,9 @@ export class GatewayLink {
   #link: ClientLink | undefined;
   #identity: NodeIdentity;
   #asking = false;
-  #warned = false;
+  #warned: string | undefined;
+  /** Why the gateway that was last asked does not let us in. */
+  #accessRefusal: AccessRefusal | undefined;
   readonly #metrics: DialMetrics;
   readonly #refusals: LinkRefusalLog;
   /** Of the key exchange; empty while the link is down. */
@@ -113,9 +122,10 @@ export class GatewayLink {
     return this.#selector.linkDownMs(this.#nowMs());
   }
 
-  /** Whether every gateway that may be used is full. */
-  get allFull(): boolean {
-    return this.#selector.allFull;
+  /** Whether every gateway that may be used is full; why they do not let us in, for want of an invitation or a good one. */
+  get refusal() {
+    const accessRefusal = this.#accessRefusal;
+    return { gatewaysFull: this.#selector.allRefuse && accessRefusal === undefined, accessRefusal };
   }
 
   /** Undefined before the start. */
@@ -139,8 +149,11 @@ export class GatewayLink {
   /** Leaves the gateway for this one, if it is another. */
   moveTo(gateway: NodeEntry, reason: string): void {
     if (!this.#selector.moveTo(gateway, this.#nowMs())) return;
-    // When all are full this goes round.
-    this.#options.components.log[this.allFull ? 'debug' : 'warn']({ reason }, 'leaving the gateway for another');
+    // When all refuse this goes round.
+    this.#options.components.log[this.#selector.allRefuse ? 'debug' : 'warn'](
+      { reason },
+      'leaving the gateway for another',
+    );
     this.#link?.setGateway(gateway);
     this.#options.onMoved();
   }
@@ -177,22 +190,31 @@ export class GatewayLink {
     const present = this.gateway;
     this.#asking = true;
     const { clock } = this.#options.components;
-    const up = await answers({ ...this.#terms(topology), gateway, clock, refusals: this.#refusals });
+    const [access] = this.#options.accessTo?.(gateway.id) ?? [];
+    const up = await answers({ ...this.#terms(topology), gateway, access, clock, refusals: this.#refusals });
     this.#asking = false;
     if (up && present?.id === this.gateway?.id) this.moveTo(gateway, 'an earlier one answers again');
     else this.#selector.postpone(gateway, this.#nowMs());
   }
 
   #warnIfNoneAnswers(): void {
-    const { noneAnswers } = this.#selector;
-    const problem = this.allFull ? ALL_FULL : noneAnswers ? NONE_ANSWERS : undefined;
-    if (problem !== undefined && !this.#warned) this.#options.components.log.warn({}, problem);
-    this.#warned = problem !== undefined;
+    const problem = this.#problem();
+    if (problem !== undefined && problem !== this.#warned) this.#options.components.log.warn({}, problem);
+    this.#warned = problem;
+  }
+
+  /** An exit that is not listed yet is no guest: it waits until it is. */
+  #problem(): string | undefined {
+    const refusal = this.#options.accessTo && this.#accessRefusal;
+    if (refusal !== undefined) return `${ACCESS_REFUSALS[refusal].words}; ${ACCESS_REFUSALS[refusal].remedy}`;
+    if (this.refusal.gatewaysFull) return ALL_FULL;
+    return this.#selector.noneAnswers ? NONE_ANSWERS : undefined;
   }
 
   #terms({ params }: Topology) {
-    const { networkId, client, keyExchange, components } = this.#options;
+    const { networkId, client, keyExchange, components, accessTo } = this.#options;
     return {
+      accessTo,
       identity: this.#identity,
       networkId,
       client,
@@ -208,18 +230,21 @@ export class GatewayLink {
     if (state === 'up' && this.gateway !== undefined) this.#handedOn.up(this.gateway);
     else this.#handedOn.down();
     const isChange = this.#selector.onLinkState(state, this.#nowMs());
-    if (state === 'down' && reason !== MOVED) this.#onRefused(reason);
+    if (state === 'up') this.#accessRefusal = undefined;
+    else if (reason !== MOVED) this.#onRefused(reason);
     if (!isChange) return; // another attempt failed
     this.#options.components.log.info({ state, reason, ...(group === '' ? {} : { group }) }, 'gateway link');
     this.#options.onLinkState(state);
   }
 
   #onRefused(reason: string): void {
-    if (reason !== FULL || this.#topology === undefined) this.#selector.onOtherFailure();
-    else {
-      const next = this.#selector.onFull(this.#topology);
-      if (next !== undefined) this.moveTo(next, 'it is full');
+    this.#accessRefusal = isAccessRefusal(reason) ? reason : undefined;
+    if ((reason !== FULL && this.#accessRefusal === undefined) || this.#topology === undefined) {
+      this.#selector.onOtherFailure();
+      return;
     }
+    const next = this.#selector.onRefused(this.#topology);
+    if (next !== undefined) this.moveTo(next, reason === FULL ? 'it is full' : 'it does not let us in');
   }
 
   #count(state: LinkState, reason: string, group: string): void {

@@ -36,9 +36,9 @@ export class GatewaySelector {
   readonly #failed = new Set<IdentityHex>();
   /** When a usable one was last left, or found not to answer. */
   readonly #leftMs = new Map<IdentityHex, MonotonicMs>();
-  /** Said that they are full since the link was last up. */
-  readonly #full = new Set<IdentityHex>();
-  #allFull = false;
+  /** Said since the link was last up that they are full, or do not let us in. */
+  readonly #refused = new Set<IdentityHex>();
+  #allRefuse = false;
   #noneAnswers = false;
   #current: NodeEntry | undefined;
   #linkState: LinkState = 'down';
@@ -78,9 +78,9 @@ export class GatewaySelector {
     return this.#noneAnswers;
   }
 
-  /** Whether none that may be used takes us and one or more said that they are full. They are tried again and again, with ever longer waits. */
-  get allFull(): boolean {
-    return this.#allFull;
+  /** Whether none that may be used takes us and one or more refused. They are tried again and again, with ever longer waits. */
+  get allRefuse(): boolean {
+    return this.#allRefuse;
   }
 
   /** The first choice. Throws MixError NO_GATEWAY. */
@@ -135,33 +135,33 @@ export class GatewaySelector {
     this.#idleMs = 0;
     if (state === 'up') {
       this.#failed.clear();
-      this.#full.clear();
-      this.#allFull = false;
+      this.#refused.clear();
+      this.#allRefuse = false;
       this.#noneAnswers = false;
     }
     return true;
   }
 
   /**
-   * The present gateway is full: the next one to try at once. Undefined when all have been asked: then this one is dialled again after
-   * a wait, and the others from there.
+   * The present gateway is full, or does not let us in: the next one to try at once. Undefined when all have been asked: then this one is
+   * dialled again after a wait, and the others from there.
    */
-  onFull(topology: Topology): NodeEntry | undefined {
+  onRefused(topology: Topology): NodeEntry | undefined {
     const current = this.#current?.id;
     if (current === undefined) return undefined;
-    if (this.#full.has(current)) {
-      this.#full.clear();
+    if (this.#refused.has(current)) {
+      this.#refused.clear();
       this.#failed.clear();
     }
-    this.#full.add(current);
-    const next = this.#inOrder(topology).find(({ id }) => !this.#full.has(id) && !this.#failed.has(id));
-    if (next === undefined) this.#allFull = true;
+    this.#refused.add(current);
+    const next = this.#inOrder(topology).find(({ id }) => !this.#refused.has(id) && !this.#failed.has(id));
+    if (next === undefined) this.#allRefuse = true;
     return next;
   }
 
   /** An attempt at the present gateway failed for another reason. */
   onOtherFailure(): void {
-    if (this.#current !== undefined) this.#full.delete(this.#current.id);
+    if (this.#current !== undefined) this.#refused.delete(this.#current.id);
   }
 
   /** A reply or an own loop has come. */
@@ -192,8 +192,8 @@ export class GatewaySelector {
   }
 
   #reviewDown(topology: Topology): NodeEntry | undefined {
-    const isFull = this.#current !== undefined && this.#full.has(this.#current.id);
-    if (isFull || this.#idleMs < LINK_DOWN_TIMEOUT_MS) return undefined;
+    const hasRefused = this.#current !== undefined && this.#refused.has(this.#current.id);
+    if (hasRefused || this.#idleMs < LINK_DOWN_TIMEOUT_MS) return undefined;
     this.#idleMs = 0;
     return this.#next(topology);
   }
@@ -225,7 +225,7 @@ export class GatewaySelector {
     if (next !== undefined) return next;
     this.#failed.clear();
     this.#noneAnswers = this.#linkState !== 'up';
-    this.#allFull = false;
+    this.#allRefuse = false;
     return usable[0];
   }
 

@@ -77,8 +77,9 @@ export class GuardSample {
     const leaving = seen.filter(({ due }) => due?.what === 'leave' && due.forMs >= CONFIRM_MS);
     this.#state = { seenMs: nowMs, guards: seen.filter((guard) => !leaving.includes(guard)), draws };
     const left = new Set(leaving.map(({ id }) => id));
-    const fresh = topology.soundGateways.filter(({ id }) => !left.has(id));
-    for (const candidates of [fresh, topology.soundGateways]) {
+    const open = topology.soundGateways.filter(({ clients }) => clients !== 'invited');
+    const fresh = open.filter(({ id }) => !left.has(id));
+    for (const candidates of [fresh, open]) {
       while (this.#state.guards.length < SAMPLE_SIZE && this.#draw(candidates, nowMs));
     }
   }

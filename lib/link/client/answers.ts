@@ -2,6 +2,7 @@
  * Asks a gateway by a connection of its own, which is closed at once: whether it answers, or for its countersignature.
  * @module
  */
+import type { AccessCredential } from '../access.ts';
 import { ask, type Question } from '../ask.ts';
 import { NO_COMMON_GROUP } from '../key-exchange.ts';
 import type { LinkRefusalLog } from '../refusal-log.ts';
@@ -12,6 +13,8 @@ type Asked = Pick<Question, 'identity' | 'networkId' | 'packetBytes' | 'keyExcha
 export interface AskOptions extends Asked {
   readonly gateway: LinkTarget;
   readonly client: ClientTerms;
+  /** Shown to a gateway of a private network. */
+  readonly access?: AccessCredential | undefined;
   readonly refusals: LinkRefusalLog;
   /** It does not answer, or not with a hello that fits. */
   readonly onRefused?: (reason: string) => void;
@@ -28,10 +31,11 @@ export function askCountersignature(options: AskOptions): Promise<Uint8Array | u
 }
 
 async function askGateway(options: AskOptions, kind: 'client' | 'countersign'): Promise<Uint8Array | undefined> {
-  const { identity, networkId, packetBytes, keyExchange, localAddress, clock, client, gateway, refusals } = options;
+  const { identity, networkId, packetBytes, keyExchange, localAddress, clock, client, access } = options;
+  const { gateway, refusals } = options;
   const { id, host, port } = gateway;
   const answer = await ask({
-    ...{ kind, identity, networkId, packetBytes, keyExchange, localAddress, clock, client },
+    ...{ kind, identity, networkId, packetBytes, keyExchange, localAddress, clock, client, access },
     target: { id, host, port },
     onOtherVersion: (version) => refusals.otherVersion(version),
   });

@@ -3,10 +3,12 @@
  * (`thread/link-thread.ts`); main fills rings of ready frames, and gets a report when there is room and when packets have come.
  * @module
  */
+import type { IdentityHex } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import { MixError } from '../../core/errors.ts';
 import { Thread } from '../../runtime/thread.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { AccessCredential } from '../access.ts';
 import { DOWNLINK_KIND } from '../framing.ts';
 import type { NodeIdentity } from '../identity.ts';
 import { type KeyExchange, NO_COMMON_GROUP } from '../key-exchange.ts';
@@ -38,6 +40,8 @@ export interface ClientLinkOptions {
   readonly keyExchange: KeyExchange;
   /** The address of this machine to dial from. */
   readonly localAddress?: string | undefined;
+  /** Credentials for a gateway of a private network, one of which is shown to it. */
+  readonly accessTo?: ((gateway: IdentityHex) => readonly AccessCredential[]) | undefined;
   readonly log: Log;
 }
 
@@ -134,7 +138,8 @@ export class ClientLink {
     this.#identity = identity;
     const { certificatePem, privateKeyPem } = identity;
     const { id, host, port } = gateway;
-    this.#order({ order: 'gateway', target: { id, host, port }, certificatePem, privateKeyPem });
+    const access = this.#options.accessTo?.(id) ?? [];
+    this.#order({ order: 'gateway', target: { id, host, port }, certificatePem, privateKeyPem, access });
   }
 
   stats(): ClientLinkStats {

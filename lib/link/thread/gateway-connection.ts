@@ -5,10 +5,11 @@
 import { createSecureContext } from 'node:tls';
 import type { Clock } from '../../core/clock.ts';
 import type { Rng } from '../../core/rng.ts';
+import type { AccessCredential } from '../access.ts';
 import type { HelloTerms } from '../hello.ts';
 import type { KeyExchange } from '../key-exchange.ts';
 import { DEFAULT_LINK_LIMITS } from '../limits.ts';
-import { PersistentLink } from '../persistent-link.ts';
+import { MOVED, PersistentLink } from '../persistent-link.ts';
 import { type KeyPair, secureOptionsOf } from '../tls.ts';
 import type { ClientTerms, LinkState, LinkTarget } from '../types.ts';
 
@@ -53,8 +54,8 @@ export class GatewayConnection {
   }
 
   /** Leaves the present gateway, if any, and keeps a link to this one from now on. */
-  connect(target: LinkTarget, keys: KeyPair): void {
-    this.#link.connect(target, createSecureContext(secureOptionsOf(keys, this.#keyExchange)));
+  connect(target: LinkTarget, keys: KeyPair, access: readonly AccessCredential[]): void {
+    this.#link.connect(target, createSecureContext(secureOptionsOf(keys, this.#keyExchange)), MOVED, access);
   }
 
   /** Copies a frame and queues it; false when the link is down or the queue full. */

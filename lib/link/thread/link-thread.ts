@@ -103,7 +103,7 @@ function receive(frame: Buffer): void {
 function onOrder(order: LinkOrder): void {
   switch (order.order) {
     case 'gateway':
-      gateway.connect(order.target, order);
+      gateway.connect(order.target, order, order.access);
       break;
     case 'add-lane':
       addLane(order);

@@ -2,6 +2,7 @@
  * The messages between main and link thread. Packets never travel in messages, only in shared memory.
  * @module
  */
+import type { AccessCredential } from '../access.ts';
 import type { KeyExchange } from '../key-exchange.ts';
 import type { ClientTerms, LinkState, LinkTarget } from '../types.ts';
 import type { LaneShape } from './memory.ts';
@@ -23,6 +24,7 @@ export type LinkOrder =
       readonly target: LinkTarget;
       readonly certificatePem: string;
       readonly privateKeyPem: string;
+      readonly access: readonly AccessCredential[];
     }
   | {
       readonly order: 'add-lane';

@@ -6,9 +6,19 @@ import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { concatBytes, toHex } from '../../../lib/core/bytes.ts';
 import { packetBytes } from '../../../lib/core/params.ts';
+import { accessGrant, isGranted } from '../../../lib/directory/index.ts';
+import { accessPart } from '../../../lib/link/access.ts';
 import { privateKeyOfSeed, rawPublicKey, selfSignedCertificate } from '../../../lib/link/certificate.ts';
 import { DOWNLINK_KIND, FrameSplitter, frameShape } from '../../../lib/link/framing.ts';
-import { decodeHello, encodeFull, encodeHello, frameBytesOf, HELLO_BYTES } from '../../../lib/link/hello.ts';
+import {
+  decodeHello,
+  encodeHello,
+  encodeRefusal,
+  frameBytesOf,
+  HELLO_BYTES,
+  refusalIn,
+} from '../../../lib/link/hello.ts';
+import { ACCESS_REFUSALS, type AccessRefusal } from '../../../lib/link/refusals.ts';
 import { expectSame, fixedHex, hex, type Json, pattern, vectorKind } from '../kind.ts';
 
 const helloKind = z.enum(['node', 'client', 'probe']);
@@ -75,11 +85,12 @@ export const linkKinds = [
       payloadBytes: payloadSize,
       networkId: hex(32),
       client: clientTerms.optional(),
-      full: z.literal(true).optional(),
+      refusal: z.enum(['full', ...(Object.keys(ACCESS_REFUSALS) as AccessRefusal[])]).optional(),
     }),
-    (_crypto, { kind, payloadBytes, networkId, client, full }) => {
+    (_crypto, { kind, payloadBytes, networkId, client, refusal }) => {
       const terms = { networkId, packetBytes: packetBytes(payloadBytes) };
-      const head = full ? encodeFull(kind, terms) : encodeHello(kind, terms, client);
+      const head = refusal === undefined ? encodeHello(kind, terms, client) : encodeRefusal(kind, terms, refusal);
+      expectSame(refusalIn(head), refusal);
       expectSame(decodeHello(head, terms), client === undefined ? { kind } : { kind, client });
       return { head: toHex(head), ...(onTheWire(kind, payloadBytes, head) as object) };
     },
@@ -94,7 +105,33 @@ export const linkKinds = [
       },
       'of a gateway to its client': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID },
       'of an authority that tries a node': { kind: 'probe', payloadBytes: 2048, networkId: NETWORK_ID },
-      'of a gateway that is full': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID, full: true },
+      ...Object.fromEntries(
+        (['full', ...Object.keys(ACCESS_REFUSALS)] as const).map((refusal) => [
+          `of a gateway that refuses: ${refusal}`,
+          { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID, refusal },
+        ]),
+      ),
+    },
+  ),
+
+  vectorKind(
+    'access',
+    z.object({ token: z.string(), secret: hex(32), exported: hex(32) }),
+    (crypto, { token, secret, exported }) => {
+      const { accessSeed: _seed, ...shown } = accessGrant(token, secret, crypto);
+      expectSame(isGranted(shown, crypto), true);
+      const part = accessPart(accessGrant(token, secret, crypto), exported);
+      return {
+        ...Object.fromEntries(Object.entries(shown).map(([name, bytes]) => [name, toHex(bytes)])),
+        part: toHex(part),
+      };
+    },
+    {
+      'of one client': {
+        token: fixedHex('invitation'),
+        secret: fixedHex('secret of a client'),
+        exported: fixedHex('what TLS exports'),
+      },
     },
   ),
 

@@ -24,15 +24,18 @@ export function view(status: Status, history: History): Html {
 }
 
 /** What is in the way, said as one sentence; undefined when nothing is. */
-export function obstacle({ ready, epoch, gateway, sessions }: Status): string | undefined {
+export function obstacle({ ready, epoch, network, gateway, sessions }: Status): string | undefined {
   if (ready) return undefined;
   if (epoch === null) return 'There is no list of nodes yet: no directory authority has answered.';
+  if (network.accessFault !== null) return sentence(network.accessFault);
   if (gateway === null) return 'No gateway could be used yet.';
   if (gateway.noCommonGroup)
     return `The gateway ${gateway.name} and this proxy have no key exchange in common: see --link-key-exchange.`;
   if (gateway.link !== 'up') return `The gateway ${gateway.name} does not answer.`;
   return sessions.length === 0 ? 'The network lists no exit that can be used.' : 'The exit has not answered yet.';
 }
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 function head(status: Status): Html {
   const { network, gateway, socks } = status;
@@ -46,7 +49,7 @@ function head(status: Status): Html {
       <p class="lead">${trouble ?? html`Programs on this machine can use SOCKS5 at <code>${socks}</code>.`}</p>
     </div>
     <dl>
-      <div><dt>Network</dt><dd>${network.name}</dd></div>
+      <div><dt>Network</dt><dd>${network.name}${network.clients === 'invited' && ', private: invited clients only'}</dd></div>
       <div><dt>Gateway</dt><dd>${gateway === null ? 'none' : html`${gateway.name}, link ${gateway.link}`}</dd></div>
       ${typeof gateway?.keyExchange === 'string' && html`<div><dt>Link’s key exchange</dt><dd>${gateway.keyExchange}</dd></div>`}
       <div><dt>Epoch</dt><dd>${status.epoch ?? 'unknown'}</dd></div>

@@ -1,0 +1,82 @@
+/**
+ * The commands beside a gateway, on the command line: whom it lets in.
+ * @module
+ */
+import type { Command } from 'commander';
+import type { ConfigSchema } from '../../lib/config/config.ts';
+import type { TokenKeyHex } from '../../lib/directory/index.ts';
+import { loadIdentity } from '../../lib/link/index.ts';
+import { finish, configOf as folderConfig } from '../folder-command.ts';
+import { addOptions } from '../options.ts';
+import { admitInvitation, invite, listText, revokeInvitation, termsLine } from './invitations.ts';
+import { FolderConfig, InviteConfig } from './options.ts';
+
+type Done = (code: number) => void;
+
+/** Adds `invite` to the command of the role. */
+export function addGatewayCommands(gateway: Command, done: Done): void {
+  gateway.enablePositionalOptions(); // `--dir` behind them is theirs
+  const command = gateway
+    .command('invite')
+    .description('invite clients to a private network: makes an invitation, and prints its line once');
+  command.enablePositionalOptions();
+  addOptions(command, InviteConfig);
+  command.addHelpText('after', INVITE_HELP);
+  command.action(async () => {
+    const config = await configOf(command, InviteConfig);
+    if (config.key !== undefined) {
+      const terms = await admitInvitation(config.dir, config, config.key as TokenKeyHex);
+      process.stderr.write(`an invitation of another gateway serves here for ${termsLine(terms)}\n`);
+      return done(0);
+    }
+    const { id } = await loadIdentity(config.dir);
+    const { line, terms } = await invite(config.dir, config, [id, ...config.also.filter((other) => other !== id)]);
+    if (config.also.length > 0) {
+      const same = `--key ${terms.key} --uses ${config.uses} --expires ${config.expires}`;
+      process.stderr.write(`at the other gateways: mixsocks gateway invite ${same}\n`);
+    }
+    process.stderr.write(`an invitation for ${termsLine(terms)}; it is shown this once:\n`);
+    process.stdout.write(`${line}\n`);
+    done(0);
+  });
+  addList(command, done);
+  addRevoke(command, done);
+}
+
+function addList(parent: Command, done: Done): void {
+  const list = parent.command('list').description('show invitations, and when they were used');
+  addOptions(list, FolderConfig);
+  finish(list, 'mixsocks gateway invite list --dir ./gateway');
+  list.action(async () => {
+    const { dir } = await configOf(list, FolderConfig);
+    process.stdout.write(await listText(dir));
+    done(0);
+  });
+}
+
+function addRevoke(parent: Command, done: Done): void {
+  const revoke = parent
+    .command('revoke')
+    .description('revoke an invitation: who came by it is disconnected within seconds')
+    .argument('<invitation>', 'its id, as `list` shows it, or its line');
+  addOptions(revoke, FolderConfig);
+  finish(revoke, 'mixsocks gateway invite revoke 1f2e3d4c5b6a7988 --dir ./gateway');
+  revoke.action(async (word: string) => {
+    const { dir } = await configOf(revoke, FolderConfig);
+    process.stdout.write(await revokeInvitation(dir, word));
+    done(0);
+  });
+}
+
+/** The options of a command beside the gateway. */
+const configOf = <Schema extends ConfigSchema>(command: Command, schema: Schema) =>
+  folderConfig(command, schema, 'gateway', 'gateway');
+
+const INVITE_HELP = `
+The line is for --invitation of mixsocks init proxy. A device keeps its access by its folder (access.key): who comes again uses
+nothing. Each gateway counts by itself. All of it takes effect within seconds, also while the gateway runs.
+
+Examples:
+  mixsocks gateway invite --uses 1 --expires 30d --dir ./gateway
+  mixsocks gateway invite list --dir ./gateway
+  mixsocks gateway invite revoke 1f2e3d4c5b6a7988 --dir ./gateway`;
