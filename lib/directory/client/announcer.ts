@@ -7,7 +7,7 @@
 import { type IdentityHex, identityHexOf } from '../../core/bytes.ts';
 import type { Timer } from '../../core/clock.ts';
 import { asMixError, MixError, oneLine } from '../../core/errors.ts';
-import type { EpochNumber, UnixMs } from '../../core/units.ts';
+import { type EpochNumber, laterMs, type MonotonicMs, type UnixMs } from '../../core/units.ts';
 import type { Components } from '../../runtime/components.ts';
 import { type Descriptor, type DescriptorDraft, DOCUMENT_VERSION, parseDescriptor } from '../documents.ts';
 import { encodeEnvelope, sign } from '../envelope.ts';
@@ -52,6 +52,8 @@ export class Announcer {
   /** URLs of the authorities that have not taken the latest announcement. */
   #missing: string[] = [];
   #attempt = 0;
+  /** When all are to get the next announcement. */
+  #nextMs: MonotonicMs | undefined;
   #timer: Timer | undefined;
   #busy: Promise<void> | undefined;
   #again = false;
@@ -76,6 +78,7 @@ export class Announcer {
   now(): void {
     this.#missing = this.options.verifier.network.authorities.map((authority) => authority.url);
     this.#attempt = 0;
+    this.#nextMs = undefined;
     this.#again = true;
     this.#wake();
   }
@@ -100,18 +103,25 @@ export class Announcer {
     });
   }
 
+  /** Those who have not taken it are asked again and again; but the next announcement, to all, waits for none of them. */
   #schedule(): void {
     const { clock, rng } = this.options.components;
     const epochMs = epochMsOf(this.options.verifier.network);
+    const nowMs = clock.nowMs();
+    this.#nextMs ??= laterMs(nowMs, this.#untilNextMs());
+    const allMs = Math.max(0, this.#nextMs - nowMs);
+    const retryMs = announceBackoffMs(this.#attempt++, epochMs, rng);
+    const isRetry = this.#missing.length > 0 && retryMs < allMs;
+    this.#timer = isRetry ? clock.after(retryMs, () => this.#wake()) : clock.after(allMs, () => this.now());
+  }
+
+  /** How long an announcement stands. */
+  #untilNextMs(): number {
+    const { clock, rng } = this.options.components;
+    const epochMs = epochMsOf(this.options.verifier.network);
     const nowMs = clock.wallMs();
-    if (this.#missing.length > 0) {
-      this.#timer = clock.after(announceBackoffMs(this.#attempt++, epochMs, rng), () => this.#wake());
-      return;
-    }
-    this.#attempt = 0;
-    const turnMs = reannounceMs(nowMs, epochMs, rng);
-    const atMs = this.options.settled() ? turnMs : Math.min(turnMs, nowMs + unsettledAnnounceMs(epochMs));
-    this.#timer = clock.after(atMs - nowMs, () => this.now());
+    const turnMs = reannounceMs(nowMs, epochMs, rng) - nowMs;
+    return this.options.settled() ? turnMs : Math.min(turnMs, unsettledAnnounceMs(epochMs));
   }
 
   async #round(): Promise<void> {
