@@ -1,6 +1,7 @@
 /**
  * Which mixes and gateways an authority has reached at the address that they advertise: it votes for no other. An address is tried
- * when it is announced, and then once or twice an epoch; a node counts until it has failed MAX_FAILURES times in a row.
+ * when it is announced, and then once or twice an epoch; a node counts until it has failed MAX_FAILURES times in a row, and another was
+ * reached meanwhile.
  *
  * Members choose what is tried, so that they must not gain a weapon or an eye: one connection a try, few tries of a member, few to one
  * source at a time and in a while, and only to addresses that this authority may dial. Pure but for the `attempt` that it is given.
@@ -53,6 +54,10 @@ interface Trial {
   readonly bucket: TokenBucket;
   isReached: boolean;
   failures: number;
+  /** When the first of them was. */
+  failingSinceMs: MonotonicMs;
+  /** It cannot be reached, as far as is known; said once. */
+  isGone: boolean;
   /** Why the last try failed; empty after one that did not. */
   problem: string;
   nextMs: MonotonicMs;
@@ -71,6 +76,8 @@ export class Reachability {
   readonly #rates = new SourceRates(TRIES_TO_SOURCE_PER_SECOND, TRIES_TO_SOURCE_BURST);
   readonly #toSource = new Map<string, number>();
   #tries = 0;
+  /** When a try last reached a node. */
+  #reachedMs = Number.NEGATIVE_INFINITY;
   #isCutOff = false;
   #isStopped = false;
 
@@ -91,7 +98,7 @@ export class Reachability {
     if (!('host' in descriptor)) return true;
     const trial = this.#trials.get(descriptor.identity);
     if (trial === undefined || !isAt(trial, descriptor) || !trial.isReached) return false;
-    return this.#isCutOff || trial.failures < MAX_FAILURES;
+    return this.#isCutOff || !trial.isGone;
   }
 
   /** Why a node is not voted for; undefined where it is, or has not been tried. */
@@ -147,8 +154,15 @@ export class Reachability {
     const nowMs = this.#nowMs;
     const perSecond = 1000 / timing.retryMs(this.options.epochMs);
     const bucket = known?.bucket ?? new TokenBucket(perSecond, TRIES_OF_MEMBER, nowMs);
-    const fresh = { isReached: false, failures: 0, problem: '', nextMs: nowMs, running: undefined };
-    const trial: Trial = { target: { id, host, port }, source: sourceOf(host), name, bucket, ...fresh };
+    const fresh = { isReached: false, failures: 0, failingSinceMs: nowMs, isGone: false, problem: '', nextMs: nowMs };
+    const trial: Trial = {
+      target: { id, host, port },
+      source: sourceOf(host),
+      name,
+      bucket,
+      running: undefined,
+      ...fresh,
+    };
     this.#trials.set(id, trial);
     return trial;
   }
@@ -196,15 +210,30 @@ export class Reachability {
   /** Says once when a node ceases to count, or does again. */
   #note(trial: Trial, problem: string): void {
     const { log } = this.options;
-    const { name, target, isReached, failures } = trial;
-    const said = { name, identity: target.id };
-    const counted = isReached && failures < MAX_FAILURES;
+    const said = { name: trial.name, identity: trial.target.id };
+    const nowMs = this.#nowMs;
     trial.problem = problem;
-    trial.failures = problem === '' ? 0 : failures + 1;
-    trial.isReached ||= problem === '';
-    if (problem === '' && !counted && failures > 0) log.info(said, 'the node can be reached again');
-    const isFirst = isReached ? trial.failures === MAX_FAILURES : failures === 0 && problem !== '';
-    if (isFirst) log.warn({ ...said, problem }, 'a node cannot be reached: this authority does not list it');
+    if (problem === '') {
+      if (trial.isGone) log.info(said, 'the node can be reached again');
+      Object.assign(trial, { isReached: true, failures: 0, isGone: false });
+      this.#reachedMs = nowMs;
+      return;
+    }
+    if (trial.failures === 0) trial.failingSinceMs = nowMs;
+    trial.failures += 1;
+    if (trial.isReached && trial.failures === MAX_FAILURES - 1) this.#tryAnother(nowMs);
+    // While no other node is reached either it may be the connection of this authority, and nodes that are not due are not tried.
+    const hasFailed = trial.failures >= MAX_FAILURES && this.#reachedMs > trial.failingSinceMs;
+    if (trial.isGone || (trial.isReached && !hasFailed)) return;
+    trial.isGone = true;
+    log.warn({ ...said, problem }, 'a node cannot be reached: this authority does not list it');
+  }
+
+  /** Of those that do not fail one is due at once. */
+  #tryAnother(nowMs: MonotonicMs): void {
+    const others = [...this.#trials.values()].filter(({ isReached, failures }) => isReached && failures === 0);
+    const other = others[this.options.rng.int(Math.max(1, others.length))];
+    if (other !== undefined) other.nextMs = nowMs;
   }
 
   /** Where most of the nodes that had been reached fail at the same time, it is this authority's own connection. */

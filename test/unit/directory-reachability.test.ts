@@ -90,6 +90,23 @@ t.test('where most nodes fail at once it is the connection of the authority: the
   );
 });
 
+t.test('while an authority is cut off for minutes, those that it tries meanwhile stay listed, too', async (t) => {
+  const world = new ReachWorld();
+  const hosts = Array.from({ length: 12 }, (_, n) => `198.51.100.${n + 1}`);
+  await Promise.all(hosts.map((host, n) => world.announce(n + 1, host)));
+  const listed = () => hosts.filter((_, n) => world.counts(n + 1)).length;
+  for (let outage = 0; outage < 10; outage++) {
+    for (const host of hosts) world.answers.set(`${host}:4000`, 'the authority has no route');
+    await world.pass(480_000);
+    t.equal(listed(), 12);
+    world.answers.clear();
+    for (let n = 0; n < 40; n++) {
+      await world.pass(30_000);
+      t.equal(listed(), 12);
+    }
+  }
+});
+
 t.test('who announces again and again learns the reason, and causes few tries', async (t) => {
   const world = new ReachWorld();
   world.answers.set(`${HOST}:4000`, 'connection refused');
