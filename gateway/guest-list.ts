@@ -82,9 +82,8 @@ export class GuestList {
     this.#book.noteTime(ms);
   }
 
-  /** What the operator has done takes effect. Call it about once a second. */
+  /** What the operator has done takes effect, in an open network for the time when it is private. Call it about once a second. */
   async upkeep(): Promise<void> {
-    if (!this.isPrivate) return;
     this.#book.noteTime(this.#options.clock.wallMs());
     const changedMs = await this.#options.files.changedMs();
     this.#looks += 1;

@@ -87,8 +87,8 @@ t.test('who is revoked in the middle of a handshake does not come in by it', asy
 t.test('when a network becomes private, who was not invited goes; so does who cannot be written down', async (t) => {
   const becomes = async (files: DoorParts['files']) => {
     const door = await PrivateDoor.open(t, { files });
-    const token = await door.invite();
     door.isPrivate = false;
+    const token = await door.invite(); // an operator prepares what is to come
     t.equal(await door.dial(), 'up');
     t.equal(await door.dial(credential(token, 1)), 'up');
     t.strictSame((await invitationFiles(door.dir).all())[0]?.uses.size, 0, 'in an open network nothing is counted');
