@@ -20,6 +20,7 @@ import {
   type NodeRecord,
   timing,
 } from '../lib/directory/index.ts';
+import { assignLayers, type LayeredDescriptor } from './layers.ts';
 import { lossyNodes } from './loss-marks.ts';
 
 /** How many nodes of each kind. */
@@ -35,7 +36,7 @@ export const ROUTABLE: Minimums = { mixesPerLayer: 1, gateways: 1, requesters: 0
 /**
  * The nodes of consensus `epoch`: announced for it, with keys for it and the epoch after (for as long it may be in use),
  * requesters only together with a gateway, and without gateways that are not listed; mixes and gateways only with the capacity that the
- * network asks for. Marked are those at which, by the loops of the others, packets get lost; gateways get the number of clients that they may
+ * network asks for. Each mix has a layer. Marked are those at which, by the loops of the others, packets get lost; gateways get the number of clients that they may
  * admit. `last` is the consensus before this one.
  */
 export function nodesFor(
@@ -53,10 +54,11 @@ export function nodesFor(
     );
   });
   const gateways = new Set(fit.filter((node) => node.role === 'gateway').map((node) => node.identity));
-  const listed = fit
+  const fitting = fit
     .filter((node) => node.role !== 'requester' || node.gateways.some(({ gateway }) => gateways.has(gateway)))
     .sort((a, b) => (a.identity < b.identity ? -1 : 1))
     .slice(0, MAX_NODES);
+  const listed = assignLayers(fitting, last);
   const { marked, maxClients } = admitClients(listed, lossyNodes(listed), params, last);
   return listed.map((node) => {
     const record = recordOf(node, epoch, gateways);
@@ -105,8 +107,12 @@ export function buildConsensus(
   last: Consensus | undefined,
 ): Consensus {
   const startMs = epochStartMs(epoch, params.epochMs);
-  const listed = new Set(nodes.map(({ identity }) => identity));
-  const described = [...descriptors].filter(({ identity }) => listed.has(identity));
+  const listed = new Map(nodes.map((node) => [node.identity, node]));
+  const described = [...descriptors].flatMap((descriptor) => {
+    const record = listed.get(descriptor.identity);
+    if (record === undefined) return [];
+    return record.role === 'mixnode' ? { ...descriptor, layer: record.layer } : descriptor;
+  });
   const meanDelayMs = meanDelayInForce(described, params, last?.params);
   return {
     version: DOCUMENT_VERSION,
@@ -124,7 +130,7 @@ export function buildConsensus(
  * What of a descriptor goes into the consensus: keys for two epochs, those of its gateways that are `listed`, no time of making,
  * no loop results, no capacity, no arrivals, no countersignatures.
  */
-function recordOf(descriptor: Descriptor, epoch: EpochNumber, listed: ReadonlySet<IdentityHex>): NodeRecord {
+function recordOf(descriptor: LayeredDescriptor, epoch: EpochNumber, listed: ReadonlySet<IdentityHex>): NodeRecord {
   const { version: _version, network: _network, publishedMs: _publishedMs, ...published } = descriptor;
   const sphinxKeys = descriptor.sphinxKeys.filter((key) => key.epoch === epoch || key.epoch === epoch + 1);
   if (published.role === 'requester') {

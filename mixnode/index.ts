@@ -14,7 +14,7 @@ export function startMixnode(config: MixnodeConfig, components: Components): Pro
   return startNode({
     options: config,
     components,
-    position: config.layer as MixLayer,
+    position: config.layer as MixLayer | undefined,
     behaviourOf: ({ peers }) => ({ nextHop: (address) => peers.find(address) ?? 'next-hop', endsPackets: false }),
   });
 }

@@ -39,7 +39,8 @@ export function checkListing(subject: Subject, topology: Topology): Finding[] {
     );
   }
   if (findings.length > 0) return findings;
-  return [ok('listing', `epoch ${topology.epoch} lists ${entry.name} with the keys of this folder`)];
+  const layer = config.layer === undefined && entry.layer !== undefined ? `, in layer ${entry.layer}` : '';
+  return [ok('listing', `epoch ${topology.epoch} lists ${entry.name} with the keys of this folder${layer}`)];
 }
 
 function unlisted({ config, identity, holder }: Subject, topology: Topology): Finding {

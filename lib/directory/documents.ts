@@ -100,12 +100,10 @@ const common = {
   family: label.exactOptional(),
 };
 const listening = { host: nodeHost, port: nodePort };
-const mixnode = {
-  role: z.literal('mixnode'),
-  layer: z.literal([1, 2, 3], 'expected layer 1, 2 or 3'),
-  ...listening,
-  ...common,
-};
+const layer = z.literal([1, 2, 3], 'expected layer 1, 2 or 3');
+const mixnode = { role: z.literal('mixnode'), ...listening, ...common };
+/** Of a mix: without it the authorities choose. */
+const chosenLayer = { layer: layer.exactOptional() };
 /** One that lets in invited clients only is no guard for others. */
 const gateway = { role: z.literal('gateway'), ...listening, ...common, clients: z.literal('invited').exactOptional() };
 const requester = {
@@ -138,7 +136,7 @@ const withLoops = { loops: loopResults.exactOptional(), ...publishedCapacity };
 const nodeRecord = z.discriminatedUnion(
   'role',
   [
-    z.strictObject({ ...identified, ...mixnode, ...marked }),
+    z.strictObject({ ...identified, ...mixnode, layer, ...marked }),
     z.strictObject({ ...identified, ...gateway, ...marked, ...listedMaxClients }),
     z.strictObject({ ...identified, ...requester, ...listedGateways }),
   ],
@@ -154,7 +152,7 @@ const stamped = {
 const descriptor = z.discriminatedUnion(
   'role',
   [
-    z.strictObject({ ...stamped, ...mixnode, ...withLoops, ...publishedArrivals }),
+    z.strictObject({ ...stamped, ...mixnode, ...chosenLayer, ...withLoops, ...publishedArrivals }),
     z.strictObject({ ...stamped, ...gateway, ...withLoops }),
     z.strictObject({ ...stamped, ...requester, ...announcedGateways }),
   ],

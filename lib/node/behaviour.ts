@@ -70,7 +70,8 @@ export interface NodeParts {
 export interface NodeSpec {
   readonly options: NodeOptions & { readonly clients?: 'open' | 'invited' };
   readonly components: Components;
-  readonly position: RingPosition;
+  /** Undefined of a mix that leaves its layer to the authorities. */
+  readonly position: RingPosition | undefined;
   readonly behaviourOf: (parts: NodeParts) => NodeBehaviour;
 }
 

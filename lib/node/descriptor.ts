@@ -10,10 +10,13 @@ import type { HostPort } from '../net/address.ts';
 import type { PublishedLoad } from './carried-load.ts';
 import type { NodeOptions } from './config.ts';
 
-/** `keyOf` gives the Sphinx key of an epoch; epochs without one are left out. The last: its own loops, and what it carries. */
+/**
+ * `position`: undefined of a mix that leaves its layer to the authorities. `keyOf` gives the Sphinx key of an epoch; epochs without one are
+ * left out. The last: its own loops, and what it carries.
+ */
 export function describeNode(
   options: Pick<NodeOptions, 'name' | 'family'> & { readonly clients?: 'open' | 'invited' },
-  position: RingPosition,
+  position: RingPosition | undefined,
   address: HostPort,
   epochs: readonly EpochNumber[],
   keyOf: (epoch: EpochNumber) => Uint8Array | undefined,
@@ -28,5 +31,6 @@ export function describeNode(
   const clients = options.clients === 'invited' ? { clients: options.clients } : {};
   if (position === 'gateway') return { role: 'gateway', ...common, ...clients }; // it delays nothing
   const arrivals = arrivalsPerSecond === undefined ? {} : { arrivalsPerSecond };
-  return { role: 'mixnode', layer: position, ...common, ...arrivals };
+  const layer = position === undefined ? {} : { layer: position };
+  return { role: 'mixnode', ...layer, ...common, ...arrivals };
 }

@@ -24,7 +24,8 @@ export interface LoopDriverOptions {
   readonly rng: Rng;
   readonly sphinx: Sphinx;
   readonly address: Uint8Array;
-  readonly position: RingPosition;
+  /** Where the node is in the ring. */
+  readonly positionIn: (topology: Topology) => RingPosition | undefined;
   readonly epochMs: number;
   readonly topology: () => Topology | undefined;
   readonly metrics: NodeMetrics;
@@ -93,9 +94,10 @@ export class LoopDriver {
   }
 
   #sendOne(nowMs: MonotonicMs, send: SendLoop): void {
-    const { clock, position, topology, metrics } = this.options;
+    const { clock, positionIn, topology, metrics } = this.options;
     const known = topology();
-    if (known === undefined) return;
+    const position = known === undefined ? undefined : positionIn(known);
+    if (known === undefined || position === undefined) return;
     const epoch = epochAt(clock.wallMs(), known.params.epochMs);
     const made = this.loops.make(known, position, epoch, nowMs);
     if (made === undefined) return;

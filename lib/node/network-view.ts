@@ -26,26 +26,38 @@ export interface Neighbours {
   readonly requesters: ReadonlySet<IdentityHex>;
 }
 
-/** The neighbours by all of `topologies`, the newest last. Where they differ on an address, the newest is right. */
-export function neighboursOf(topologies: readonly Topology[], position: RingPosition): Neighbours {
+/**
+ * The neighbours by all of `topologies`, the newest last. Where they differ on an address, the newest is right. `positionIn` says where the
+ * node is in each; nowhere has no neighbours.
+ */
+export function neighboursOf(
+  topologies: readonly Topology[],
+  positionIn: (topology: Topology) => RingPosition | undefined,
+): Neighbours {
   const previousHops = new Map<IdentityHex, number>();
   const previousSources = new Set<string>();
   const nextHops = new Map<AddressKey, NodeEntry>();
   const nodes = new Set<IdentityHex>();
   const requesters = new Set<IdentityHex>();
   for (const topology of topologies) {
-    for (const [id, weight] of linkWeights(topology, position)) previousHops.set(id, weight);
-    for (const { host } of nodesAhead(topology, position, -1)) {
+    const position = positionIn(topology);
+    const ahead = (steps: number) => (position === undefined ? [] : nodesAhead(topology, position, steps));
+    const weights = position === undefined ? [] : linkWeights(topology, position);
+    for (const [id, weight] of weights) previousHops.set(id, weight);
+    for (const { host } of ahead(-1)) {
       if (isIP(host) !== 0) previousSources.add(sourceOf(host));
     }
-    for (const node of nodesAhead(topology, position, 1)) nextHops.set(node.addressKey, node);
+    for (const node of ahead(1)) nextHops.set(node.addressKey, node);
     for (const node of topology.nodes) (node.role === 'requester' ? requesters : nodes).add(node.id);
   }
   return { previousHops, previousSources, nextHops, nodes, requesters };
 }
 
 export interface NetworkViewOptions {
-  readonly position: RingPosition;
+  /** Of the node itself. */
+  readonly identity: IdentityHex;
+  /** Undefined of a mix that has the layer that the consensus gives it. */
+  readonly position: RingPosition | undefined;
   readonly clock: Clock;
   readonly onChange: (neighbours: Neighbours) => void;
 }
@@ -56,12 +68,17 @@ export class NetworkView {
   #endOfGrace: Timer | undefined;
 
   constructor(readonly options: NetworkViewOptions) {
-    this.#neighbours = neighboursOf([], options.position);
+    this.#neighbours = neighboursOf([], () => undefined);
   }
 
   /** The newest consensus; undefined before the first. It stays when it expires: links are kept for the next. */
   get topology(): Topology | undefined {
     return this.#topology;
+  }
+
+  /** Where the node is in the ring; undefined of a mix that is not listed and has no layer of its own. */
+  positionIn(topology: Topology): RingPosition | undefined {
+    return this.options.position ?? topology.byId(this.options.identity)?.layer;
   }
 
   get neighbours(): Neighbours {
@@ -87,7 +104,7 @@ export class NetworkView {
   }
 
   #apply(topologies: readonly Topology[]): void {
-    this.#neighbours = neighboursOf(topologies, this.options.position);
+    this.#neighbours = neighboursOf(topologies, (topology) => this.positionIn(topology));
     this.options.onChange(this.#neighbours);
   }
 }

@@ -76,7 +76,7 @@ export async function startNode(spec: NodeSpec): Promise<RunningNode> {
     await node.stop();
     throw error;
   }
-  const role = position === 'gateway' ? 'gateway' : `mixnode of layer ${position}`;
+  const role = position === 'gateway' ? 'gateway' : `mixnode of layer ${position ?? 'by the consensus'}`;
   components.log.info({ role, listen: node.listen }, 'node is running');
   return node;
 }
@@ -114,7 +114,12 @@ class NodeShell implements RunningNode {
     this.#metrics = metrics;
     this.#linkMetrics = new LinkMetrics(components.metrics);
     this.#directory = new DirectoryClient({ network, components, cacheFile: join(options.dir, 'consensus.json') });
-    this.#view = new NetworkView({ position, clock, onChange: (next) => this.#onNeighbours(next) });
+    this.#view = new NetworkView({
+      identity: this.identity,
+      position,
+      clock,
+      onChange: (next) => this.#onNeighbours(next),
+    });
     this.#policed = openPolicedKeys(components, { ...options, ...network, epochMs, dir: join(options.dir, 'sphinx') });
     const { policer, keys } = this.#policed;
     this.#peers = new PeerLinks({
@@ -143,7 +148,7 @@ class NodeShell implements RunningNode {
       log,
       sphinx,
       address: nodeIdentity.publicKey,
-      position,
+      positionIn: (topology) => this.#view.positionIn(topology),
       epochMs,
       topology: () => this.#directory.topology(),
       metrics,

@@ -137,7 +137,7 @@ function watchedMix(t: Test) {
     rng,
     log,
     address,
-    position: 2,
+    positionIn: () => 2,
     epochMs: 3_600_000,
     topology: () => topology,
     metrics: new NodeMetrics(metrics),

@@ -40,7 +40,7 @@ t.test('each position in the ring has the one before as previous hops and the on
     ['gateway', three, one],
   ] as const;
   for (const [position, previous, next] of expected) {
-    const found = neighboursOf([topology], position);
+    const found = neighboursOf([topology], () => position);
     t.strictSame(new Set(found.previousHops.keys()), idsOf(previous), `before ${position}`);
     t.strictSame(nextNames(found), next.map((node) => node.name).sort(), `behind ${position}`);
     t.strictSame(found.requesters, new Set([requester.id]));
@@ -50,7 +50,7 @@ t.test('each position in the ring has the one before as previous hops and the on
 });
 
 t.test('without a consensus nobody is a neighbour', (t) => {
-  const found = neighboursOf([], 1);
+  const found = neighboursOf([], () => 1);
   t.equal(found.previousHops.size + found.nextHops.size, 0);
   t.end();
 });
@@ -58,7 +58,12 @@ t.test('without a consensus nobody is a neighbour', (t) => {
 t.test('after a turn the old neighbours count for Δ more, with the newest address of each', (t) => {
   const clock = new VirtualClock();
   const changes: string[][] = [];
-  const view = new NetworkView({ position: 1, clock, onChange: (now) => changes.push(nextNames(now)) });
+  const view = new NetworkView({
+    identity: requester.id,
+    position: 1,
+    clock,
+    onChange: (now) => changes.push(nextNames(now)),
+  });
   const both = topologyWithout();
   const [left, moved] = both.layers[1] as [NodeEntry, NodeEntry];
   const later = topologyWithout(left.name);
@@ -120,7 +125,11 @@ t.test('configurations are strict and have defaults', (t) => {
     crypto: 'fastest',
   });
   t.match(GatewayConfig.parse(least), { maxClients: 1000, mailboxPackets: 512 });
-  for (const wrong of [{ ...least }, { ...least, layer: 4 }, { ...least, layer: 1, colour: 'red' }]) {
+  t.notOk('layer' in MixnodeConfig.parse(least), 'the authorities choose');
+  for (const wrong of [
+    { ...least, layer: 4 },
+    { ...least, layer: 1, colour: 'red' },
+  ]) {
     t.notOk(MixnodeConfig.safeParse(wrong).success, JSON.stringify(wrong));
   }
   t.end();

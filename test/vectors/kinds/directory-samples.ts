@@ -214,7 +214,7 @@ export const DESCRIPTORS: Readonly<Record<string, Json>> = {
   'refused: of another network': descriptorSample(mix(1), { network: fixedHex('another network') }),
   'refused: another version': descriptorSample(mix(1), { version: 1 }),
   'refused: an unknown key': descriptorSample(mix(1), { color: 'red' }),
-  'refused: no layer': without(mix(1), 'layer'),
+  'a mix that leaves its layer to the authorities': without(mix(1), 'layer'),
   'refused: layer 4': descriptorSample(mix(1), { layer: 4 }),
   'refused: a name as host': descriptorSample(mix(1), { host: 'mix.example' }),
   'refused: the unspecified address': descriptorSample(mix(1), { host: '0.0.0.0' }),
