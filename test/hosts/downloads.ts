@@ -1,37 +1,31 @@
 /**
- * Streams through the proxies of a network, by curl on their hosts, one after another as long as the test goes: each byte is compared.
+ * Streams through a network, by curl on the hosts of its proxies, as long as the test goes: each byte is compared.
  * @module
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { patternSha256 } from '../support/web.ts';
-import type { HostedRole } from './role.ts';
-import { PORTS } from './role.ts';
+import { type HostedRole, PORTS } from './role.ts';
 import type { Site } from './site.ts';
 
-export interface Stream {
-  readonly proxy: string;
-  readonly path: string;
-  /** From the first download on, s. */
-  readonly fromS: number;
-  readonly toS: number;
+export type Scheme = 'socks5h' | 'http';
+
+/** What became of a stream. */
+export interface Fetched {
   readonly bytes: number;
   /** What curl said; empty when every byte came. */
   readonly fault: string;
 }
 
-export type Scheme = 'socks5h' | 'http';
-
-/** Fetches `path` of the site through `proxy`; what went wrong, empty when every byte came, and how many came. */
+/** Fetches `path` of the site through `proxy`. No limit of its own: what stands still ends by the proxy, or hangs the test. */
 export async function fetchThrough(
   proxy: HostedRole,
   site: Site,
   path: string,
   { family = 4, scheme = 'socks5h' }: { family?: 4 | 6; scheme?: Scheme } = {},
-): Promise<{ fault: string; bytes: number }> {
+): Promise<Fetched> {
   const through = `${scheme}://127.0.0.1:${PORTS.socks}`;
-  // no limit of its own: a stream that stands still ends by the proxy, or fails the test as one that hangs
-  const args = ['-sS', '--connect-timeout', '170', '--noproxy', '', '-x', through, site.url(family, path)];
+  const args = ['-sSN', '--connect-timeout', '170', '--noproxy', '', '-x', through, site.url(family, path)];
   const curl = proxy.host.spawn('curl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const hash = createHash('sha256');
   let bytes = 0;
@@ -45,7 +39,86 @@ export async function fetchThrough(
   });
   const [code] = (await once(curl, 'close')) as [number | null];
   if (code !== 0) return { fault: said.trim() || `curl ended with ${code}`, bytes };
-  const [, length = '0', seed = ''] = /(\d+)\?(.*)$/.exec(path) ?? [];
-  const isRight = hash.digest('hex') === patternSha256(Number(length), seed);
-  return { fault: isRight ? '' : `${bytes} bytes, wrong hash`, bytes };
+  const seed = path.slice(path.indexOf('?') + 1);
+  return { fault: hash.digest('hex') === patternSha256(bytes, seed) ? '' : `${bytes} bytes, wrong hash`, bytes };
+}
+
+interface Span {
+  readonly proxy: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** What cannot be while something is done to a proxy or its exit: that streams live, or only that new ones open. */
+type Excuse = 'streams' | 'opening';
+
+export interface Stream extends Span, Fetched {
+  readonly path: string;
+}
+
+/** What curl says of a stream that the proxy did not open. */
+const REFUSED = /^curl: \(97\)/;
+const DOWNLOAD_BYTES = 60_000;
+/** After a failure, so that a proxy which is away is not asked all the time. */
+const PAUSE_MS = 500;
+
+/** Downloads through each proxy, one after another, and beside them one stream that goes on slowly until the end. */
+export class Traffic {
+  readonly streams: Stream[] = [];
+  readonly #excused: (Span & { readonly what: Excuse })[] = [];
+  #ended = false;
+  readonly #loops: Promise<void>[];
+
+  constructor(
+    readonly site: Site,
+    proxies: readonly HostedRole[],
+  ) {
+    this.#loops = proxies.flatMap((proxy) => [
+      this.#repeat(proxy, (count) => `/bytes/${DOWNLOAD_BYTES}?${proxy.name}-${count}`),
+      this.#repeat(proxy, (count) => `/paced?${proxy.name}-${count}`),
+    ]);
+  }
+
+  async #repeat(proxy: HostedRole, pathOf: (count: number) => string): Promise<void> {
+    for (let count = 0; !this.#ended; count += 1) {
+      const path = pathOf(count);
+      const fromMs = performance.now();
+      const fetched = await fetchThrough(proxy, this.site, path, { family: count % 2 === 0 ? 4 : 6 });
+      this.streams.push({ proxy: proxy.name, path, fromMs, toMs: performance.now(), ...fetched });
+      if (fetched.fault !== '') await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  /** Runs something that ends streams of `proxy`, or lets none be opened; those do not count as broken. */
+  async excuse(proxy: string, what: Excuse, run: () => Promise<void>): Promise<void> {
+    const span = { proxy, what, fromMs: performance.now(), toMs: Number.POSITIVE_INFINITY };
+    this.#excused.push(span);
+    await run();
+    span.toMs = performance.now();
+  }
+
+  /** Streams that broke though they need not, as lines. */
+  broken(): string[] {
+    const isExcused = ({ proxy, fault, fromMs, toMs }: Stream) =>
+      this.#excused.some((span) => {
+        const isMeant = span.what === 'streams' || REFUSED.test(fault);
+        return isMeant && span.proxy === proxy && span.fromMs < toMs && fromMs < span.toMs;
+      });
+    const broken = this.streams.filter((stream) => stream.fault !== '' && !isExcused(stream));
+    return broken.map(({ path, bytes, fault, fromMs, toMs }) => {
+      return `${path}: ${fault}, after ${bytes} bytes and ${Math.round((toMs - fromMs) / 1000)} s`;
+    });
+  }
+
+  /** Downloads of `proxy` that have come whole. */
+  whole(proxy: string): number {
+    return this.streams.filter((stream) => stream.proxy === proxy && stream.fault === '').length;
+  }
+
+  /** Lets every stream come to its end. */
+  async finish(): Promise<void> {
+    this.#ended = true;
+    this.site.endPaced();
+    await Promise.all(this.#loops);
+  }
 }

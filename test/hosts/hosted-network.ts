@@ -14,7 +14,7 @@ import type { Lan } from './lan.ts';
 import { command, HostedRole, PORTS } from './role.ts';
 
 /** Long enough for the rounds of a voting on a busy machine, short enough to see ten turns. */
-export const EPOCH_MS = 30_000;
+export const EPOCH_MS = 40_000;
 export const AUTHORITIES = 4;
 const PER_LAYER = 3;
 const GATEWAYS = 2;
@@ -23,11 +23,11 @@ const EXITS = 2;
 /** What all authorities want. Two processors carry it. */
 export const PARAMS = {
   'epoch-seconds': EPOCH_MS / 1000,
-  'main-rate': 15,
-  'reply-rate': 30,
-  'loop-rate': 2,
+  'main-rate': 10,
+  'reply-rate': 20,
+  'loop-rate': 1,
   'drop-rate': 0.5,
-  'node-loop-rate': 2,
+  'node-loop-rate': 1,
   'min-mixes-per-layer': PER_LAYER,
   'min-gateways': GATEWAYS,
   'min-requesters': EXITS,
@@ -57,12 +57,10 @@ export class HostedNetwork {
       ...numbered('gateway', GATEWAYS),
       ...numbered('exit', EXITS),
     ];
-    await inPairs(nodes, (name) => network.makeNode(name));
-    const { roles } = network;
+    await inPairs(nodes, (name) => network.addNode(name));
     await inPairs(numbered('proxy', EXITS), (name) =>
-      network.#makeProxy(name, network.role(name.replace('proxy', 'exit'))),
+      network.#addProxy(name, network.role(name.replace('proxy', 'exit'))),
     );
-    await Promise.all([...roles.values()].map((role) => role.start()));
     await network.untilReady(...numbered('proxy', EXITS));
     return network;
   }
@@ -101,22 +99,24 @@ export class HostedNetwork {
     }
   }
 
-  /** Makes the folder of a mix, gateway or exit; its name says which. */
-  async makeNode(name: string): Promise<HostedRole> {
+  /** A new mix, gateway or exit on a host of its own; its name says which. Resolves when it listens. */
+  async addNode(name: string): Promise<HostedRole> {
     const layer = /^mix-(\d)/.exec(name)?.[1];
     const role = layer !== undefined ? 'mixnode' : name.startsWith('gateway') ? 'gateway' : 'requester';
     const node = this.#add(role, name);
     const common = { 'network-file': this.networkFile, 'join-token': this.#token };
-    if (role === 'requester') await node.init({ ...common, 'name-servers': this.nameServer });
-    // mixes of the second layer are to be reached over IPv6
-    else
-      await node.init({ ...common, listen: node.host.at(PORTS[role], layer === '2' ? 6 : 4), ...(layer && { layer }) });
+    if (role === 'requester') {
+      await node.initAndStart({ ...common, 'name-servers': this.nameServer });
+      return node;
+    }
+    const listen = node.host.at(PORTS[role], layer === '2' ? 6 : 4); // mixes of the second layer are to be reached over IPv6
+    await node.initAndStart({ ...common, listen, ...(layer && { layer }) });
     return node;
   }
 
-  async #makeProxy(name: string, exit: HostedRole): Promise<void> {
+  async #addProxy(name: string, exit: HostedRole): Promise<void> {
     const proxy = this.#add('proxy', name);
-    await proxy.init({ 'network-file': this.networkFile, requester: exit.identity, 'allow-remote': true });
+    await proxy.initAndStart({ 'network-file': this.networkFile, requester: exit.identity, 'allow-remote': true });
   }
 
   async #makeAuthorities(): Promise<void> {
@@ -134,6 +134,7 @@ export class HostedNetwork {
     this.#token = stdout.trim();
     const key = /--key ([0-9a-f]{64})/.exec(stderr)?.[1] ?? '';
     await inPairs(others, ({ dir }) => command([...token, '--key', key, '--dir', dir]));
+    await inPairs(authorities, (authority) => authority.start());
   }
 
   #add(role: RoleName, name: string): HostedRole {

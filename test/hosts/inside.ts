@@ -1,13 +1,26 @@
 /**
  * The hosts and what is tried on them, in a network namespace of its own (hosts.test.ts). One network for all scenes: each begins with what
- * the one before left, which is in order again.
+ * the one before left, which is in order again. `HOSTS_SCENES=away,named` runs only these after the first.
  * @module
  */
 import t from 'tap';
-import { fetchThrough, type Scheme } from './downloads.ts';
+import { until } from '../support/localnet.ts';
+import { fetchThrough, type Scheme, Traffic } from './downloads.ts';
 import { HostedNetwork } from './hosted-network.ts';
 import { Lan } from './lan.ts';
+import { authorityAway, authorityLies, liarIsNamed } from './scenes/authorities.ts';
 import { NAMES, startSite } from './site.ts';
+import { epochNow, type Scene, type World } from './world.ts';
+
+/** The liar comes when no other authority has to be away. */
+const SCENES: Readonly<Record<string, readonly [string, Scene]>> = {
+  away: ['with one authority of four away nodes join, die, and are expelled', authorityAway],
+  liar: ['one authority of four lies', authorityLies],
+  named: ['the lies change nothing, and the liar is named', liarIsNamed],
+};
+const TURNS = 10;
+const TURNS_MS = 600_000;
+const wanted = process.env.HOSTS_SCENES?.split(',');
 
 t.setTimeout(0);
 const lan = new Lan();
@@ -25,4 +38,18 @@ t.test('curl reaches a site over IPv4 and IPv6, through both ways into the proxy
       t.match(site.visitors.get(family), new RegExp(`${exit}$`), 'the site sees the exit');
     }
   }
+});
+
+t.test('streams live through all that happens to the network', async (t) => {
+  const proxies = network.names('proxy').map((name) => network.role(name));
+  const first = epochNow();
+  const traffic = new Traffic(site, proxies);
+  const world: World = { site, network, traffic, liesFromEpoch: first };
+  for (const [name, [title, scene]] of Object.entries(SCENES)) {
+    if (wanted === undefined || wanted.includes(name)) await t.test(title, (t) => scene(t, world));
+  }
+  if (wanted === undefined) await until(`${TURNS} turns`, TURNS_MS, () => epochNow() >= first + TURNS);
+  await traffic.finish();
+  t.same(traffic.broken(), [], `no stream broke in ${epochNow() - first} turns`);
+  for (const { name } of proxies) t.ok(traffic.whole(name) > 0, `${name}: ${traffic.whole(name)} streams`);
 });

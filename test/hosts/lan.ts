@@ -11,8 +11,8 @@ import { joinHostPort } from '../../lib/net/address.ts';
 const BRIDGE = 'lan';
 /** Addresses as those of the internet: what a private network may do is another matter. */
 const NET = { 4: '11.7.0.', 6: '2600:7::' } as const;
-/** Who makes the hosts is one too, with this number: the sites are there, and relays. */
-const OWN_NUMBER = 250;
+/** Who makes the hosts has these numbers: sites are on one, relays on another, for exits connect to no address of a node. */
+const OWN = { sites: 250, relays: 251 } as const;
 
 type Family = keyof typeof NET;
 
@@ -72,7 +72,7 @@ export class Lan {
     execFileSync('mount', ['-t', 'tmpfs', 'none', '/run/netns']);
     ip('link set lo up');
     ip(`link add ${BRIDGE} type bridge`);
-    addAddresses('', BRIDGE, OWN_NUMBER);
+    for (const n of Object.values(OWN)) addAddresses('', BRIDGE, n);
     ip(`link set ${BRIDGE} up`);
   }
 
@@ -84,7 +84,7 @@ export class Lan {
   }
 
   /** An address of the process that made the bridge. */
-  ownAddress(family: Family = 4): string {
-    return addressOf(family, OWN_NUMBER);
+  ownAddress(what: keyof typeof OWN, family: Family = 4): string {
+    return addressOf(family, OWN[what]);
   }
 }

@@ -21,6 +21,9 @@ export async function command(args: readonly string[]): Promise<{ stdout: string
   return { stdout, stderr };
 }
 
+/** Of the command line; `true` for one without a value. */
+type Options = Readonly<Record<string, string | number | true>>;
+
 export class HostedRole {
   readonly dir: string;
   #child: ChildProcess | undefined;
@@ -44,16 +47,25 @@ export class HostedRole {
     return /^identity ([0-9a-f]{64})$/m.exec(this.made)?.[1] ?? '';
   }
 
-  /** What `mixsocks init` printed. */
+  /** What was printed as its folder was made. */
   made = '';
 
   /** Makes the folder. */
-  async init(options: Readonly<Record<string, string | number | true>>): Promise<void> {
+  async init(options: Options): Promise<void> {
+    this.made = (await command(['init', this.role, ...this.#words(options)])).stdout;
+  }
+
+  /** Makes the folder and starts it, by one command. */
+  async initAndStart(options: Options): Promise<void> {
+    await this.start([MAIN, this.role, '--init', ...this.#words(options)]);
+    this.made = this.log();
+  }
+
+  #words(options: Options): string[] {
     const { role, dir, name, host } = this;
     const pages = { [role === 'proxy' ? 'status-listen' : 'metrics-listen']: host.at(PORTS.metrics) };
     const all = Object.entries<string | number | true>({ dir, name, ...pages, ...options });
-    const words = all.flatMap(([key, value]) => (value === true ? [`--${key}`] : [`--${key}`, String(value)]));
-    this.made = (await command(['init', role, ...words])).stdout;
+    return all.flatMap(([key, value]) => (value === true ? [`--${key}`] : [`--${key}`, String(value)]));
   }
 
   get #logFile(): string {

@@ -17,10 +17,11 @@ export const NAMES = { 4: 'four.example.org', 6: 'six.example.org' } as const;
 export interface Site {
   /** host:port of the name server. */
   readonly nameServer: string;
-  /** `/bytes/N?SEED` sends N bytes of the pattern, `/paced/N?SEED` the same, some now and some then. */
+  /** Under `/bytes/N?SEED` N bytes of the pattern, under `/paced?SEED` as many as the time gives, until `endPaced`. */
   url(family: 4 | 6, path: string): string;
   /** What the last request over each family came from. */
   readonly visitors: ReadonlyMap<4 | 6, string>;
+  endPaced(): void;
 }
 
 const PACED_BYTES = 1000;
@@ -28,12 +29,14 @@ const PACE_MS = 1000;
 
 export async function startSite(t: Scope, lan: Lan): Promise<Site> {
   const visitors = new Map<4 | 6, string>();
+  let isEnding = false;
   // no time limits: a stream may live as long as the test
   const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
-    const [, kind, bytes, seed = ''] = /^\/(bytes|paced)\/(\d+)\?(.*)$/.exec(request.url ?? '') ?? [];
+    const [, kind, bytes, seed = ''] = /^\/(bytes|paced)(?:\/(\d+))?\?(.*)$/.exec(request.url ?? '') ?? [];
     const family = request.headers.host?.startsWith(NAMES[6]) ? 6 : 4;
     visitors.set(family, request.socket.remoteAddress ?? '');
-    send(response, Number(bytes), seed, kind === 'paced').catch(() => response.destroy());
+    const sent = kind === 'paced' ? sendPaced(response, seed, () => isEnding) : send(response, Number(bytes), seed);
+    sent.catch(() => response.destroy());
   });
   server.listen(0, '::');
   await once(server, 'listening');
@@ -42,24 +45,37 @@ export async function startSite(t: Scope, lan: Lan): Promise<Site> {
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  noteDestination(port, lan.ownAddress(6));
-  const zone = { [NAMES[4]]: [lan.ownAddress(4)], [NAMES[6]]: [lan.ownAddress(6)] };
-  const { port: dnsPort } = await startDns(t, zone, lan.ownAddress());
+  noteDestination(port);
+  const zone = { [NAMES[4]]: [lan.ownAddress('sites')], [NAMES[6]]: [lan.ownAddress('sites', 6)] };
+  const { place } = await startDns(t, zone, lan.ownAddress('sites'));
   return {
-    nameServer: `${lan.ownAddress()}:${dnsPort}`,
+    nameServer: place,
     url: (family, path) => `http://${NAMES[family]}:${port}${path}`,
     visitors,
+    endPaced: () => {
+      isEnding = true;
+    },
   };
 }
 
-async function send(response: ServerResponse, bytes: number, seed: string, isPaced: boolean): Promise<void> {
+async function send(response: ServerResponse, bytes: number, seed: string): Promise<void> {
   response.writeHead(200, { 'Content-Length': bytes });
   for (const chunk of patternChunks(bytes, seed)) {
-    const step = isPaced ? PACED_BYTES : chunk.byteLength;
-    for (let at = 0; at < chunk.byteLength && !response.destroyed; at += step) {
-      if (!response.write(chunk.subarray(at, at + step))) await once(response, 'drain');
-      if (isPaced) await sleep(PACE_MS);
-    }
+    if (!response.write(chunk)) await once(response, 'drain');
   }
   response.end();
+}
+
+async function sendPaced(response: ServerResponse, seed: string, isEnding: () => boolean): Promise<void> {
+  response.writeHead(200);
+  for (const chunk of patternChunks(Number.MAX_SAFE_INTEGER, seed)) {
+    for (let at = 0; at < chunk.byteLength; at += PACED_BYTES) {
+      if (isEnding() || response.destroyed) {
+        response.end();
+        return;
+      }
+      response.write(chunk.subarray(at, at + PACED_BYTES));
+      await sleep(PACE_MS);
+    }
+  }
 }
