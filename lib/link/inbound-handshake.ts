@@ -75,6 +75,7 @@ export class InboundHandshake {
   }
 
   readonly #onHead = (chunk: Buffer): void => {
+    if (this.#options.socket.destroyed) return; // it may have been read before: nothing can be asked of its TLS any more
     this.#head = this.#head.byteLength === 0 ? chunk : Buffer.concat([this.#head, chunk]);
     if (this.#head.byteLength < HELLO_BYTES) return;
     const { socket, terms } = this.#options;

@@ -1,11 +1,14 @@
 /** A node that stops: what it has taken in leaves first. */
 import { once } from 'node:events';
-import { connect as connectTcp } from 'node:net';
-import { connect } from 'node:tls';
-import t from 'tap';
+import { type AddressInfo, connect as connectTcp } from 'node:net';
+import { connect, createServer, type TLSSocket } from 'node:tls';
+import t, { type Test } from 'tap';
 import { systemRng } from '../../lib/core/rng.ts';
-import { createIdentity } from '../../lib/link/index.ts';
-import { PEER_OPTIONS } from '../../lib/link/tls.ts';
+import { encodeHello } from '../../lib/link/hello.ts';
+import { InboundHandshake } from '../../lib/link/inbound-handshake.ts';
+import { createIdentity, type NodeIdentity } from '../../lib/link/index.ts';
+import { DEFAULT_LINK_LIMITS } from '../../lib/link/limits.ts';
+import { ALPN, PEER_OPTIONS, secureOptionsOf } from '../../lib/link/tls.ts';
 import { DRAIN_MS, drain } from '../../lib/node/drain.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
@@ -52,6 +55,35 @@ t.test('a listener that finishes with one kind of links keeps the other, and tak
   await until(() => peers.status()[0]?.state !== 'up');
 });
 
+t.test('what a client had sent before its connection was closed here is no hello any more', async (t) => {
+  const [gateway, client] = [await createIdentity(systemRng), await createIdentity(systemRng)];
+  const terms = { networkId: new Uint8Array(32), packetBytes: 1000 };
+  const { port, accepted } = await acceptOne(t, gateway);
+  const { certificatePem: cert, privateKeyPem: key } = client;
+  const hello = Buffer.alloc(1000, 1); // shows something of an invitation
+  encodeHello('client', terms, { trafficClass: 'standard', clocked: true }).copy(hello);
+  const dialled = connect({ host: '127.0.0.1', port, ...PEER_OPTIONS, cert, key }, () => dialled.write(hello));
+  dialled.on('error', () => {});
+  const socket = await accepted;
+  await until(() => {
+    socket.read(0);
+    return socket.readableLength === hello.byteLength;
+  });
+  const down = new Promise<string>((onDown) => {
+    InboundHandshake.start({
+      ...{ socket, terms, peer: client.id, clock: new VirtualClock(), limits: DEFAULT_LINK_LIMITS, onDown },
+      admit: () => true,
+      countersign: () => new Uint8Array(0),
+      onUp: () => t.fail('no link'),
+      onOtherVersion: () => {},
+      onFrame: () => {},
+    });
+  });
+  socket.resume();
+  socket.destroy();
+  t.equal(await down, 'no-hello');
+});
+
 t.test('whoever is in the middle of a handshake when a listener finishes is refused at once', async (t) => {
   const listener = await testListener({ clock: new VirtualClock() }); // its time-outs never come
   t.teardown(() => listener.close());
@@ -92,3 +124,13 @@ t.test('packets that stay too long do not hold up the stop, and are said', async
   t.strictSame(order, ['node'], 'clients get what is for them until the end');
   t.strictSame(said, [{ packets: 3 }]);
 });
+
+/** A server for one connection, which is not read. */
+async function acceptOne(t: Test, identity: NodeIdentity) {
+  const server = createServer({ ...secureOptionsOf(identity, 'any'), ...PEER_OPTIONS, ALPNProtocols: [ALPN] });
+  const accepted = new Promise<TLSSocket>((resolve) => server.once('secureConnection', (one) => resolve(one.pause())));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return { port: (server.address() as AddressInfo).port, accepted };
+}
