@@ -34,7 +34,8 @@ import type { Reachability } from './reachability.ts';
 import { assembler, viewOf } from './voting/ballot-view.ts';
 import type { Slot } from './voting/schedule.ts';
 import type { Ballot } from './voting/vote.ts';
-import { Voting, type VotingRecords } from './voting/voting.ts';
+import { Voting } from './voting/voting.ts';
+import type { VotingRecords } from './voting/voting-records.ts';
 
 /**
  * How long the first consensus waits for requesters to name two gateways, where there are two: they announce themselves while

@@ -23,7 +23,7 @@ import { CONSENSUSES_KEPT } from '../archive.ts';
 import type { Slot } from './schedule.ts';
 import { unlessRefused } from './vote.ts';
 import type { KeptVote } from './vote-box.ts';
-import type { EvidenceKind, VotingRecords } from './voting.ts';
+import type { EvidenceKind, VotingRecords } from './voting-records.ts';
 
 /** Votings of one epoch whose votes are kept. */
 export const ATTEMPTS_KEPT = 4;

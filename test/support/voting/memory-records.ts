@@ -5,7 +5,7 @@
 
 import type { Slot } from '../../../directory/voting/schedule.ts';
 import type { KeptVote } from '../../../directory/voting/vote-box.ts';
-import type { EvidenceKind, VotingRecords } from '../../../directory/voting/voting.ts';
+import type { EvidenceKind, VotingRecords } from '../../../directory/voting/voting-records.ts';
 import type { IdentityHex } from '../../../lib/core/bytes.ts';
 import type { EpochNumber } from '../../../lib/core/units.ts';
 
