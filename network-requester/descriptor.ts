@@ -5,6 +5,7 @@
 import { toHex } from '../lib/core/bytes.ts';
 import type { EpochNumber } from '../lib/core/units.ts';
 import type { Countersignature, DescriptorDraft } from '../lib/directory/index.ts';
+import { SESSION_VERSIONS } from '../lib/session/index.ts';
 import type { RequesterConfig } from './config.ts';
 
 /** The descriptor for `epochs`, with the keys that `keyOf` has. */
@@ -20,6 +21,7 @@ export function describeRequester(
     name,
     gateways,
     exitPolicy,
+    sessionVersions: SESSION_VERSIONS,
     sphinxKeys: epochs.flatMap((epoch) => {
       const key = keyOf(epoch);
       return key === undefined ? [] : [{ epoch, key: toHex(key) }];

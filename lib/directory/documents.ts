@@ -11,12 +11,11 @@ import type { NetworkParams } from '../core/params.ts';
 import { epochNumber, type UnixMs } from '../core/units.ts';
 import { isSmallOrderPoint } from '../crypto/index.ts';
 import { listedMaxClients, listedShed, publishedArrivals, publishedCapacity } from './capacity.ts';
+import { checkVersion, DOCUMENT_VERSION, offeredSessions, withExtensions } from './document-versions.ts';
 import { label, networkParams } from './network-params.ts';
 import { DocumentRefused, firstProblem } from './refusal.ts';
 import { isLossy, mostLossy, ringOf } from './ring.ts';
 
-/** Version of the document format, in every document. */
-export const DOCUMENT_VERSION = 2;
 /** Bytes of a descriptor's payload: all its fields at their longest fit. */
 export const MAX_DESCRIPTOR_BYTES = 24 * 1024;
 /** Bytes of a consensus' payload: MAX_NODES of the longest records fit. */
@@ -98,6 +97,7 @@ const common = {
   sphinxKeys,
   software: plainText(64).exactOptional(),
   family: label.exactOptional(),
+  ...withExtensions,
 };
 const listening = { host: nodeHost, port: nodePort };
 const layer = z.literal([1, 2, 3], 'expected layer 1, 2 or 3');
@@ -110,6 +110,7 @@ const requester = {
   role: z.literal('requester'),
   exitPolicy: plainText(1024).exactOptional(),
   accessTokenRequired: z.boolean().exactOptional(),
+  ...offeredSessions,
   ...common,
 };
 
@@ -227,20 +228,8 @@ function parse<T>(kind: string, schema: z.ZodType<T>, payload: string, maxBytes:
   } catch {
     throw new DocumentRefused('malformed', `${kind}: is not JSON`);
   }
-  const version = versionOf(value);
-  if (version !== undefined && version !== DOCUMENT_VERSION) {
-    throw new DocumentRefused(
-      'version',
-      `${kind}: has version ${version}, and this program reads version ${DOCUMENT_VERSION}; update the older one`,
-    );
-  }
+  checkVersion(kind, value);
   const result = schema.safeParse(value);
   if (!result.success) throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
   return result.data;
-}
-
-/** What another version of a document changes is unknown; that it has a version is not. */
-function versionOf(document: unknown): number | undefined {
-  const version = (document as { version?: unknown } | null)?.version;
-  return Number.isInteger(version) ? (version as number) : undefined;
 }

@@ -21,12 +21,12 @@ export {
   MAX_COUNTERSIGNATURE_AGE_MS,
   readCountersignature,
 } from './countersignature.ts';
+export { DOCUMENT_VERSION } from './document-versions.ts';
 export {
   type Consensus,
   type Countersignature,
   type Descriptor,
   type DescriptorDraft,
-  DOCUMENT_VERSION,
   type LoopResult,
   MAX_LOOP_RESULTS,
   MAX_LOOPS_REPORTED,

@@ -6,6 +6,7 @@
 import { type AddressKey, addressKeyOf, type IdentityHex } from '../core/bytes.ts';
 import type { NetworkParams } from '../core/params.ts';
 import type { EpochNumber, UnixMs } from '../core/units.ts';
+import type { VersionRange } from '../core/version-range.ts';
 import type { Consensus, NodeRecord, NodeRole } from './documents.ts';
 import { isLossy } from './ring.ts';
 
@@ -32,6 +33,8 @@ export interface NodeEntry {
   readonly gateways?: readonly IdentityHex[];
   readonly exitPolicy?: string;
   readonly accessTokenRequired?: boolean;
+  /** Of requesters: those of sessions that it speaks; absent where it does not say. */
+  readonly sessionVersions?: VersionRange;
   /** Marked by the consensus: clients keep their routes off it. */
   readonly lossy?: true;
   /** Of mixes and gateways: the share of packets that it says it sheds, per cent; absent when none. */

@@ -4,6 +4,7 @@
  */
 import { createSecureContext } from 'node:tls';
 import type { Clock } from '../core/clock.ts';
+import type { VersionRange } from '../core/version-range.ts';
 import type { AccessCredential } from './access.ts';
 import { Dial } from './dial.ts';
 import type { NodeIdentity } from './identity.ts';
@@ -28,7 +29,7 @@ export interface Question {
   /** From the TCP connection to the hello; 10 s by default. */
   readonly timeoutMs?: number;
   readonly clock: Clock;
-  readonly onOtherVersion?: (version: number) => void;
+  readonly onOtherVersion?: (theirs: VersionRange) => void;
 }
 
 /** What stands behind the hello of `target`, or, as text, the reason why there is none. */

@@ -6,6 +6,7 @@ import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
+import type { VersionRange } from '../core/version-range.ts';
 import { type AccessCredential, withAccess } from './access.ts';
 import { FrameSocket, tuneSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
@@ -17,7 +18,7 @@ import {
   type HelloTerms,
   isBetweenNodes,
   refusalIn,
-  versionIn,
+  versionsIn,
 } from './hello.ts';
 import { groupOf, groupsOf, type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
 import { PEER_OPTIONS, verifyPeer } from './tls.ts';
@@ -43,12 +44,12 @@ export interface DialOptions {
   readonly memory?: MemoryBudget;
   /**
    * The other end has proven its key and said hello; `extra` is what stands behind its terms, `group` that of the key
-   * exchange.
+   * exchange, `version` that of the link.
    */
-  readonly onUp: (link: FrameSocket, extra: Uint8Array, group: string) => void;
+  readonly onUp: (link: FrameSocket, extra: Uint8Array, group: string, version: number) => void;
   readonly onFrame: (frame: Buffer) => void;
-  /** The other end speaks another version; the attempt fails. */
-  readonly onOtherVersion?: (version: number) => void;
+  /** The other end speaks none of our versions; the attempt fails. */
+  readonly onOtherVersion?: (theirs: VersionRange) => void;
   /** The other end's hello, which is good; called before `onUp`. */
   readonly onHello?: (frame: Uint8Array) => void;
   /** The attempt failed or the link ended; called once. */
@@ -121,7 +122,7 @@ export class Dial {
     const { terms, kind, onOtherVersion } = this.#options;
     const hello = decodeHello(frame, terms);
     if ('fault' in hello) {
-      if (hello.fault === 'wrong-version') onOtherVersion?.(versionIn(frame));
+      if (hello.fault === 'wrong-version') onOtherVersion?.(versionsIn(frame));
       this.#fail(hello.fault);
       return;
     }
@@ -137,7 +138,8 @@ export class Dial {
     this.#timer?.cancel();
     this.#up = true;
     this.#options.onHello?.(frame);
-    if (this.#link !== undefined) this.#options.onUp(this.#link, frame.subarray(HELLO_BYTES), groupOf(this.#socket));
+    if (this.#link === undefined) return;
+    this.#options.onUp(this.#link, frame.subarray(HELLO_BYTES), groupOf(this.#socket), hello.version);
   }
 
   readonly #onEarlyError = (error: Error): void => {

@@ -7,6 +7,7 @@ import type { IdentityHex } from '../core/bytes.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
+import type { VersionRange } from '../core/version-range.ts';
 import { ACCESS_END, accessIn } from './access.ts';
 import { FrameSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
@@ -20,7 +21,7 @@ import {
   type HelloTerms,
   isBetweenNodes,
   type LinkHello,
-  versionIn,
+  versionsIn,
 } from './hello.ts';
 import { withObservedAddress } from './observed-address.ts';
 import type { AdmitVerdict, HelloKind, LinkKind, LinkLimits } from './types.ts';
@@ -42,8 +43,8 @@ export interface InboundHandshakeOptions {
   readonly countersign: () => Uint8Array;
   /** Both hellos are exchanged. */
   readonly onUp: (link: FrameSocket, hello: LinkHello) => void;
-  /** The peer speaks another version; it is refused. */
-  readonly onOtherVersion: (version: number) => void;
+  /** The peer speaks none of our versions; it is refused. */
+  readonly onOtherVersion: (theirs: VersionRange) => void;
   readonly onFrame: (frame: Buffer) => void;
   /** The handshake failed or the link ended; called once. */
   readonly onDown: (reason: string) => void;
@@ -124,7 +125,7 @@ export class InboundHandshake {
   #refuseVersion(): void {
     const { terms, onOtherVersion } = this.#options;
     const kind: LinkKind = this.#head[5] === 0 ? 'node' : 'client';
-    onOtherVersion(versionIn(this.#head));
+    onOtherVersion(versionsIn(this.#head));
     this.#refuse('wrong-version', kind, encodeHello(kind, terms));
   }
 

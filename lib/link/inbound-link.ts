@@ -19,6 +19,7 @@ abstract class AcceptedLinkBase {
 
   constructor(
     readonly peer: IdentityHex,
+    readonly version: number,
     readonly socket: FrameSocket,
     readonly packetBytes: number,
     readonly metrics: LinkMetrics | undefined,
@@ -78,12 +79,13 @@ export class AcceptedClientLink extends AcceptedLinkBase implements ClientInboun
 
   constructor(
     peer: IdentityHex,
+    version: number,
     socket: FrameSocket,
     packetBytes: number,
     metrics: LinkMetrics | undefined,
     readonly client: ClientTerms,
   ) {
-    super(peer, socket, packetBytes, metrics);
+    super(peer, version, socket, packetBytes, metrics);
     this.#padding = paddingFrame(packetBytes);
   }
 

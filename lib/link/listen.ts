@@ -14,7 +14,7 @@ import { joinHostPort } from '../net/address.ts';
 import { ConnectionBounds } from '../net/connection-bounds.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type FrameSocket, tuneSocket } from './frame-socket.ts';
-import type { Hello } from './hello.ts';
+import type { Hello, HelloTerms } from './hello.ts';
 import type { NodeIdentity } from './identity.ts';
 import { InboundHandshake } from './inbound-handshake.ts';
 import { AcceptedClientLink, type AcceptedLink, AcceptedNodeLink } from './inbound-link.ts';
@@ -25,12 +25,10 @@ import { LinkRefusalLog } from './refusal-log.ts';
 import { PEER_OPTIONS, secureOptionsOf, verifyPeer } from './tls.ts';
 import type { AdmitVerdict, ClientTerms, HelloKind, InboundLink, LinkKind, LinkLimits } from './types.ts';
 
-export interface ListenOptions {
+export interface ListenOptions extends HelloTerms {
   readonly identity: NodeIdentity;
   readonly host: string;
   readonly port: number;
-  readonly networkId: Uint8Array;
-  readonly packetBytes: number;
   readonly keyExchange: KeyExchange;
   readonly log: Log;
   readonly clock: Clock;
@@ -236,7 +234,7 @@ class Acceptor implements LinkListener {
   }
 
   #awaitHello(socket: TLSSocket, peer: IdentityHex, connection: Socket | undefined): void {
-    const { clock, networkId, packetBytes, admit, countersign, memory } = this.#options;
+    const { clock, networkId, packetBytes, versions, admit, countersign, memory } = this.#options;
     let link: AcceptedLink | undefined;
     const onDown = (reason: string) => {
       if (link !== undefined) this.#ended(link, reason);
@@ -245,13 +243,13 @@ class Acceptor implements LinkListener {
     InboundHandshake.start({
       socket,
       peer,
-      terms: { networkId, packetBytes },
+      terms: { networkId, packetBytes, versions },
       clock,
       limits: this.#limits,
       ...(memory === undefined ? {} : { memory }),
       admit: ({ kind, client }) => admit(peer, kind, client),
       countersign: () => countersign?.(peer) ?? new Uint8Array(0),
-      onOtherVersion: (version) => this.#refusals.otherVersion(version),
+      onOtherVersion: (theirs) => this.#refusals.otherVersion(theirs, versions),
       onUp: (frames, hello) => {
         if (connection !== undefined) this.#settle(connection);
         link = this.#open(frames, hello, peer);
@@ -261,12 +259,12 @@ class Acceptor implements LinkListener {
     });
   }
 
-  #open(frames: FrameSocket, { client }: Hello, peer: IdentityHex): AcceptedLink {
+  #open(frames: FrameSocket, { client, version }: Hello, peer: IdentityHex): AcceptedLink {
     const { packetBytes, metrics, onLink } = this.#options;
     const link =
       client === undefined
-        ? new AcceptedNodeLink(peer, frames, packetBytes, metrics)
-        : new AcceptedClientLink(peer, frames, packetBytes, metrics, client);
+        ? new AcceptedNodeLink(peer, version, frames, packetBytes, metrics)
+        : new AcceptedClientLink(peer, version, frames, packetBytes, metrics, client);
     // A peer that dials again has lost the old link, even if we have not noticed.
     this.#links.get(keyOf(link))?.socket.close('replaced');
     this.#links.set(keyOf(link), link);

@@ -11,6 +11,7 @@ import type { Rng } from '../core/rng.ts';
 import type { MonotonicMs } from '../core/units.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { FrameSocket } from './frame-socket.ts';
+import type { HelloTerms } from './hello.ts';
 import type { NodeIdentity } from './identity.ts';
 import { type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
 import { DEFAULT_LINK_LIMITS } from './limits.ts';
@@ -26,10 +27,8 @@ export const PEER_HOLD_MS = 1_000;
 /** Memory of a packet that is held, beside its bytes. */
 const HELD_OVERHEAD_BYTES = 256;
 
-export interface PeerLinksOptions {
+export interface PeerLinksOptions extends HelloTerms {
   readonly identity: NodeIdentity;
-  readonly networkId: Uint8Array;
-  readonly packetBytes: number;
   readonly keyExchange: KeyExchange;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -111,19 +110,20 @@ export class PeerLink {
   readonly #refusals: LinkRefusalLog;
   /** Of the key exchange; empty while the link is down. */
   #group = '';
+  #version: number | undefined;
 
   constructor(
     readonly id: IdentityHex,
     readonly options: PeerLinksOptions,
   ) {
-    const { networkId, packetBytes, keyExchange, localAddress, clock, rng, metrics, log, memory } = options;
+    const { networkId, packetBytes, versions, keyExchange, localAddress, clock, rng, metrics, log, memory } = options;
     this.#refusals = new LinkRefusalLog(clock, log, keyExchange);
     const { queueFrames, handshakeTimeoutMs, stallTimeoutMs } = { ...DEFAULT_LINK_LIMITS, ...options };
     this.#queueFrames = queueFrames;
     this.#heldMemory = memory?.account('links', () => this.#dropHeld(this.#held.length));
     this.#link = new PersistentLink({
       kind: 'node',
-      terms: { networkId, packetBytes },
+      terms: { networkId, packetBytes, versions },
       keyExchange,
       localAddress,
       clock,
@@ -131,8 +131,8 @@ export class PeerLink {
       limits: { queueFrames, handshakeTimeoutMs, stallTimeoutMs },
       ...(memory === undefined ? {} : { memory }),
       onFrame: () => metrics?.dropped.inc({ reason: 'unexpected' }), // links between nodes carry packets one way
-      onOtherVersion: (version) => this.#refusals.otherVersion(version),
-      onUp: (frames, group) => this.#onUp(frames, group),
+      onOtherVersion: (theirs) => this.#refusals.otherVersion(theirs, versions),
+      onUp: (...up) => this.#onUp(...up),
       onDown: (reason, wasUp) => this.#onDown(reason, wasUp),
     });
   }
@@ -160,6 +160,7 @@ export class PeerLink {
       attempts,
       lastReason: this.#lastReason,
       group: this.#group,
+      version: this.#version,
     };
   }
 
@@ -169,20 +170,22 @@ export class PeerLink {
     await closed;
   }
 
-  #onUp(frames: FrameSocket, group: string): void {
+  #onUp(frames: FrameSocket, group: string, version: number): void {
     this.#lastReason = '';
     this.#group = group;
+    this.#version = version;
     this.options.metrics?.dialled.up(group);
     this.#dropStale();
     for (const { packet } of this.#held.splice(0)) this.#report(frames.send(packet));
     this.#heldMemory?.set(0);
-    this.options.log.info({ peer: this.id, group }, 'link up');
+    this.options.log.info({ peer: this.id, group, version }, 'link up');
   }
 
   #onDown(reason: string, wasUp: boolean): void {
     if (wasUp) this.options.metrics?.dialled.down(this.#group);
     else this.options.metrics?.refused.inc({ reason });
     this.#group = '';
+    this.#version = undefined;
     if (reason === NO_COMMON_GROUP) this.#refusals.noCommonGroup({ peer: this.id });
     if (reason !== this.#lastReason) this.options.log.info({ peer: this.id, reason }, 'link down');
     this.#lastReason = reason;

@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
 import type { Rng } from '../core/rng.ts';
 import type { MonotonicMs } from '../core/units.ts';
+import type { VersionRange } from '../core/version-range.ts';
 import type { AccessCredential } from './access.ts';
 import { Backoff } from './backoff.ts';
 import { Dial } from './dial.ts';
@@ -38,9 +39,9 @@ export interface PersistentLinkOptions {
   readonly limits: Pick<LinkLimits, 'queueFrames' | 'stallTimeoutMs' | 'handshakeTimeoutMs'>;
   readonly memory?: MemoryBudget;
   readonly onFrame: (frame: Buffer) => void;
-  readonly onOtherVersion: (version: number) => void;
+  readonly onOtherVersion: (theirs: VersionRange) => void;
   /** `group`: that of the key exchange. */
-  readonly onUp: (frames: FrameSocket, group: string) => void;
+  readonly onUp: (frames: FrameSocket, group: string, version: number) => void;
   readonly onHello?: (frame: Uint8Array) => void;
   /** The link ended (`wasUp`), or an attempt to dial failed. */
   readonly onDown: (reason: string, wasUp: boolean) => void;
@@ -108,7 +109,7 @@ export class PersistentLink {
       context,
       target,
       access: access[this.#refusedCredentials % Math.max(1, access.length)],
-      onUp: (frames, _extra, group) => this.#onUp(frames, group),
+      onUp: (frames, _extra, group, version) => this.#onUp(frames, group, version),
       onDown: (reason) => {
         const lost = this.#dial === dial; // else it was closed by `close`
         if (lost) this.#dial = undefined;
@@ -127,12 +128,12 @@ export class PersistentLink {
     return isAccessRefusal(reason) ? this.#accessBackoff : this.#backoff;
   }
 
-  #onUp(frames: FrameSocket, group: string): void {
+  #onUp(frames: FrameSocket, group: string, version: number): void {
     this.#frames = frames;
     this.#upAtMs = this.#options.clock.nowMs();
     this.#fullBackoff.reset();
     this.#accessBackoff.reset();
-    this.#options.onUp(frames, group);
+    this.#options.onUp(frames, group, version);
   }
 
   #onDown(reason: string): void {

@@ -5,8 +5,9 @@
  */
 import type { Clock } from '../core/clock.ts';
 import type { MonotonicMs } from '../core/units.ts';
+import { type VersionRange, versionsText } from '../core/version-range.ts';
 import type { Log } from '../telemetry/log.ts';
-import { LINK_VERSION } from './hello.ts';
+import { LINK_VERSIONS } from './hello.ts';
 import { CLASSICAL_GROUP, HYBRID_GROUP, hasHybrid, type KeyExchange, RUNTIME } from './key-exchange.ts';
 
 /** At most one line of a kind in this time: anybody can send a hello, and peers dial again and again. */
@@ -21,13 +22,13 @@ export class LinkRefusalLog {
     private readonly keyExchange: KeyExchange,
   ) {}
 
-  /** The other end speaks version `theirs`. */
-  otherVersion(theirs: number): void {
+  /** The other end speaks none of our versions. */
+  otherVersion(theirs: VersionRange, ours: VersionRange = LINK_VERSIONS): void {
     if (!this.#isDue('version')) return;
+    const [here, there] = [versionsText(ours), versionsText(theirs)];
     this.log.warn(
-      { ours: LINK_VERSION, theirs },
-      `link refused: this end speaks version ${LINK_VERSION} of the link protocol, the other end version ${theirs}; ` +
-        'update the older one',
+      { ours: here, theirs: there },
+      `link refused: this end speaks version ${here} of the link protocol, the other end version ${there}; update the older one`,
     );
   }
 

@@ -39,6 +39,8 @@ export interface PeerTarget extends LinkTarget {
 
 interface InboundLinkBase {
   readonly peer: IdentityHex;
+  /** Of the link protocol: the highest that both ends speak. */
+  readonly version: number;
   /** Queues one packet and takes ownership of it; says, and counts, what became of it. */
   send(packet: Uint8Array): SendResult;
   /** Packets queued and not yet taken by the kernel. */
@@ -100,6 +102,8 @@ export interface PeerStatus {
   readonly lastReason: string;
   /** Of the key exchange; empty while the link is down. */
   readonly group: string;
+  /** Of the link protocol; undefined while the link is down. */
+  readonly version: number | undefined;
 }
 
 export type LinkState = 'up' | 'down';

@@ -5,6 +5,7 @@
  * @module
  */
 
+export { SESSION_VERSIONS } from '../transport/limits.ts';
 export type * from '../transport/types.ts';
 export { ProxySession } from './proxy/proxy-session.ts';
 export { RequesterSession } from './requester/requester-session.ts';

@@ -4,14 +4,23 @@
  * @module
  */
 import type { Clock } from '../core/clock.ts';
+import { commonVersion } from '../core/version-range.ts';
 import type { Log } from '../telemetry/log.ts';
-import { PROTOCOL_VERSION } from '../transport/limits.ts';
+import { SESSION_VERSIONS, UNLISTED_VERSIONS } from '../transport/limits.ts';
 import { FRAME, type Frame } from '../transport/wire/frames.ts';
 
 /** The version of requesters that refuse a version without naming their own: all later ones do. */
 const UNNAMED_VERSION = 1;
 /** At most one line in this time: anybody can send a HELLO, and a refused proxy tries again every second. */
 export const MISMATCH_LINE_PERIOD_MS = 60_000;
+
+/**
+ * The version for sessions with a requester that lists `theirs` in the consensus: the highest that both speak. The authorities have signed for that list, so
+ * that nobody on the way can make it older. Without a common one it is our highest, which that requester refuses by name.
+ */
+export function sessionVersion(theirs = UNLISTED_VERSIONS, ours = SESSION_VERSIONS): number {
+  return commonVersion(ours, theirs) ?? ours.highest;
+}
 
 /** The version of the requester that refused us in a packet with these frames. */
 export function refusingVersion(frames: readonly Frame[]): number {
@@ -32,16 +41,17 @@ export class MismatchLog {
   constructor(
     private readonly clock: Clock,
     private readonly log: Log,
+    private readonly versions = SESSION_VERSIONS,
   ) {}
 
   /** A proxy with `theirs` was refused here. */
   proxyRefused(theirs: number): void {
-    this.#warn(theirs, PROTOCOL_VERSION);
+    this.#warn(theirs, this.versions.highest);
   }
 
   /** A requester with `theirs` has refused us. */
   refusedBy(theirs: number): void {
-    this.#warn(PROTOCOL_VERSION, theirs);
+    this.#warn(this.versions.highest, theirs);
   }
 
   /** What was to say in the last minute; undefined when nothing was. */

@@ -3,6 +3,7 @@
  * @module
  */
 import { DEFAULT_SESSION_PARAMS, type SessionParams } from '../core/session-params.ts';
+import type { VersionRange } from '../core/version-range.ts';
 import type { SessionLimits } from './types.ts';
 
 const KIB = 1024;
@@ -51,8 +52,12 @@ export const SESSION_ID_BYTES = 16;
 export const SURB_BYTES = 372;
 /** Blocks in one packet, whatever its size: each costs the proxy a header. */
 export const MAX_BLOCKS_PER_PACKET = 16;
-/** The version in HELLO. How earlier ones differ: docs/PROTOCOL.md section 6.10. */
-export const PROTOCOL_VERSION = 3;
+/** Those of sessions that this program speaks. How earlier ones differ: docs/PROTOCOL.md section 6.10. */
+export const SESSION_VERSIONS: VersionRange = { lowest: 3, highest: 3 };
+/** The version in HELLO where nothing else is agreed on. */
+export const PROTOCOL_VERSION = SESSION_VERSIONS.highest;
+/** What a requester speaks that names no versions in the consensus. */
+export const UNLISTED_VERSIONS: VersionRange = { lowest: 3, highest: 3 };
 export const CHALLENGE_BYTES = 8;
 export const MAX_TOKEN_BYTES = 255;
 export const MAX_HOST_BYTES = 255;

@@ -13,6 +13,7 @@ import type { MemoryBudget } from '../core/memory-budget.ts';
 import type { Rng } from '../core/rng.ts';
 import type { SessionParams } from '../core/session-params.ts';
 import type { MonotonicMs } from '../core/units.ts';
+import type { VersionRange } from '../core/version-range.ts';
 import type { SessionMemory } from './session-memory.ts';
 import type { OwnPath } from './surbs/surb-ledger.ts';
 
@@ -158,6 +159,8 @@ export interface ProxySessionOptions {
   /** How long after `mintSurb` a reply block may be used. */
   readonly surbLifeMs: number;
   readonly accessToken?: Uint8Array;
+  /** Of HELLO, and so of all frames; PROTOCOL_VERSION by default. */
+  readonly version?: number;
   /** What the client knows by itself of the ways that packets and replies take. */
   readonly ownPath: () => OwnPath;
   /** Makes a compact reply block (372 bytes) with a fresh route; undefined when there is no route now. */
@@ -205,6 +208,8 @@ export interface SessionTableOptions {
   readonly limits?: Partial<SessionLimits>;
   /** Whether a reply over this block has a chance, as far as its first hop tells; the others are left unused. */
   readonly surbUsable?: (surb372: Uint8Array) => boolean;
+  /** SESSION_VERSIONS by default. */
+  readonly versions?: VersionRange;
   /** Called when a HELLO is refused for its version. */
   readonly onOtherVersion?: (proxyVersion: number) => void;
 }

@@ -156,6 +156,24 @@ t.test('the gateways of a popular exit have a share for its replies while all ot
   t.ok(run(alike(...weights.keys())) > 0.5, 'where all gateways count alike, most replies are lost');
 });
 
+t.test('a gateway that may admit next to nobody any more has a share for the clients that it has', async (t) => {
+  const gateways = Array.from({ length: 10 }, (_, i) =>
+    nodeEntry(500 + i, { role: 'gateway', maxClients: i === 0 ? 4 : 500 }),
+  );
+  const weights = linkWeights({ ...smallTopology(3), gateways } as unknown as Topology, 1);
+  const [fallen, ...others] = [...weights.keys()];
+  const run = (weights: ReadonlyMap<string, number>) => {
+    const node = new FloodedNode({ perSecond: ACCEPTED, weights });
+    node.run(1_000, []);
+    const clients = steady(fallen as string, 0.02 * ACCEPTED);
+    node.run(SECONDS * 1000, [clients, ...others.map((id) => steady(id, 0.5 * ACCEPTED))]);
+    return node.lost([clients]) / (SECONDS * 0.02 * ACCEPTED);
+  };
+  t.equal(run(weights), 0);
+  const byNumberAlone = new Map([...weights].map(([id, weight]) => [id, id === fallen ? 4 / 450.4 : weight]));
+  t.ok(run(byNumberAlone) > 0.5, 'where the number alone counts, most of their packets are lost');
+});
+
 t.test('a popular exit’s gateway has what others leave, also beyond its share', async (t) => {
   const node = new FloodedNode({ perSecond: ACCEPTED, weights: alike(...GATEWAYS) });
   node.run(1_000, []);

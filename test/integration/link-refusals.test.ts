@@ -149,6 +149,7 @@ t.test('a hello of another version is answered with one of ours, and both ends n
     const hello = Buffer.alloc(PACKET_BYTES);
     encodeHello('node', TERMS).copy(hello);
     hello[4] = version;
+    hello[7] = 0;
     const answer = await attempt(listener.port, keysOf(identity), (socket) => socket.end(hello));
     t.equal(answer, PACKET_BYTES, 'one frame');
     t.strictSame(await listener.refused(1), { 'wrong-version': 1 });

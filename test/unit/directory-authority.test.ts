@@ -12,7 +12,15 @@ import { type JoinRules, joinRules } from '../../directory/members/membership.ts
 import { MAX_RATED_ADDRESSES } from '../../directory/source-rates.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
-import { type Descriptor, DocumentRefused, type Refusal, Verifier } from '../../lib/directory/index.ts';
+import {
+  type Descriptor,
+  DocumentRefused,
+  parseConsensus,
+  parseDescriptor,
+  type Refusal,
+  Topology,
+  Verifier,
+} from '../../lib/directory/index.ts';
 import { sourceOf } from '../../lib/net/connection-table.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { admissionOf, CLOSED, membersOn, OPEN, take } from '../support/admission.ts';
@@ -182,6 +190,31 @@ t.test('a consensus lists who announced for it, with the keys of its time, in on
     );
   t.equal(bytes(many), bytes([...many].reverse()));
 });
+
+t.test(
+  'what a node of a later version says beside is listed as it is, by authorities that do not know it',
+  async (t) => {
+    const fresh = EPOCH * EPOCH_MS - 20_000;
+    const keysFor = [EPOCH, EPOCH + 1];
+    const [extensions, sessionVersions] = [
+      { postbox: 3, quic: true },
+      { lowest: 3, highest: 4 },
+    ];
+    const descriptors = [
+      descriptorOf(network, 3, draft('gateway', keysFor, { extensions }), fresh),
+      descriptorOf(network, 4, draft('requester', keysFor, { extensions, sessionVersions }), fresh),
+    ].map((descriptor) => parseDescriptor(JSON.stringify(descriptor)));
+    const nodes = nodesFor(epochNumber(EPOCH), descriptors, network, DEFAULT_PARAMS, undefined);
+    t.match(nodes, [{ extensions }, { extensions }]);
+    const exit = nodes.find(({ role }) => role === 'requester');
+    t.match(exit, { sessionVersions });
+    const consensus = consensusOf(network, EPOCH);
+    const others = consensus.nodes.filter(({ identity }) => nodes.every((node) => node.identity !== identity));
+    const all = [...others, ...nodes].sort((a, b) => (a.identity < b.identity ? -1 : 1));
+    const topology = new Topology(parseConsensus(JSON.stringify({ ...consensus, nodes: all })));
+    t.same(topology.requesters[0]?.sessionVersions, sessionVersions, 'and members read it');
+  },
+);
 
 t.test('a network below its minimums has no consensus', async (t) => {
   const { nodes } = consensusOf(network, EPOCH);

@@ -10,6 +10,7 @@ import {
   type SessionParamName,
   sessionOptionName,
 } from '../../lib/core/session-params.ts';
+import { MAX_EXTENSIONS_CHARS } from '../../lib/directory/document-versions.ts';
 import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES, MAX_NODES } from '../../lib/directory/documents.ts';
 import { envelopeBytes, parseEnvelope } from '../../lib/directory/envelope.ts';
 import {
@@ -128,6 +129,15 @@ t.test('a descriptor with one thing wrong is refused with one line about it', as
     [exit({ exitPolicy: 'x'.repeat(1025) }), 'descriptor: exitPolicy: expected at most 1024 characters'],
     [exit({ exitPolicy: 'a\nb' }), /^descriptor: exitPolicy: expected printable ASCII/],
     [exit({ accessTokenRequired: 'yes' }), /^descriptor: accessTokenRequired: /],
+    [exit({ sessionVersions: { lowest: 4, highest: 3 } }), /^descriptor: sessionVersions: expected a highest version/],
+    [exit({ sessionVersions: { lowest: 0, highest: 3 } }), /^descriptor: sessionVersions.lowest: /],
+    [exit({ sessionVersions: { lowest: 3, highest: 65_536 } }), /^descriptor: sessionVersions.highest: /],
+    [mix({ sessionVersions: { lowest: 3, highest: 3 } }), 'descriptor: unknown key "sessionVersions"'],
+    [mix({ extensions: {} }), 'descriptor: extensions: expected at least one'],
+    [mix({ extensions: { e: 'x'.repeat(MAX_EXTENSIONS_CHARS - 7) } }), /^descriptor: extensions: expected at most 96/],
+    [mix({ extensions: { e: [1] } }), /^descriptor: extensions/],
+    [mix({ extensions: { e: 'a\nb' } }), /^descriptor: extensions/],
+    [mix({ extensions: { 'a b': 1 } }), /^descriptor: extensions/],
     [mix({ software: 'x'.repeat(MAX_DESCRIPTOR_BYTES) }), `descriptor: over ${MAX_DESCRIPTOR_BYTES} bytes`],
   ];
   for (const [payload, message] of cases) {
@@ -242,6 +252,8 @@ t.test('a document of a full network fits, and a larger one is refused unread', 
     family: 'f'.repeat(64),
     exitPolicy: 'p'.repeat(1024),
     accessTokenRequired: false,
+    sessionVersions: { lowest: 65_534, highest: 65_535 },
+    extensions: { e: 'x'.repeat(MAX_EXTENSIONS_CHARS - 8) },
     sphinxKeys: [1e12, 1e12 + 1].map((epoch) => ({ epoch, key: key32(1) })),
   };
   t.ok(MAX_NODES * (JSON.stringify(longest).length + 1) + 4096 <= MAX_CONSENSUS_BYTES);

@@ -27,13 +27,44 @@ t.test('frames come back whole from the records they are cut into', async (t) =>
 t.test('a hello is written byte for byte and read back', async (t) => {
   const terms = { networkId: NETWORK_ID, packetBytes: 2413 };
   const client = { trafficClass: 'standard', clocked: true };
-  const start = `4d58534b02010000${'0000098d'}${'03'.repeat(32)}`;
+  const start = `4d58534b02010002${'0000098d'}${'03'.repeat(32)}`;
   const rest = `0108${Buffer.from('standard').toString('hex')}${'00'.repeat(56)}`;
   t.equal(encodeHello('client', terms, client).toString('hex'), start + rest);
-  t.strictSame(decodeHello(encodeHello('client', terms, client), terms), { kind: 'client', client });
+  t.strictSame(decodeHello(encodeHello('client', terms, client), terms), { kind: 'client', version: 2, client });
   t.equal(encodeHello('node', terms).byteLength, HELLO_BYTES);
-  for (const kind of ['node', 'client'] as const) t.strictSame(decodeHello(encodeHello(kind, terms), terms), { kind });
+  for (const kind of ['node', 'client'] as const) {
+    t.strictSame(decodeHello(encodeHello(kind, terms), terms), { kind, version: 2 });
+  }
   t.strictSame(decodeHello(encodeHello('node', terms).subarray(1), terms), { fault: 'bad-hello' });
+});
+
+t.test('of two ranges of versions both ends take the highest that is in both', async (t) => {
+  const terms = (lowest: number, highest: number) => ({
+    ...{ networkId: NETWORK_ID, packetBytes: 2413 },
+    versions: { lowest, highest },
+  });
+  const cases: [ours: [number, number], theirs: [number, number], expected: number | undefined][] = [
+    [[2, 2], [2, 2], 2],
+    [[2, 2], [2, 3], 2],
+    [[2, 3], [2, 3], 3],
+    [[2, 4], [3, 9], 4],
+    [[2, 3], [1, 255], 3],
+    [[2, 2], [3, 4], undefined],
+    [[4, 5], [2, 3], undefined],
+  ];
+  for (const [ours, theirs, expected] of cases) {
+    const answer = expected === undefined ? { fault: 'wrong-version' } : { kind: 'node', version: expected };
+    for (const [here, there] of [
+      [ours, theirs],
+      [theirs, ours],
+    ] as const) {
+      t.strictSame(decodeHello(encodeHello('node', terms(...there)), terms(...here)), answer, `${here} and ${there}`);
+    }
+  }
+  const [turned, old] = [encodeHello('node', terms(3, 2)), encodeHello('node', terms(0, 2))];
+  t.strictSame(decodeHello(turned, terms(2, 2)), { fault: 'bad-hello' }, 'a range that begins behind its end');
+  t.strictSame(decodeHello(old, terms(2, 3)), { kind: 'node', version: 2 }, 'who names no lowest speaks one');
+  t.strictSame(decodeHello(encodeHello('node', terms(0, 0)), terms(2, 3)), { fault: 'wrong-version' });
 });
 
 t.test('backoff: full jitter under a bound that doubles to a cap', async (t) => {

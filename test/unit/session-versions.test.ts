@@ -159,6 +159,64 @@ t.test('a proxy that is refused for its version says which versions met', async 
   }
 });
 
+const [THIS, BOTH, NEXT] = [
+  { lowest: 3, highest: 3 },
+  { lowest: 3, highest: 4 },
+  { lowest: 4, highest: 4 },
+];
+
+/** The versions in the HELLOs that reach `table`. */
+function versionsSeen(table: SessionTable): Set<number> {
+  const seen = new Set<number>();
+  const receive = table.receive.bind(table);
+  table.receive = (plaintext, nowMs) => {
+    const hello = decodeUplink(plaintext)?.frames.find((frame) => frame.type === FRAME.HELLO);
+    if (hello !== undefined) seen.add(hello.version);
+    return receive(plaintext, nowMs);
+  };
+  return seen;
+}
+
+t.test('a proxy and a requester of this version or the next one use the highest that both speak', async (t) => {
+  for (const ours of [THIS, BOTH]) {
+    for (const theirs of [undefined, THIS, BOTH]) {
+      const { log, lines } = listeningLog();
+      const world = new HubWorld({ log, versions: ours, exitVersions: theirs === undefined ? [] : [theirs] });
+      const seen = versionsSeen(world.tables.get('r0') as SessionTable);
+      await world.connect('a.example');
+      t.same([...seen], [Math.min(ours.highest, theirs?.highest ?? 3)], 'from the first packet on');
+      t.same(lines, [], 'nobody was refused on the way');
+      await world.hub.stop();
+    }
+  }
+});
+
+t.test('while exits are updated a proxy speaks to each as that one can, and to one that is updated anew', async (t) => {
+  const world = new HubWorld({ requesters: 2, spread: 2, versions: BOTH, exitVersions: [BOTH, THIS] });
+  const [first, second] = ['r0', 'r1'].map((name) => versionsSeen(world.tables.get(name) as SessionTable));
+  for (let i = 0; i < 8; i++) await world.connect(`${i}.example`, `token ${i}`);
+  t.same([...(first ?? [])], [4]);
+  t.same([...(second ?? [])], [3]);
+  await world.hub.stop();
+});
+
+t.test('ends without a common version refuse by name, and no older version is tried', async (t) => {
+  for (const [ours, theirs] of [
+    [THIS, NEXT],
+    [NEXT, THIS],
+  ] as const) {
+    const { log, lines } = listeningLog();
+    const world = new HubWorld({ log, versions: ours, exitVersions: [theirs] });
+    const seen = versionsSeen(world.tables.get('r0') as SessionTable);
+    const asked = await world.open('a.example');
+    world.run(10_000);
+    t.notOk(asked.opened);
+    t.same([...seen], [ours.highest]);
+    t.match(lines, [new RegExp(`the proxy speaks version ${ours.highest} .* version ${theirs.highest};`)]);
+    await world.hub.stop();
+  }
+});
+
 t.test('ends of one version open sessions without a word about versions', async (t) => {
   const { log, lines } = listeningLog();
   const world = new HubWorld({ log });

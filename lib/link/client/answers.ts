@@ -37,7 +37,7 @@ async function askGateway(options: AskOptions, kind: 'client' | 'countersign'): 
   const answer = await ask({
     ...{ kind, identity, networkId, packetBytes, keyExchange, localAddress, clock, client, access },
     target: { id, host, port },
-    onOtherVersion: (version) => refusals.otherVersion(version),
+    onOtherVersion: (theirs) => refusals.otherVersion(theirs),
   });
   if (typeof answer !== 'string') return answer;
   if (answer === NO_COMMON_GROUP) refusals.noCommonGroup();

@@ -200,7 +200,7 @@ export class ClientLink {
   #onReport(report: LinkReport): void {
     if (!this.#open) return;
     if (report.report === 'inbound') this.#fetch();
-    else if (report.report === 'other-version') this.#refusals.otherVersion(report.version);
+    else if (report.report === 'other-version') this.#refusals.otherVersion(report.theirs);
     else if (report.report === 'hello') this.#observe(report.hello);
     else if (report.report === 'room') {
       this.#memory.roomFlag.lower();

@@ -5,6 +5,7 @@
 import { createSecureContext } from 'node:tls';
 import type { Clock } from '../../core/clock.ts';
 import type { Rng } from '../../core/rng.ts';
+import type { VersionRange } from '../../core/version-range.ts';
 import type { AccessCredential } from '../access.ts';
 import type { HelloTerms } from '../hello.ts';
 import type { KeyExchange } from '../key-exchange.ts';
@@ -21,7 +22,7 @@ export interface GatewayConnectionOptions {
   readonly keyExchange: KeyExchange;
   readonly localAddress: string | undefined;
   readonly onFrame: (frame: Buffer) => void;
-  readonly onOtherVersion: (version: number) => void;
+  readonly onOtherVersion: (theirs: VersionRange) => void;
   readonly onHello: (frame: Uint8Array) => void;
   /** `group`: that of the key exchange; empty while the link is down. */
   readonly onState: (state: LinkState, reason: string, group: string) => void;

@@ -42,7 +42,7 @@ const gateway = new GatewayConnection({
   clock: systemClock,
   rng: systemRng,
   onFrame: receive,
-  onOtherVersion: (version) => report({ report: 'other-version', version }),
+  onOtherVersion: (theirs) => report({ report: 'other-version', theirs }),
   onHello: (hello) => report({ report: 'hello', hello: new Uint8Array(hello) }),
   onState(state, reason, group) {
     if (state === 'up') memory.countConnect();

@@ -2,6 +2,7 @@
  * The messages between main and link thread. Packets never travel in messages, only in shared memory.
  * @module
  */
+import type { VersionRange } from '../../core/version-range.ts';
 import type { AccessCredential } from '../access.ts';
 import type { KeyExchange } from '../key-exchange.ts';
 import type { ClientTerms, LinkState, LinkTarget } from '../types.ts';
@@ -44,7 +45,7 @@ export type LinkOrder =
 export type LinkReport =
   | { readonly report: 'room' }
   | { readonly report: 'inbound' }
-  | { readonly report: 'other-version'; readonly version: number }
+  | { readonly report: 'other-version'; readonly theirs: VersionRange }
   /** What the gateway has said at the beginning of the link. */
   | { readonly report: 'hello'; readonly hello: Uint8Array }
   | { readonly report: 'state'; readonly state: LinkState; readonly reason: string; readonly group: string };

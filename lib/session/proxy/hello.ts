@@ -13,6 +13,7 @@ export interface HelloOptions {
   readonly sessionWindowBytes: number;
   readonly minStreamWindowBytes: number;
   readonly accessToken?: Uint8Array;
+  readonly version?: number;
   /** Thousandths of replies per second; 0 is burst mode. */
   milliPerSecond: number;
 }
@@ -58,9 +59,9 @@ export class HelloSender implements FrameOwner {
   }
 
   write(builder: PacketBuilder): void {
-    const { sessionWindowBytes, minStreamWindowBytes, milliPerSecond } = this.options;
+    const { version = PROTOCOL_VERSION, sessionWindowBytes, minStreamWindowBytes, milliPerSecond } = this.options;
     if (!this.#acked) {
-      builder.hello(this, PROTOCOL_VERSION, this.#token, sessionWindowBytes, minStreamWindowBytes);
+      builder.hello(this, version, this.#token, sessionWindowBytes, minStreamWindowBytes);
       this.#helloOwed = false;
     }
     if (!this.#acked || this.#rateOwed) builder.rate(this, milliPerSecond);

@@ -2,6 +2,7 @@
  * What a proxy's hub is made of.
  * @module
  */
+import type { VersionRange } from '../../core/version-range.ts';
 import type { NodeEntry } from '../../directory/index.ts';
 import type { MixEndpoint } from '../../endpoint/index.ts';
 import type { Components } from '../../runtime/components.ts';
@@ -43,4 +44,6 @@ export interface ProxyHubOptions {
   /** How long a stream waits for an identity that is free (default: as long as for a requester to connect). */
   readonly openTimeoutMs?: number;
   readonly accessToken?: Uint8Array;
+  /** Of sessions; SESSION_VERSIONS by default. */
+  readonly versions?: VersionRange;
 }

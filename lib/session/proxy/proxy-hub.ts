@@ -15,7 +15,7 @@ import type { Running } from '../../runtime/components.ts';
 import { sessionMemory } from '../../transport/session-memory.ts';
 import type { CloseReason, SessionStream, StreamHandlers, StreamTarget } from '../../transport/types.ts';
 import { SessionDriver } from '../session-driver.ts';
-import { MismatchLog } from '../versions.ts';
+import { MismatchLog, sessionVersion } from '../versions.ts';
 import { ACCUSATIONS, type Exit, isToReachAnew, isUnresponsive } from './exits.ts';
 import type { ProxyHubOptions } from './hub-options.ts';
 import { HubStream } from './hub-stream.ts';
@@ -48,7 +48,7 @@ export class ProxyHub implements Running {
     this.#options = options;
     const { endpoint, components } = options;
     const { mainRate } = endpoint.trafficClass;
-    this.#mismatches = new MismatchLog(components.clock, components.log);
+    this.#mismatches = new MismatchLog(components.clock, components.log, options.versions);
     this.#pool = new SessionPool({
       ...components,
       nowMs: () => this.#nowMs(),
@@ -57,7 +57,7 @@ export class ProxyHub implements Running {
       maxIdentities: options.maxIdentities ?? DEFAULT_MAX_IDENTITIES,
       rates: () => endpoint.trafficClass,
       params: () => endpoint.topology.params.session,
-      makeSession: (nowMs) => this.#makeSession(nowMs),
+      makeSession: (requester, nowMs) => this.#makeSession(requester, nowMs),
     });
     this.#waiting = new WaitingStreams({
       clock: components.clock,
@@ -196,8 +196,8 @@ export class ProxyHub implements Running {
     });
   }
 
-  #makeSession(nowMs: MonotonicMs): ProxySession {
-    const { components, endpoint, downlink, accessToken } = this.#options;
+  #makeSession({ sessionVersions }: NodeEntry, nowMs: MonotonicMs): ProxySession {
+    const { components, endpoint, downlink, accessToken, versions } = this.#options;
     const { mainRate, replyRate } = endpoint.trafficClass;
     const { payloadBytes, session: params } = endpoint.topology.params;
     const receiver: ReplyReceiver = {
@@ -212,6 +212,7 @@ export class ProxyHub implements Running {
         mainRatePerSecond: mainRate,
         replyRatePerSecond: replyRate,
         downlink,
+        version: sessionVersion(sessionVersions, versions),
         surbLifeMs: endpoint.surbLifeMs,
         ...(accessToken === undefined ? {} : { accessToken }),
         ...sessionMemory(components.memory),

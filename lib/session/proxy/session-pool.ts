@@ -30,7 +30,7 @@ export interface SessionPoolOptions extends ExitSetOptions {
   /** Isolation tokens with a session at a time. */
   readonly maxIdentities: number;
   /** Makes a session; the caller reports its replies with `onReply` and its end with `onEnded`. */
-  readonly makeSession: (nowMs: MonotonicMs) => ProxySession;
+  readonly makeSession: (requester: NodeEntry, nowMs: MonotonicMs) => ProxySession;
 }
 
 /** Why a stream gets no session for the moment. */
@@ -290,9 +290,9 @@ export class SessionPool {
     const nowMs = this.#options.nowMs();
     const isFull = this.#sessions.length >= this.#options.maxIdentities + EXTRA_SESSIONS;
     if (isFull || nowMs < exit.notBeforeMs) return undefined;
-    const session = this.#options.makeSession(nowMs);
-    const usedMs = Number.NEGATIVE_INFINITY;
     const { requester } = exit;
+    const session = this.#options.makeSession(requester, nowMs);
+    const usedMs = Number.NEGATIVE_INFINITY;
     const pooled: PooledSession = { session, exit, requester, startedMs: nowMs, use: 'spare', usedMs, wasOpen: false };
     this.#sessions.push(pooled);
     return pooled;

@@ -10,7 +10,8 @@
 import { constantTimeEqual } from '../../core/bytes.ts';
 import type { MemoryAccount } from '../../core/memory-budget.ts';
 import { laterMs, type MonotonicMs } from '../../core/units.ts';
-import { PROTOCOL_VERSION, requesterLimits } from '../../transport/limits.ts';
+import { speaks, type VersionRange } from '../../core/version-range.ts';
+import { requesterLimits, SESSION_VERSIONS } from '../../transport/limits.ts';
 import { sessionMemory } from '../../transport/session-memory.ts';
 import type { CloseReason, Reply, SessionLimits, SessionTableOptions } from '../../transport/types.ts';
 import { FRAME, type HelloFrame } from '../../transport/wire/frames.ts';
@@ -61,6 +62,7 @@ export class SessionTable {
   readonly #options: SessionTableOptions;
   /** Of every session: one object for all. */
   readonly #limits: SessionLimits;
+  readonly #versions: VersionRange;
   readonly #sessions = new Map<string, RequesterSession>();
   readonly #held = new Map<string, Held>();
   readonly #ended = new Map<string, Ended>();
@@ -73,6 +75,7 @@ export class SessionTable {
   constructor(options: SessionTableOptions) {
     this.#options = options;
     this.#limits = requesterLimits(options.limits);
+    this.#versions = options.versions ?? SESSION_VERSIONS;
     this.#endedIds = new EndedIds(options.memoryMs ?? MEMORY_MS, options.rng);
     this.#endedMemory = options.memory?.account('sessions');
   }
@@ -150,7 +153,7 @@ export class SessionTable {
     this.#drop('malformed');
     const session = key === undefined ? undefined : this.#sessions.get(key);
     if (session !== undefined) session.close('protocol', nowMs);
-    else this.#checkVersion(versionOf(plaintext) ?? PROTOCOL_VERSION);
+    else this.#checkVersion(versionOf(plaintext) ?? this.#versions.highest);
   }
 
   #onUnknown(key: string, packet: Uplink, nowMs: MonotonicMs): void {
@@ -184,8 +187,9 @@ export class SessionTable {
   }
 
   #checkVersion(version: number): boolean {
-    if (version !== PROTOCOL_VERSION) this.#options.onOtherVersion?.(version);
-    return version === PROTOCOL_VERSION;
+    const isOurs = speaks(this.#versions, version);
+    if (!isOurs) this.#options.onOtherVersion?.(version);
+    return isOurs;
   }
 
   #create(key: string, nowMs: MonotonicMs): RequesterSession {
@@ -260,7 +264,7 @@ export class SessionTable {
       const number = 2 ** 40 + this.#options.rng.int(2 ** 30);
       const builder = beginDownlink(this.#options.payloadBytes, number, nothing);
       builder.close(NOBODY, closeNumber(reason));
-      if (reason === 'version') builder.hello(NOBODY, PROTOCOL_VERSION, new Uint8Array(0), 0, 0);
+      if (reason === 'version') builder.hello(NOBODY, this.#versions.highest, new Uint8Array(0), 0, 0);
       this.#answer({ surb372, plaintext: builder.bytes });
       return true;
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { DelayLaws } from '../../../lib/core/delay-law.ts';
 import type { TrafficClass } from '../../../lib/core/params.ts';
 import { DEFAULT_SESSION_PARAMS } from '../../../lib/core/session-params.ts';
+import type { VersionRange } from '../../../lib/core/version-range.ts';
 import type { NodeEntry, Topology } from '../../../lib/directory/index.ts';
 import { PathHealth } from '../../../lib/endpoint/health/path-health.ts';
 import { type ReplyBlock, ReplyLedgers } from '../../../lib/endpoint/health/reply-ledger.ts';
@@ -65,6 +66,10 @@ export interface HubWorldOptions {
   readonly meter?: SessionMeter;
   /** False: the client sends no loops of its own, and knows nothing of its ways. */
   readonly loops?: boolean;
+  /** Versions of sessions that the client speaks. */
+  readonly versions?: VersionRange;
+  /** Those that each requester speaks, which the consensus lists. */
+  readonly exitVersions?: readonly VersionRange[];
 }
 
 /**
@@ -111,7 +116,9 @@ export class HubWorld {
     this.#rates = { mainRate, replyRate, loopRate: 1, dropRate: 1, deliveryRate: 2 * replyRate };
     this.nodes = Array.from({ length: requesters }, (_, i) => {
       const exitPolicy = policies[i];
-      const fields = { role: 'requester', name: `r${i}` } as const;
+      const sessionVersions = options.exitVersions?.[i];
+      const versions = sessionVersions === undefined ? {} : { sessionVersions };
+      const fields = { role: 'requester', name: `r${i}`, ...versions } as const;
       return nodeEntry(900 + i, exitPolicy === undefined ? fields : { ...fields, exitPolicy });
     });
     this.listed = [...this.nodes];
@@ -123,6 +130,7 @@ export class HubWorld {
       requesters: () => this.listed,
       spread,
       ...(options.meter === undefined ? {} : { meter: options.meter }),
+      ...(options.versions === undefined ? {} : { versions: options.versions }),
       ...(options.maxIdentities === undefined ? {} : { maxIdentities: options.maxIdentities }),
       ...(options.openTimeoutMs === undefined ? {} : { openTimeoutMs: options.openTimeoutMs }),
     });
@@ -209,7 +217,9 @@ export class HubWorld {
   }
 
   #newTable(requester: string): SessionTable {
+    const versions = this.nodes.find(({ name }) => name === requester)?.sessionVersions;
     return new SessionTable({
+      ...(versions === undefined ? {} : { versions }),
       rng: this.#rng,
       payloadBytes: PAYLOAD_BYTES,
       terms: () => ({ delay: new DelayLaws({ meanDelayMs: 1, mixHops: 3 }) }),

@@ -48,6 +48,7 @@ function onTheWire(kind: LinkOrProbe, payloadBytes: number, frame: Uint8Array): 
 }
 
 const NETWORK_ID = fixedHex('network id');
+const versionRange = z.object({ lowest: z.int(), highest: z.int() });
 const clientTerms = z.object({ trafficClass: z.string(), clocked: z.boolean() });
 const STANDARD = { trafficClass: 'standard', clocked: true };
 const helloHead = (change: Readonly<Record<number, string>>, kind: LinkOrProbe): string => {
@@ -86,12 +87,14 @@ export const linkKinds = [
       networkId: hex(32),
       client: clientTerms.optional(),
       refusal: z.enum(['full', ...(Object.keys(ACCESS_REFUSALS) as AccessRefusal[])]).optional(),
+      versions: versionRange.optional(),
     }),
-    (_crypto, { kind, payloadBytes, networkId, client, refusal }) => {
-      const terms = { networkId, packetBytes: packetBytes(payloadBytes) };
+    (_crypto, { kind, payloadBytes, networkId, client, refusal, versions }) => {
+      const terms = { networkId, packetBytes: packetBytes(payloadBytes), versions };
       const head = refusal === undefined ? encodeHello(kind, terms, client) : encodeRefusal(kind, terms, refusal);
       expectSame(refusalIn(head), refusal);
-      expectSame(decodeHello(head, terms), client === undefined ? { kind } : { kind, client });
+      const version = versions === undefined ? 2 : versions.highest;
+      expectSame(decodeHello(head, terms), client === undefined ? { kind, version } : { kind, version, client });
       return { head: toHex(head), ...(onTheWire(kind, payloadBytes, head) as object) };
     },
     {
@@ -105,6 +108,10 @@ export const linkKinds = [
       },
       'of a gateway to its client': { kind: 'client', payloadBytes: 2048, networkId: NETWORK_ID },
       'of an authority that tries a node': { kind: 'probe', payloadBytes: 2048, networkId: NETWORK_ID },
+      'of a node that speaks the next version, too': {
+        ...{ kind: 'node', payloadBytes: 2048, networkId: NETWORK_ID },
+        versions: { lowest: 2, highest: 3 },
+      },
       ...Object.fromEntries(
         (['full', ...Object.keys(ACCESS_REFUSALS)] as const).map((refusal) => [
           `of a gateway that refuses: ${refusal}`,
@@ -137,20 +144,36 @@ export const linkKinds = [
 
   vectorKind(
     'read-hello',
-    z.object({ payloadBytes: payloadSize, networkId: hex(32), head: hex(HELLO_BYTES) }),
-    (_crypto, { payloadBytes, networkId, head }) =>
-      ({ ...decodeHello(head, { networkId, packetBytes: packetBytes(payloadBytes) }) }) as Json,
+    z.object({
+      payloadBytes: payloadSize,
+      networkId: hex(32),
+      head: hex(HELLO_BYTES),
+      versions: versionRange.optional(),
+    }),
+    (_crypto, { payloadBytes, networkId, head, versions }) =>
+      ({ ...decodeHello(head, { networkId, packetBytes: packetBytes(payloadBytes), versions }) }) as Json,
     {
       'of a node': read(),
-      'reserved bytes are ignored': read({ 6: 'ffff' }),
+      'reserved bytes are ignored': read({ 6: 'ff' }),
       'another magic': read({ 0: '4d58534c' }),
       'of a client': read({}, 'client'),
       'of a client without class': read({ 45: '00' }, 'client'),
       'of a client with a delivery that there is not': read({ 44: '02' }, 'client'),
       'of a client with a class of 65 bytes': read({ 45: '41' }, 'client'),
       'of a client with a space in its class': read({ 48: '20' }, 'client'),
-      'the version before': read({ 4: '01' }),
-      'a later version': read({ 4: '03' }),
+      'the version before': read({ 4: '01', 7: '00' }),
+      'a later version': read({ 4: '03', 7: '03' }),
+      'this version and the next': read({ 4: '03' }),
+      'this version and the next, by an end that speaks both': {
+        ...(read({ 4: '03' }) as object),
+        versions: { lowest: 2, highest: 3 },
+      } as Json,
+      'all versions, by an end that speaks two': {
+        ...(read({ 4: 'ff', 7: '01' }) as object),
+        versions: { lowest: 2, highest: 3 },
+      } as Json,
+      'one version alone, without the lowest': read({ 7: '00' }),
+      'versions that begin behind their end': read({ 7: '03' }),
       'of an authority that tries a node': read({}, 'probe'),
       'no kind': read({ 5: '04' }),
       'a client with the frame size of a node': read({ 5: '01' }),
