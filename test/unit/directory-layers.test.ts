@@ -51,14 +51,26 @@ t.test('new mixes go where the fewest are, and stay there', async (t) => {
   t.same(sizes(second), [2, 2, 1]);
 });
 
-t.test('an operator may choose a layer, and the others make up for it', async (t) => {
+t.test('an operator may choose a layer: others are not placed by it, but none stays empty', async (t) => {
   const consensus = next([mix(1, 2), mix(2, 2), mix(3), mix(4), mix(5), mix(6)]);
-  t.same(sizes(consensus), [2, 2, 2]);
-  t.equal(layersOf(consensus).get(idOf(2)), 2);
+  t.same([...layersOf(consensus).values()], [2, 2, 1, 3, 2, 1]);
   const changed = next([mix(1, 3), mix(2, 3), mix(3), mix(4), mix(5), mix(6)], consensus);
   t.equal(layersOf(changed).get(idOf(1)), 3, 'also another one later');
-  const all = next([mix(1, 1), mix(2, 1), mix(3, 1)]);
-  t.same(sizes(all), [3, 0, 0], 'nobody is moved who has chosen');
+  t.equal(moved(consensus, changed), 2, 'those two alone');
+  t.same(sizes(next([mix(1, 1), mix(2, 1), mix(3, 1)])), [3, 0, 0], 'nobody is moved who has chosen');
+  t.same(sizes(next([mix(1, 1), mix(2, 2), mix(3)])), [1, 1, 1], 'a layer without a mix comes first');
+  const two = next([mix(1, 1), mix(2), mix(3)]);
+  t.same(sizes(two), [1, 1, 1]);
+  t.same(sizes(next([mix(1, 1), mix(3), mix(4, 3)], two)), [1, 1, 1], 'a hole is filled');
+});
+
+t.test('whoever fills two layers with mixes of his own does not gather the others in the third', async (t) => {
+  const honest = Array.from({ length: 30 }, (_, n) => mix(n));
+  const his = Array.from({ length: 60 }, (_, n) => mix(100 + n, n % 2 === 0 ? 1 : 3));
+  const before = next(honest);
+  let after = before;
+  for (let epoch = 0; epoch < 50; epoch++) after = next([...honest, ...his], after);
+  t.equal(moved(before, after), 0);
 });
 
 t.test('when a layer has lost its mixes others move there, a few in an epoch', async (t) => {
