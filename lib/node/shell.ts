@@ -19,9 +19,6 @@ import {
   networkId,
 } from '../directory/index.ts';
 import {
-  type AdmitVerdict,
-  type ClientTerms,
-  type HelloKind,
   type InboundLink,
   type LinkListener,
   LinkMetrics,
@@ -46,6 +43,7 @@ import type { LocalHttp } from '../net/http.ts';
 import { serveMetricsPage } from '../net/metrics-page.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { RoleHealth } from '../telemetry/health.ts';
+import { admits } from './admits.ts';
 import { AdvertisedAddress, advertisedAddress } from './advertise.ts';
 import type { NodeBehaviour, NodeSpec, RunningNode } from './behaviour.ts';
 import { type CarriedLoad, openCarriedLoad } from './carried-load.ts';
@@ -243,18 +241,19 @@ class NodeShell implements RunningNode {
         maxConnectionsPerSource: this.spec.options.maxConnectionsPerSource,
       },
       isNeighbour: (source) => this.#view.neighbours.previousSources.has(source) || authorities.has(source),
-      admit: (peer, kind, client) => this.#admits(peer, kind, client),
+      admit: (peer, kind, client) => {
+        const { neighbours } = this.#view;
+        const { authorities } = this.network;
+        return admits(peer, kind, client, {
+          identity: this.identity,
+          authorities,
+          neighbours,
+          clients: this.#behaviour.clients,
+        });
+      },
       countersign: (peer) => this.#countersign(peer),
       onLink: (link) => this.#onLink(link),
     });
-  }
-
-  #admits(peer: IdentityHex, kind: HelloKind, client?: ClientTerms): AdmitVerdict | Promise<AdmitVerdict> {
-    if (kind === 'probe') return this.network.authorities.some(({ id }) => id === peer);
-    const { previousHops, nodes } = this.#view.neighbours;
-    if (kind === 'node' || client === undefined) return kind === 'node' && previousHops.has(peer);
-    if (nodes.has(peer) || peer === this.identity) return false;
-    return this.#behaviour.clients?.admits(peer, kind, client) ?? false;
   }
 
   /** For a requester that wants to be reached through us: whom we would take as a client we may be named by. */

@@ -1,0 +1,31 @@
+/**
+ * Who may connect to a mix or gateway, and as what.
+ * @module
+ */
+import type { IdentityHex } from '../core/bytes.ts';
+import type { AdmitVerdict, ClientTerms, HelloKind } from '../link/index.ts';
+import type { ClientAccess } from './behaviour.ts';
+import type { Neighbours } from './network-view.ts';
+
+export interface AdmitTerms {
+  /** The node's own. */
+  readonly identity: IdentityHex;
+  readonly authorities: readonly { readonly id: IdentityHex }[];
+  readonly neighbours: Neighbours;
+  /** Missing of a node without clients. */
+  readonly clients?: ClientAccess | undefined;
+}
+
+/** Authorities try whether they reach the node, nodes come from the stage before it; clients are nobody that is listed as a mix or gateway. */
+export function admits(
+  peer: IdentityHex,
+  kind: HelloKind,
+  client: ClientTerms | undefined,
+  { identity, authorities, neighbours, clients }: AdmitTerms,
+): AdmitVerdict | Promise<AdmitVerdict> {
+  if (kind === 'probe') return authorities.some(({ id }) => id === peer);
+  const { previousHops, nodes } = neighbours;
+  if (kind === 'node' || client === undefined) return kind === 'node' && previousHops.has(peer);
+  if (nodes.has(peer) || peer === identity) return false;
+  return clients?.admits(peer, kind, client) ?? false;
+}
