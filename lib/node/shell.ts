@@ -112,12 +112,8 @@ class NodeShell implements RunningNode {
     this.#metrics = metrics;
     this.#linkMetrics = new LinkMetrics(components.metrics);
     this.#directory = new DirectoryClient({ network, components, cacheFile: join(options.dir, 'consensus.json') });
-    this.#view = new NetworkView({
-      identity: this.identity,
-      position,
-      clock,
-      onChange: (next) => this.#onNeighbours(next),
-    });
+    const onChange = (next: Neighbours) => this.#onNeighbours(next);
+    this.#view = new NetworkView({ identity: this.identity, position, clock, onChange });
     this.#policed = openPolicedKeys(components, { ...options, ...network, epochMs, dir: join(options.dir, 'sphinx') });
     const { policer, keys } = this.#policed;
     this.#peers = new PeerLinks({
@@ -241,19 +237,20 @@ class NodeShell implements RunningNode {
         maxConnectionsPerSource: this.spec.options.maxConnectionsPerSource,
       },
       isNeighbour: (source) => this.#view.neighbours.previousSources.has(source) || authorities.has(source),
-      admit: (peer, kind, client) => {
-        const { neighbours } = this.#view;
-        const { authorities } = this.network;
-        return admits(peer, kind, client, {
-          identity: this.identity,
-          authorities,
-          neighbours,
-          clients: this.#behaviour.clients,
-        });
-      },
+      admit: (peer, kind, client) => admits(peer, kind, client, this.#admitTerms()),
       countersign: (peer) => this.#countersign(peer),
       onLink: (link) => this.#onLink(link),
     });
+  }
+
+  #admitTerms() {
+    const { authorities } = this.network;
+    return {
+      identity: this.identity,
+      authorities,
+      neighbours: this.#view.neighbours,
+      clients: this.#behaviour.clients,
+    };
   }
 
   /** For a requester that wants to be reached through us: whom we would take as a client we may be named by. */
@@ -294,12 +291,9 @@ class NodeShell implements RunningNode {
 
   #descriptor(epochs: readonly EpochNumber[], address: HostPort): DescriptorDraft {
     const { options, position, components } = this.spec;
-    const { clock } = components;
-    const wallMs = clock.wallMs();
-    const loops = this.#loops.tally.report(this.#directory.topology(), clock.nowMs());
-    return describeNode(options, position, address, epochs, (epoch) => this.#policed.keys.publicKey(epoch, wallMs), {
-      loops,
-      ...this.#load.published,
-    });
+    const wallMs = components.clock.wallMs();
+    const keyOf = (epoch: EpochNumber) => this.#policed.keys.publicKey(epoch, wallMs);
+    const loops = this.#loops.tally.report(this.#directory.topology(), components.clock.nowMs());
+    return describeNode(options, position, address, epochs, keyOf, { loops, ...this.#load.published });
   }
 }
