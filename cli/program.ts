@@ -48,7 +48,7 @@ function newProgram(): Command {
 Examples:
   mixsocks localnet                            a whole network on this machine, SOCKS5 on 127.0.0.1:1080
   curl -x socks5h://127.0.0.1:1080 http://example.org/
-  mixsocks init mixnode --dir ./mix --layer 1  identity and config file of a mix
+  mixsocks init mixnode --dir ./mix            identity and config file of a mix
   mixsocks mixnode --dir ./mix                 run it
   mixsocks check ./mix                         what is wrong with it, and what to do
   mixsocks run -- git clone https://example.org/project.git
@@ -185,10 +185,7 @@ function commandName(program: Command, args: readonly string[]): string {
   return name === undefined ? 'mixsocks' : `mixsocks ${name}`;
 }
 
-function initExample(role: Role): string {
-  const layer = role.name === 'mixnode' ? ' --layer 1' : '';
-  return `mixsocks init ${role.name} --dir ./${role.name}-1${layer}`;
-}
+const initExample = (role: Role): string => `mixsocks init ${role.name} --dir ./${role.name}-1`;
 
 const INIT_EXAMPLES = `
 Examples:

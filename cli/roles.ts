@@ -84,7 +84,7 @@ export const ROLES: readonly Role[] = [
     name: 'mixnode',
     summary: 'a mix of one of the three layers',
     hasIdentity: true,
-    example: 'mixsocks mixnode --dir /var/lib/mixsocks/mix --layer 2 --listen 0.0.0.0:4001 --advertise 192.0.2.1:4001',
+    example: 'mixsocks mixnode --dir /var/lib/mixsocks/mix --listen 0.0.0.0:4001 --advertise 192.0.2.1:4001',
     async load() {
       const { MixnodeConfig, startMixnode } = await import('../mixnode/index.ts');
       return loaded(MixnodeConfig, async (config, components) => {
