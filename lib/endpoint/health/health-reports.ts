@@ -36,7 +36,7 @@ export class HealthReports {
       );
     } else if (!slow && this.#slow) this.log.info(fields, 'the gateway delivers at its rate again');
     if (flooded && !this.#flooded) {
-      this.log.warn({}, 'a requester sends more replies than it was asked for: losses of this time accuse nobody');
+      this.log.warn({}, 'more replies come than were asked for: losses of this time accuse nobody');
     }
     this.#slow = slow;
     this.#flooded = flooded;
