@@ -52,6 +52,7 @@ export class GuestList {
   /** When the folder was last changed, and how often that was looked at since it was read. */
   #changedMs = 0;
   #looks = 0;
+  #isLooking = false;
 
   constructor(options: GuestListOptions) {
     this.#options = options;
@@ -85,6 +86,13 @@ export class GuestList {
   /** What the operator has done takes effect, in an open network for the time when it is private. Call it about once a second. */
   async upkeep(): Promise<void> {
     this.#book.noteTime(this.#options.clock.wallMs());
+    if (this.#isLooking) return; // a slow disk
+    this.#isLooking = true;
+    await this.#look();
+    this.#isLooking = false;
+  }
+
+  async #look(): Promise<void> {
     const changedMs = await this.#options.files.changedMs();
     this.#looks += 1;
     if (changedMs === this.#changedMs && this.#looks < MOST_LOOKS) return;

@@ -32,12 +32,12 @@ async function folder(t: Test): Promise<string> {
 }
 
 /** The members of an authority that runs on `dir`, and what it logs as errors. */
-async function running(dir: string) {
+async function running(dir: string, files = new MemberFiles(dir)) {
   const clock = new VirtualClock();
   const errors: string[] = [];
   const log = { ...silentLog, error: (fields: object) => errors.push(JSON.stringify(fields)), child: () => log };
   const membership = new Membership(CLOSED, crypto);
-  const members = new Members({ membership, files: new MemberFiles(dir), clock, log });
+  const members = new Members({ membership, files, clock, log });
   await members.open();
   const enter = (n: number, token: string) => {
     const descriptor = descriptorOf(network, n, draft('gateway', [1, 2], { name: `node-${n}` }), 0);
@@ -50,6 +50,37 @@ async function running(dir: string) {
   };
   return { membership, members, errors, enter, reread };
 }
+
+t.test('a reading that takes long undoes nothing that a later one has found', async (t) => {
+  const dir = await folder(t);
+  /** What it has read of the next token comes when `go` is called. */
+  class SlowFiles extends MemberFiles {
+    held: Promise<void> | undefined;
+    override async terms(id: ReturnType<typeof tokenIdOf>) {
+      const { held } = this;
+      this.held = undefined;
+      const terms = await super.terms(id);
+      await held;
+      return terms;
+    }
+  }
+  const files = new SlowFiles(dir);
+  const { token } = await createToken(dir, { uses: 2, roles: ['gateway'], expires: '1h' });
+  const { enter, members, reread } = await running(dir, files);
+  let go = () => {};
+  files.held = new Promise((resolve) => {
+    go = resolve;
+  });
+  const slow = reread();
+  while (files.held !== undefined) await new Promise(setImmediate);
+  await revokeToken(dir, tokenIdOf(joinKeyOf(token, crypto)));
+  const later = reread();
+  for (let i = 0; i < 20; i++) await listText(dir); // time enough for it to be read, if it did not wait
+  go();
+  await Promise.all([slow, later]);
+  t.throws(() => enter(1, token), /was revoked/);
+  await members.save();
+});
 
 t.test('what is written is for the owner alone, and says nothing that lets anybody join', async (t) => {
   const dir = await folder(t);

@@ -34,6 +34,7 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
   readonly #options: TokenKeeperOptions<Terms, Use>;
   #readMs: MonotonicMs | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #reading: Promise<void> = Promise.resolve();
   /** The last problem of each file, which is said once. */
   #complaints = new Map<string, string>();
 
@@ -54,8 +55,16 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
     this.#readMs = clock.nowMs();
   }
 
-  /** Reads again what the operator may have changed, unless it did so within `ageMs`. What cannot be read stays as it was. */
-  async reread(ageMs: number): Promise<void> {
+  /**
+   * Reads again what the operator may have changed, unless it did so within `ageMs`. What cannot be read stays as it was. Readings follow
+   * one another, so that an earlier one never undoes a later.
+   */
+  reread(ageMs: number): Promise<void> {
+    this.#reading = this.#reading.then(() => this.#reread(ageMs));
+    return this.#reading;
+  }
+
+  async #reread(ageMs: number): Promise<void> {
     const { files, book, clock } = this.#options;
     const nowMs = clock.nowMs();
     if (this.#readMs !== undefined && nowMs - this.#readMs < ageMs) return;
