@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import { MixError, systemCode } from '../core/errors.ts';
 import { laterMs } from '../core/units.ts';
 import { type HostPort, parseListen } from '../net/address.ts';
+import { isLoopback, parseAddress } from '../net/address-policy.ts';
 import type { NodeOptions } from './config.ts';
 
 /** How often a name is resolved between publications. */
@@ -78,13 +79,21 @@ export class AdvertisedAddress {
   }
 }
 
-/** The address that there was, as long as the name has it; else the first: of IPv4, which most neighbours have, before IPv6. */
+/**
+ * One that the most others can dial: public before private, before this machine's own (a hosts file may have the name at 127.0.1.1), and IPv4,
+ * which most neighbours have, before IPv6. Of several the one that there was `before`, else the first.
+ */
 function choice(addresses: readonly string[], before: string | undefined): string {
-  if (before !== undefined && addresses.includes(before)) return before;
   const usable = addresses.filter((address) => isIP(address) !== 0 && !isUnspecified(address)).sort();
-  const chosen = usable.find((address) => isIP(address) === 4) ?? usable[0];
-  if (chosen === undefined) throw new Error('none that can be dialled');
-  return chosen;
+  const [first, ...others] = usable.sort((a, b) => distance(a) - distance(b));
+  if (first === undefined) throw new Error('none that can be dialled');
+  const equals = [first, ...others.filter((other) => distance(other) === distance(first))];
+  return before !== undefined && equals.includes(before) ? before : first;
+}
+
+function distance(address: string): number {
+  const ofScope = parseAddress(address)?.scope === 'public' ? 0 : isLoopback(address) ? 2 : 1;
+  return 2 * ofScope + (isIP(address) === 4 ? 0 : 1);
 }
 
 function isUnspecified(host: string): boolean {

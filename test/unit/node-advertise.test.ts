@@ -37,6 +37,14 @@ t.test('a name is published as an address: IPv4 first, the same as long as the n
   t.equal(await host('192.0.2.1', '192.0.2.5'), '192.0.2.5', 'no change without need');
   t.equal(await host('192.0.2.1'), '192.0.2.1');
   t.equal(await host('0.0.0.0', '2001:db8::1'), '2001:db8::1', 'nothing that cannot be dialled');
+  t.equal(
+    await host('127.0.1.1', '::1', '10.0.0.1'),
+    '10.0.0.1',
+    'what others can dial before what is this machine alone',
+  );
+  t.equal(await host('127.0.1.1', '10.0.0.1', '2a00::5'), '2a00::5', 'public before private');
+  t.equal(await host('127.0.1.1', '1.2.3.4', '2a00::5'), '1.2.3.4', 'and a better one when there is one');
+  t.equal(await host('127.0.1.1'), '127.0.1.1');
 });
 
 t.test(
