@@ -9,7 +9,7 @@
  *
  * Mixes whose operators chose are not counted: whoever fills two layers with his own would else gather all others in the third.
  *
- * docs/PROTOCOL.md section 4.6 has the rules.
+ * docs/PROTOCOL.md section 4.4 has the rules.
  * @module
  */
 import type { Consensus, Descriptor, MixLayer } from '../lib/directory/index.ts';
@@ -34,20 +34,33 @@ export function assignLayers(
 ): LayeredDescriptor[] {
   const before = new Map(last?.nodes.map((node) => [node.identity, node.role === 'mixnode' ? node.layer : undefined]));
   const mixes = listed.filter((node) => node.role === 'mixnode');
-  const layers = new Map(mixes.map((mix) => [mix.identity, mix.layer ?? before.get(mix.identity)]));
-  const placed = mixes.filter(({ layer }) => layer === undefined);
-  const allIn = (layer: MixLayer) => [...layers.values()].filter((one) => one === layer).length;
-  const placedIn = (layer: MixLayer) => placed.filter(({ identity }) => layers.get(identity) === layer).length;
-  const wants = (layer: MixLayer) => (allIn(layer) === 0 ? NOBODY : placedIn(layer));
-  const emptiest = () => LAYERS.reduce((least, layer) => (wants(layer) < wants(least) ? layer : least));
-  const fullest = () => LAYERS.reduce((most, layer) => (placedIn(layer) > placedIn(most) ? layer : most));
-  for (const { identity } of placed) layers.set(identity, layers.get(identity) ?? emptiest());
-  const movable = [...placed].reverse();
+  const layers = new Map<string, MixLayer>();
+  /** Mixes by layer: all, and of these those that were placed. */
+  const all = { 1: 0, 2: 0, 3: 0 };
+  const placed = { 1: 0, 2: 0, 3: 0 };
+  const put = ({ identity, layer: chosen }: MixDescriptor, layer: MixLayer, change: 1 | -1 = 1) => {
+    layers.set(identity, layer);
+    all[layer] += change;
+    if (chosen === undefined) placed[layer] += change;
+  };
+  const filled = (layer: MixLayer) => (all[layer] === 0 ? NOBODY : placed[layer]);
+  const emptiest = () => LAYERS.reduce((least, layer) => (filled(layer) < filled(least) ? layer : least));
+  /** How many could go; the last mix of a layer stays. */
+  const spare = (layer: MixLayer) => (all[layer] > 1 ? placed[layer] : 0);
+  const fullest = () => LAYERS.reduce((most, layer) => (spare(layer) > spare(most) ? layer : most));
+  const layerOf = (mix: MixDescriptor) => mix.layer ?? before.get(mix.identity);
+  for (const mix of mixes) {
+    const layer = layerOf(mix);
+    if (layer !== undefined) put(mix, layer);
+  }
+  for (const mix of mixes) if (layerOf(mix) === undefined) put(mix, emptiest());
+  const movable = mixes.filter(({ layer }) => layer === undefined).reverse();
   for (let moves = Math.max(1, Math.floor(mixes.length / MIXES_PER_MOVE)); moves > 0; moves--) {
     const [from, to] = [fullest(), emptiest()];
     const mover = movable.find(({ identity }) => layers.get(identity) === from);
-    if (placedIn(from) - wants(to) <= 1 || allIn(from) === 1 || mover === undefined) break;
-    layers.set(mover.identity, to);
+    if (spare(from) - filled(to) <= 1 || mover === undefined) break;
+    put(mover, from, -1);
+    put(mover, to);
   }
   return listed.map((node) =>
     node.role === 'mixnode' ? { ...node, layer: layers.get(node.identity) as MixLayer } : node,

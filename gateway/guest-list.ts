@@ -88,8 +88,9 @@ export class GuestList {
     this.#book.noteTime(this.#options.clock.wallMs());
     if (this.#isLooking) return; // a slow disk
     this.#isLooking = true;
-    await this.#look();
-    this.#isLooking = false;
+    await this.#look().finally(() => {
+      this.#isLooking = false;
+    });
   }
 
   async #look(): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * From the ballots of several authorities to what all of them sign (docs/PROTOCOL.md section 4.8). Pure: the same ballots give the same
+ * From the ballots of several authorities to what all of them sign (docs/PROTOCOL.md section 4.9). Pure: the same ballots give the same
  * result, in whatever order they came.
  *
  * - A node is in when more than half of the ballots list it, and `quorum.witnesses` of them list the same descriptor. Of several such

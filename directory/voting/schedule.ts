@@ -1,5 +1,5 @@
 /**
- * When authorities vote (docs/PROTOCOL.md section 4.8). Pure.
+ * When authorities vote (docs/PROTOCOL.md section 4.9). Pure.
  *
  * For the next epoch once, before the turn (lib/directory/timing.ts): attempt 0. While there is no consensus of the epoch that has begun,
  * again and again, in slots of a fixed length from its start on: attempts 1, 2, ….

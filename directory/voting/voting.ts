@@ -1,5 +1,5 @@
 /**
- * How several authorities come to one consensus for each epoch (docs/PROTOCOL.md section 4.8): each votes, all count the same votes, each
+ * How several authorities come to one consensus for each epoch (docs/PROTOCOL.md section 4.9): each votes, all count the same votes, each
  * signs what they come to, and what enough have signed is published. An authority signs one document of an epoch; the record of it is on
  * the disk before the signature leaves.
  *

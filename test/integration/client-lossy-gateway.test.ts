@@ -1,17 +1,9 @@
 /** A client whose gateway loses most packets takes another, once, and stays there although that one is no better. */
 import t from 'tap';
 import { systemClock } from '../../lib/core/clock.ts';
-import { systemRng } from '../../lib/core/rng.ts';
-import { createIdentity } from '../../lib/link/index.ts';
-import { silentLog } from '../../lib/telemetry/log.ts';
-import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { until } from '../support/link-fixtures.ts';
-import { crypto, startMiniNetwork } from '../support/mini-network.ts';
-
-/** The link's threads run what was built. */
-const { MixEndpoint }: typeof import('../../lib/endpoint/index.ts') = await import(
-  new URL('../../dist/lib/endpoint/index.js', import.meta.url).href
-);
+import { miniEndpoint } from '../support/mini-endpoint.ts';
+import { startMiniNetwork } from '../support/mini-network.ts';
 
 t.test('a client leaves a lossy gateway, and does not wander', async (t) => {
   const net = await startMiniNetwork({
@@ -21,21 +13,7 @@ t.test('a client leaves a lossy gateway, and does not wander', async (t) => {
     params: { classes: { standard: { mainRate: 1, replyRate: 1, loopRate: 40, dropRate: 1, deliveryRate: 50 } } },
   });
   t.teardown(() => net.stop());
-  const topology = net.topology();
-  const endpoint = new MixEndpoint({
-    components: { clock: systemClock, rng: systemRng, crypto, log: silentLog, metrics: new Metrics() },
-    identity: await createIdentity(systemRng),
-    networkId: net.networkId,
-    directory: {
-      topology: () => topology,
-      onTopology: () => {},
-      gatewaySource: () => ({ up: () => {}, down: () => {}, take: () => {} }),
-    },
-    keyExchange: 'any',
-    trafficClass: 'standard',
-    usableGateways: ({ gateways }) => gateways,
-  });
-  t.teardown(() => endpoint.stop());
+  const endpoint = await miniEndpoint(t, net, { usableGateways: ({ gateways }) => gateways });
   const gateways: (string | undefined)[] = [];
   const { health } = endpoint.ledger;
   const pathIsBad = () => health.pathIsBad(systemClock.nowMs());

@@ -10,17 +10,11 @@ import { Dial } from '../../lib/link/dial.ts';
 import { type AccessCredential, createIdentity, type HelloKind } from '../../lib/link/index.ts';
 import { DEFAULT_LINK_LIMITS } from '../../lib/link/limits.ts';
 import { secureOptionsOf } from '../../lib/link/tls.ts';
-import { silentLog } from '../../lib/telemetry/log.ts';
-import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { until } from '../support/link-fixtures.ts';
+import { miniEndpoint } from '../support/mini-endpoint.ts';
 import { crypto, MiniClient, type MiniNetwork, type MiniNode, startMiniNetwork } from '../support/mini-network.ts';
 import { credential } from '../support/private-door.ts';
 import { unix } from '../support/units.ts';
-
-/** The link's threads run what was built. */
-const { MixEndpoint }: typeof import('../../lib/endpoint/index.ts') = await import(
-  new URL('../../dist/lib/endpoint/index.js', import.meta.url).href
-);
 
 async function invite({ home }: MiniNode): Promise<string> {
   const token = newToken(systemRng);
@@ -103,25 +97,10 @@ t.test(
   async (t) => {
     const net = await startMiniNetwork({ params: { clients: 'invited' } });
     t.teardown(() => net.stop());
-    const topology = net.topology();
     const lines: string[] = [];
-    const log = { ...silentLog, warn: (_facts: object, line: string) => void lines.push(line) } as typeof silentLog;
     const endpointOf = async (access: readonly AccessCredential[]) => {
-      const endpoint = new MixEndpoint({
-        components: { clock: systemClock, rng: systemRng, crypto, log, metrics: new Metrics() },
-        identity: await createIdentity(systemRng),
-        networkId: net.networkId,
-        directory: {
-          topology: () => topology,
-          onTopology: () => {},
-          gatewaySource: () => ({ up: () => {}, down: () => {}, take: () => {} }),
-        },
-        keyExchange: 'any',
-        trafficClass: 'standard',
-        usableGateways: () => [net.entry('gateway-1')],
-        accessTo: () => access,
-      });
-      t.teardown(() => endpoint.stop());
+      const terms = { usableGateways: () => [net.entry('gateway-1')], accessTo: () => access };
+      const endpoint = await miniEndpoint(t, net, terms, lines);
       endpoint.start();
       return endpoint;
     };

@@ -62,6 +62,11 @@ t.test('an operator may choose a layer: others are not placed by it, but none st
   const two = next([mix(1, 1), mix(2), mix(3)]);
   t.same(sizes(two), [1, 1, 1]);
   t.same(sizes(next([mix(1, 1), mix(3), mix(4, 3)], two)), [1, 1, 1], 'a hole is filled');
+  const pair = next([mix(1), mix(2)]);
+  t.equal(moved(pair, next([mix(1), mix(2)], pair)), 0, 'but none is made for it');
+  const spare = next([mix(1), mix(2), mix(3), mix(4, 2)]);
+  t.same(sizes(spare), [1, 2, 1]);
+  t.same(sizes(next([mix(1), mix(2), mix(4, 2)], spare)), [1, 1, 1], 'by a layer that has two');
 });
 
 t.test('whoever fills two layers with mixes of his own does not gather the others in the third', async (t) => {

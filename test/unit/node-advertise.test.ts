@@ -42,6 +42,7 @@ t.test('a name is published as an address: IPv4 first, the same as long as the n
     '10.0.0.1',
     'what others can dial before what is this machine alone',
   );
+  t.equal(await host('127.0.1.1', '192.168.0.1'), '192.168.0.1');
   t.equal(await host('127.0.1.1', '10.0.0.1', '2a00::5'), '2a00::5', 'public before private');
   t.equal(await host('127.0.1.1', '1.2.3.4', '2a00::5'), '1.2.3.4', 'and a better one when there is one');
   t.equal(await host('127.0.1.1'), '127.0.1.1');

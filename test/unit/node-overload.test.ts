@@ -214,6 +214,18 @@ t.test('where too many wait it is one of those who have most waiting', async (t)
   t.equal(arrivals.size, 0);
 });
 
+t.test('a link of less weight may have less waiting', async (t) => {
+  const arrivals = new Arrivals<'heavy' | 'light'>(34);
+  const [heavy, light] = [{ weight: 1.5 }, { weight: 0.5 }];
+  for (let i = 0; i < MOST_WAITING / 2; i++) {
+    arrivals.push('heavy', heavy);
+    arrivals.push('light', light);
+  }
+  for (let i = 0; i < 100; i++) t.equal(arrivals.push('heavy', heavy), 1);
+  const left = Array.from({ length: MOST_WAITING }, () => arrivals.shift());
+  t.equal(left.filter((one) => one === 'heavy').length, MOST_WAITING / 2 + 100);
+});
+
 t.test('links are served by their weights', async (t) => {
   const arrivals = new Arrivals<'heavy' | 'light'>(34);
   const [heavy, light] = [{ weight: 1.5 }, { weight: 0.5 }];
