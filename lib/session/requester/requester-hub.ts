@@ -202,11 +202,12 @@ export class RequesterHub implements Running {
 
   /** The proxy has gone over to another of our gateways, or the link to the one it used is down: replies follow. */
   #follow(served: Served, way: Way, nowMs: MonotonicMs): void {
-    const isPresent = served.way === way;
-    const waitMs = Math.max(MOVE_AFTER_MS, lawTimes(this.#options.endpoint.laws.underWay(nowMs)).oneWayQuantileMs);
-    if (!isPresent && served.way.endpoint.linkState === 'up' && nowMs - served.receivedMs < waitMs) return;
+    const waitMs = () =>
+      Math.max(MOVE_AFTER_MS, lawTimes(this.#options.endpoint.laws.underWay(nowMs)).oneWayQuantileMs);
+    const isUsed = served.way === way; // mostly so
+    if (!isUsed && served.way.endpoint.linkState === 'up' && nowMs - served.receivedMs < waitMs()) return;
     served.receivedMs = nowMs;
-    if (!isPresent) this.#reopen(Object.assign(served, { way }));
+    if (!isUsed) this.#reopen(Object.assign(served, { way }));
   }
 
   /** A lane as the session wants it. Any client can ask until there is none: that ends its session, and not the requester. */
