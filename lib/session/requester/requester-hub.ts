@@ -64,11 +64,10 @@ interface Served {
 
 /** Dummies that stand ready per session: they bind reply blocks, so fewer than a proxy's padding. */
 const DUMMIES_AHEAD_MS = 60;
-const BURST_SLOTS = 16;
-const ANSWER_SLOTS = 16;
+const UNCLOCKED_SLOTS = 16; // of a lane without a clock
 /** Dummies that stood ready this long are made anew: less than the margin in the life of their reply blocks. */
 const RENEW_DUMMIES_MS = 20_000;
-/** Packets that come another way move the session there when none has come its own way for this long, and for longer than they are overtaken. */
+/** A session moves when no packet has come its own way for this long, and for longer than packets are overtaken. */
 const MOVE_AFTER_MS = 1_000;
 /** The highest reply rate a proxy gets; asks for more are cut to it. */
 export const MAX_REPLY_RATE = 2_000;
@@ -131,7 +130,7 @@ export class RequesterHub implements Running {
     const lane = endpoint.addLane({
       name: 'answers',
       ratePerSecond: 0,
-      contentSlots: ANSWER_SLOTS,
+      contentSlots: UNCLOCKED_SLOTS,
       idleSlots: 1,
       immediate: true,
     });
@@ -202,12 +201,13 @@ export class RequesterHub implements Running {
 
   /** The proxy has gone over to another of our gateways, or the link to the one it used is down: replies follow. */
   #follow(served: Served, way: Way, nowMs: MonotonicMs): void {
-    const waitMs = () =>
-      Math.max(MOVE_AFTER_MS, lawTimes(this.#options.endpoint.laws.underWay(nowMs)).oneWayQuantileMs);
-    const isUsed = served.way === way; // mostly so
-    if (!isUsed && served.way.endpoint.linkState === 'up' && nowMs - served.receivedMs < waitMs()) return;
+    if (served.way !== way) {
+      const { oneWayQuantileMs } = lawTimes(this.#options.endpoint.laws.underWay(nowMs));
+      const isSilent = nowMs - served.receivedMs >= Math.max(MOVE_AFTER_MS, oneWayQuantileMs);
+      if (served.way.endpoint.linkState === 'up' && !isSilent) return;
+      this.#reopen(Object.assign(served, { way }));
+    }
     served.receivedMs = nowMs;
-    if (!isUsed) this.#reopen(Object.assign(served, { way }));
   }
 
   /** A lane as the session wants it. Any client can ask until there is none: that ends its session, and not the requester. */
@@ -225,7 +225,7 @@ export class RequesterHub implements Running {
     const immediate = session.downlink === 'burst';
     const sizedFor = this.#mostFor(session);
     const slots = {
-      contentSlots: immediate ? BURST_SLOTS : contentSlots(sizedFor),
+      contentSlots: immediate ? UNCLOCKED_SLOTS : contentSlots(sizedFor),
       idleSlots: Math.max(2, Math.ceil((sizedFor * DUMMIES_AHEAD_MS) / 1000)),
     };
     session.laneBytes = (slots.contentSlots + slots.idleSlots) * packetBytes(endpoint.topology.params.payloadBytes);
@@ -246,7 +246,6 @@ export class RequesterHub implements Running {
     return Math.min(session.replyRatePerSecond, MAX_REPLY_RATE, this.#terms.maxRate);
   }
 
-  /** What it may have for what it has paid. */
   #wantedBy(session: RequesterSession): number {
     return Math.min(this.#mostFor(session), paidRate(session.paid.rate(this.#nowMs()), this.#terms));
   }
