@@ -73,3 +73,47 @@ t.test('a rate that was lowered binds within 45 s', async (t) => {
   const endedMs = endedAt({ asked: (ms) => (ms < 20_000 ? 100 : 10), sent: always(100) });
   t.ok(endedMs > 45_000 && endedMs < 65_000, `${endedMs}`);
 });
+
+/** Replies of an honest clock; of the share `share` of paths those of a stall wait for its end, and then come `speed` times as fast. */
+function bunched(seed: number, perSecond: number, share: number, stallMs: number, speed: number, lateMs?: number) {
+  const rng = seededRng(seed);
+  const arrivals: { atMs: number; n: number }[] = [];
+  let n = 0;
+  let isStalled = false;
+  let freeMs = 0;
+  for (let ms = 0; ms < 240_000; ms += 1) {
+    if (rng.uniform() >= perSecond / 1000) continue;
+    n += 1;
+    const inStall = ms % 100_000 > 50_000 && ms % 100_000 < 50_000 + stallMs;
+    if (inStall && !isStalled) freeMs = ms + stallMs;
+    isStalled = inStall;
+    const waits = rng.uniform() < share && ms < freeMs;
+    arrivals.push({ atMs: waits ? freeMs : ms, n });
+    if (waits) freeMs += 1000 / (speed * share * perSecond);
+  }
+  const excess = new ReplyExcess(perSecond, monotonic(0), lateMs);
+  arrivals.sort((a, b) => a.atMs - b.atMs || a.n - b.n);
+  return arrivals.some(({ atMs, n }) => excess.onReply(n, monotonic(Math.floor(atMs))));
+}
+
+t.test('replies of an honest clock that a stall has held back accuse nobody, however they come then', async (t) => {
+  for (const [i, share] of [1, 1 / 2, 1 / 3, 1 / 9].entries()) {
+    for (const stallMs of [3_000, 10_000, 20_000]) {
+      for (const speed of [1.8, 4, 1000]) {
+        const which = `${stallMs} ms on ${share} of the paths, then ${speed} times as fast`;
+        t.notOk(bunched(i, 60, share, stallMs, speed), which);
+      }
+    }
+  }
+  t.ok(bunched(1, 60, 1, 20_000, 4, 0), 'without an allowance for what is late it is accused');
+  t.ok(bunched(1, 60, 1 / 2, 20_000, 1000, 0), 'and where half of the paths stall');
+});
+
+t.test('who saves replies up gains what it saved, and no more', async (t) => {
+  const savedMs = 50_000;
+  for (const share of [0, 0.1, 0.5]) {
+    const sent = (ms: number) => (ms < 60_000 ? 100 : ms < 60_000 + savedMs ? share * 100 : 400);
+    const lastsMs = endedAt({ asked: always(100), sent, seconds: 180 }) - 60_000 - savedMs;
+    t.ok(lastsMs > 0 && lastsMs < 25_000, `ended ${lastsMs} ms after it begins to flood`);
+  }
+});

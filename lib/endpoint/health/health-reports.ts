@@ -36,7 +36,10 @@ export class HealthReports {
       );
     } else if (!slow && this.#slow) this.log.info(fields, 'the gateway delivers at its rate again');
     if (flooded && !this.#flooded) {
-      this.log.warn({}, 'more replies come than were asked for: losses of this time accuse nobody');
+      this.log.info(
+        {},
+        'replies fill the downlink, late ones or more than were asked for: losses of this time accuse nobody',
+      );
     }
     this.#slow = slow;
     this.#flooded = flooded;

@@ -3,6 +3,9 @@
  * gateway, where the client's own loops and the replies of others are lost then. Replies that came are counted, and the blocks that
  * the requester says it has used: what it sent beyond the gateway's clock never comes, but it cannot use blocks for long without
  * saying so, as it gets no new ones then.
+ *
+ * Only arrivals are seen, and a link that stalls delivers late, all at once, what was sent in time. So what was missing in the minute
+ * before may come on top. A requester that saves replies up gains as much, once a minute.
  * @module
  */
 import type { MonotonicMs } from '../../core/units.ts';
@@ -11,6 +14,8 @@ import type { MonotonicMs } from '../../core/units.ts';
 export const TOLERATED_EXCESS = 1.3;
 /** Over this time, or since the last reply before it. */
 const WINDOW_MS = 10_000;
+/** Replies that had not come in so long before are late; more of them are not allowed for. */
+export const LATE_MS = 60_000;
 const SAMPLE_MS = 1_000;
 /** A requester may not know yet that it is asked for less. */
 const RATE_GRACE_MS = 30_000;
@@ -33,7 +38,12 @@ export class ReplyExcess {
   #rates: { readonly perSecond: number; untilMs: number }[];
   #samples: Sample[];
 
-  constructor(perSecond: number, nowMs: MonotonicMs) {
+  /** `perSecond`: replies asked for. `lateMs`: only a test takes another. */
+  constructor(
+    perSecond: number,
+    nowMs: MonotonicMs,
+    readonly lateMs = LATE_MS,
+  ) {
     this.#rates = [{ perSecond, untilMs: Number.POSITIVE_INFINITY }];
     this.#samples = [{ atMs: nowMs, seen: 0, used: 0, asked: 0 }];
   }
@@ -56,13 +66,17 @@ export class ReplyExcess {
     if (nowMs - last.atMs < SAMPLE_MS) return false;
     const asked = last.asked + (this.#highestRate(nowMs) * (nowMs - last.atMs)) / 1000;
     this.#samples.push({ atMs: nowMs, seen: this.#seen, used: this.#used, asked });
-    const from = this.#samples.findLastIndex(({ atMs }) => nowMs - atMs >= WINDOW_MS);
-    if (from < 0) return false;
-    this.#samples.splice(0, from);
-    const base = this.#samples[0] as Sample;
-    const sent = Math.max(this.#seen - base.seen, this.#used - base.used);
+    const base = this.#samples.findLast(({ atMs }) => nowMs - atMs >= WINDOW_MS);
+    if (base === undefined) return false;
+    const from = this.#samples.findLastIndex(({ atMs }) => base.atMs - atMs >= this.lateMs);
+    this.#samples.splice(0, Math.max(0, from));
+    const before = this.#samples[0] as Sample;
     const expected = asked - base.asked;
-    return sent > Math.max(TOLERATED_EXCESS * expected, expected + DEVIATIONS * Math.sqrt(expected) + SPARED_REPLIES);
+    const most = Math.max(TOLERATED_EXCESS * expected, expected + DEVIATIONS * Math.sqrt(expected) + SPARED_REPLIES);
+    const due = base.asked - before.asked;
+    const lateReplies = Math.max(0, due - (base.seen - before.seen));
+    const lateAccount = Math.max(0, due - (base.used - before.used));
+    return this.#seen - base.seen > most + lateReplies || this.#used - base.used > most + lateAccount;
   }
 
   #forgetLowest(): void {
