@@ -27,8 +27,8 @@ export interface Browser {
   readonly applications: readonly string[];
   /** Options that a user may add: none of them touches the network, the profile or the sandbox. */
   readonly options: readonly string[];
-  /** Variables that it needs beside the user's. */
-  readonly environment: Readonly<Record<string, string>>;
+  /** Variables that it needs beside the user's: among them what keeps its reports of crashes, which hold its memory, in `temporary`. */
+  environment(temporary: string): Readonly<Record<string, string>>;
   /** Files of the profile, by path within it. */
   files(plan: LaunchPlan): Readonly<Record<string, string>>;
   args(plan: LaunchPlan): string[];

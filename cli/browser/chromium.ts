@@ -100,7 +100,8 @@ export const CHROMIUM: Browser = {
     '--window-position',
     '--window-size',
   ],
-  environment: {},
+  // Reports of crashes are written in spite of the options, and by default in the user's folder of settings.
+  environment: (temporary) => ({ BREAKPAD_DUMP_LOCATION: temporary, CHROME_CONFIG_HOME: temporary }),
   files: (plan) => ({
     'Default/Preferences': JSON.stringify(preferences(plan)),
     'Local State': JSON.stringify(LOCAL_STATE),

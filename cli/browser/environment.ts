@@ -16,5 +16,5 @@ export function environmentFor(browser: Browser, env: Environment, temporary: st
   const kept = Object.entries(env).filter(
     ([name]) => HARMLESS.test(name) || !(READ_BY_BROWSERS.test(name) || OTHERS.test(name)),
   );
-  return { ...Object.fromEntries(kept), TMPDIR: temporary, ...browser.environment };
+  return { ...Object.fromEntries(kept), TMPDIR: temporary, ...browser.environment(temporary) };
 }

@@ -159,7 +159,7 @@ export const FIREFOX: Browser = {
   programs: ['firefox', 'firefox-esr'],
   applications: ['/Applications/Firefox.app/Contents/MacOS/firefox'],
   options: ['--devtools', '--headless', '--kiosk', '--screenshot', '--window-size'],
-  environment: { MOZ_CRASHREPORTER_DISABLE: '1', MOZ_REMOTE_SETTINGS_DEVTOOLS: '1' },
+  environment: () => ({ MOZ_CRASHREPORTER_DISABLE: '1', MOZ_REMOTE_SETTINGS_DEVTOOLS: '1' }),
   files: (plan) => ({ 'user.js': userPreferences(plan) }),
   args: (plan) => ['--no-remote', '--new-instance', '--profile', plan.profile, ...plan.options, ...pagesOf(plan)],
   policies: {

@@ -150,8 +150,10 @@ t.test('variables that change a browser, or lead elsewhere, stay outside', async
     ...['http_proxy', 'HTTPS_PROXY', 'all_proxy', 'NO_PROXY', 'SSLKEYLOGFILE', 'MIXSOCKS_PROXY', 'GOOGLE_API_KEY'],
   ];
   const env = { ...kept, ...Object.fromEntries(dropped.map((name) => [name, '1'])), TMPDIR: '/tmp' };
-  t.same(environmentFor(CHROMIUM, env, '/tmp/p/tmp'), { ...kept, TMPDIR: '/tmp/p/tmp' });
-  t.same(environmentFor(FIREFOX, env, '/tmp/p/tmp'), { ...kept, TMPDIR: '/tmp/p/tmp', ...FIREFOX.environment });
+  const temporary = '/tmp/p/tmp';
+  const crashes = { BREAKPAD_DUMP_LOCATION: temporary, CHROME_CONFIG_HOME: temporary };
+  t.same(environmentFor(CHROMIUM, env, temporary), { ...kept, TMPDIR: temporary, ...crashes });
+  t.same(environmentFor(FIREFOX, env, temporary), { ...kept, TMPDIR: temporary, ...FIREFOX.environment(temporary) });
 });
 
 t.test('the profile points at the relay, and saves files elsewhere', async (t) => {

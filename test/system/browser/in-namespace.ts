@@ -64,6 +64,27 @@ async function taken({ asked, metrics }: Proxy): Promise<number> {
   return asked.length + failed.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
+/** The process `root` and those that it started, by id and command line. */
+function processesOf(root: number): { pid: number; args: string }[] {
+  const lines = spawnSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).stdout.split('\n');
+  const all = lines.map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? []);
+  const found = new Set([root]);
+  for (let size = 0; size < found.size; ) {
+    size = found.size;
+    for (const [, pid, parent] of all) if (found.has(Number(parent))) found.add(Number(pid));
+  }
+  return all.flatMap(([, pid, , args = '']) => (found.has(Number(pid)) ? [{ pid: Number(pid), args }] : []));
+}
+
+/** What shows pages dies, as a defect of the browser lets it: a report of a crash holds its memory. */
+async function crashPages(root: number): Promise<number> {
+  const pages = () => processesOf(root).filter(({ args }) => /--type=renderer|-contentproc.* tab$/.test(args));
+  const crashed = pages().map(({ pid }) => pid);
+  for (const pid of crashed) process.kill(pid, 'SIGABRT');
+  await until('they are gone', START_TIMEOUT_MS, () => pages().every(({ pid }) => !crashed.includes(pid)));
+  return crashed.length;
+}
+
 t.setTimeout(600_000);
 await makeNetwork();
 
@@ -114,6 +135,7 @@ t.test('mixsocks browser: not one packet leaves but to the proxy', async (t) => 
     return Math.abs(since(start).connections - known) <= GIVEN_UP;
   });
 
+  t.ok((await crashPages(child.pid ?? 0)) > 0, 'its pages crash');
   child.kill('SIGTERM');
   t.same(await ended, [0, null]);
   t.same(readdirSync(user.temporary), [], 'the profile is gone');
