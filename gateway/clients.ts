@@ -5,47 +5,15 @@
  */
 
 import { type AddressKey, addressKeyOf, type IdentityHex } from '../lib/core/bytes.ts';
-import type { MemoryBudget } from '../lib/core/memory-budget.ts';
-import type { Rng } from '../lib/core/rng.ts';
 import { laterMs, type MonotonicMs, NEVER_MS } from '../lib/core/units.ts';
 import type { AdmitVerdict, ClientTerms, HelloKind } from '../lib/link/index.ts';
 import { TokenBucket } from '../lib/mixing/index.ts';
 import type { NextHop } from '../lib/node/index.ts';
-import { type ClassRates, Client, type ClientEvents, type ClientPort, type ClientRate, SEAT_MS } from './client.ts';
-import type { ConsensusFrames } from './consensus-frames.ts';
+import { type ClassRates, Client, type ClientPort, SEAT_MS } from './client.ts';
+import type { ClientsOptions } from './clients-options.ts';
 import { DeliveryWheel } from './delivery-wheel.ts';
 import { MailboxSpace } from './packet-queue.ts';
-import { hasSeat, type Seats } from './seats.ts';
-
-export interface ClientLimits {
-  readonly maxClients: number;
-  /** Beside them: nobody may crowd out the requesters, through whom all others are served. */
-  readonly maxRequesters: number;
-  /** Frames per second of all delivery clocks together. */
-  readonly maxDeliveryRate: number;
-  readonly mailboxPackets: number;
-  readonly mailboxTotalPackets: number;
-}
-
-export interface ClientsOptions extends ClientEvents {
-  readonly limits: ClientLimits;
-  readonly rng: Rng;
-  /** What waits for clients draws on it; in want of it no further client is taken. */
-  readonly memory?: MemoryBudget;
-  /** Whether the present consensus lists an identity as a requester. */
-  readonly isRequester: (id: IdentityHex) => boolean;
-  /** What an identity may send by the present consensus; `trafficClass` is the one that it has named. */
-  readonly rateOf: (id: IdentityHex, trafficClass: string) => ClientRate;
-  /** The clocks of a class by the present consensus; undefined when there is no such class. */
-  readonly classRates: (trafficClass: string) => ClassRates | undefined;
-  readonly seats: Seats;
-  /** How long packets are kept, and absent clients remembered. */
-  readonly mailboxLifeMs: () => number;
-  /** What every client gets. */
-  readonly consensus: ConsensusFrames;
-  /** A client was disconnected because it sent too little. */
-  readonly onSilent: () => void;
-}
+import { hasSeat } from './seats.ts';
 
 /** A longer time between two reviews was a standstill: what clients sent in it waits in sockets. */
 const STANDSTILL_MS = 5_000;
@@ -82,9 +50,8 @@ export class Clients {
 
   /** Packets that wait for the ticks of connected clients. */
   get waiting(): number {
-    let sum = 0;
-    for (const client of this.#clients.values()) if (client.isTicking) sum += client.queue.size;
-    return sum;
+    const ticking = [...this.#clients.values()].filter(({ isTicking }) => isTicking);
+    return ticking.reduce((sum, { queue }) => sum + queue.size, 0);
   }
 
   /** Clients whose clock runs, those included that are handed a consensus. */
@@ -94,40 +61,40 @@ export class Clients {
 
   /** Frames per second of the clocks of all connected clients. */
   get deliveryRate(): number {
-    let sum = 0;
-    for (const client of this.#clients.values()) sum += client.deliveryRate;
-    return sum;
+    return [...this.#clients.values()].reduce((sum, client) => sum + client.deliveryRate, 0);
   }
 
   /**
    * Whether another link may be taken on these terms; one that replaces its own predecessor is no further one. Who only asks for a
-   * countersignature is to be an exit, and takes no client's seat.
+   * countersignature is to be an exit, and takes no client's seat. Asking costs nobody a seat: `connect` makes room.
    */
   admits(id: IdentityHex, terms: ClientTerms, kind: HelloKind = 'client'): AdmitVerdict {
-    const replaces = this.#clients.get(addressKeyOf(id))?.link !== undefined;
-    let verdict = this.#hasRoom(id, terms, kind);
-    const silent = verdict === 'full' && !replaces ? this.#longestSilent(id) : undefined;
-    if (silent !== undefined) verdict = this.#hasRoom(id, terms, kind, silent);
-    if (verdict !== true) return verdict; // nobody is dismissed for somebody who is not admitted all the same
-    this.#dismiss(silent);
-    return replaces || this.#hasMemory(id) ? true : 'full';
+    const verdict = this.#hasRoom(id, terms, kind);
+    if (verdict === false || this.#isConnected(id)) return verdict;
+    if (verdict === true && this.#hasMemory(id)) return true;
+    const silent = this.#longestSilent(id);
+    return silent === undefined ? 'full' : this.#hasRoom(id, terms, kind, silent);
   }
 
   /** The same but for memory; `without`: if this client were not there. */
   #hasRoom(id: IdentityHex, terms: ClientTerms, kind: HelloKind, without?: Client): AdmitVerdict {
     const present = this.#clients.get(addressKeyOf(id));
-    const replaces = present?.link !== undefined;
+    const replaces = this.#isConnected(id);
     const alike = this.#alike(id).filter((client) => client !== without);
     if (!replaces && alike.filter((client) => client.link).length >= this.#most(id)) return 'full';
     const seatless = kind !== 'client' || this.options.isRequester(id);
     if (!seatless && !hasSeat(this.options.seats, alike, terms.trafficClass, present)) return 'full';
     if (!terms.clocked) return true;
     // A class that the consensus has given up keeps the clients that it has.
-    if (replaces && present.link?.client.trafficClass === terms.trafficClass && present.deliveryRate > 0) return true;
+    if (replaces && present?.link?.client.trafficClass === terms.trafficClass && present.deliveryRate > 0) return true;
     const rates = this.options.classRates(terms.trafficClass);
     if (rates === undefined) return false;
     const others = this.deliveryRate - (present?.deliveryRate ?? 0) - (without?.deliveryRate ?? 0);
     return others + rates.delivery <= this.options.limits.maxDeliveryRate ? true : 'full';
+  }
+
+  #isConnected(id: IdentityHex): boolean {
+    return this.#clients.get(addressKeyOf(id))?.link !== undefined;
   }
 
   /** The client with this address, connected now or lately; undefined when there is none. */
@@ -138,6 +105,7 @@ export class Clients {
   /** A client's new link; an older one is closed. What was kept for it goes out: by its clock, or at once without one. */
   connect(link: ClientPort, nowMs: MonotonicMs): void {
     const { trafficClass, clocked } = link.client;
+    this.#makeRoom(link);
     const client = this.#clients.get(addressKeyOf(link.peer)) ?? this.#add(link, nowMs);
     const before = client.link;
     if (before === undefined) this.#connected += 1;
@@ -220,12 +188,17 @@ export class Clients {
     }
   }
 
-  /** Whether there is memory for one more; connections that nothing is sent over give theirs. Requesters are listed, and few: all others are served through them. */
+  /** For one that `admits` has let in: who has been silent for longest goes where there is no other room. */
+  #makeRoom({ peer, client }: ClientPort): void {
+    if (this.#isConnected(peer)) return;
+    if (this.#hasRoom(peer, client, 'client') !== true || !this.#hasMemory(peer))
+      this.#dismiss(this.#longestSilent(peer));
+  }
+
+  /** Whether there is memory for one more. Requesters are listed, and few: all others are served through them. */
   #hasMemory(id: IdentityHex): boolean {
     const { memory, isRequester } = this.options;
-    if (memory === undefined || isRequester(id) || memory.admits('links')) return true;
-    this.#dismiss(this.#longestSilent(id));
-    return memory.admits('links');
+    return memory === undefined || isRequester(id) || memory.admits('links');
   }
 
   /** Places are free: whoever has sent nothing for long loses his to a newcomer. Requesters are listed, and keep theirs. */

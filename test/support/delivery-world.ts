@@ -3,7 +3,8 @@
  * the clients' own clocks.
  */
 import type { ClassRates, ClientPort } from '../../gateway/client.ts';
-import { type ClientLimits, Clients } from '../../gateway/clients.ts';
+import { Clients } from '../../gateway/clients.ts';
+import type { ClientLimits } from '../../gateway/clients-options.ts';
 import { ConsensusFrames } from '../../gateway/consensus-frames.ts';
 import { addressKeyOf, type IdentityHex } from '../../lib/core/bytes.ts';
 import type { MemoryBudget } from '../../lib/core/memory-budget.ts';
