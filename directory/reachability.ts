@@ -13,7 +13,7 @@ import type { Rng } from '../lib/core/rng.ts';
 import { laterMs, type MonotonicMs } from '../lib/core/units.ts';
 import { type Consensus, type Descriptor, DocumentRefused, type NodeRecord, timing } from '../lib/directory/index.ts';
 import type { LinkTarget } from '../lib/link/index.ts';
-import { TokenBucket } from '../lib/mixing/index.ts';
+import { TokenBucket, takeOfEach } from '../lib/mixing/index.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
 import type { Log } from '../lib/telemetry/log.ts';
 import { SourceRates } from './source-rates.ts';
@@ -169,7 +169,7 @@ export class Reachability {
 
   /** Whether an announcement may cause one more try. */
   protected mayTry({ bucket, target }: Trial): boolean {
-    return bucket.take(this.#nowMs) && this.#rates.take(target.host, this.#nowMs);
+    return takeOfEach([bucket, this.#rates.of(target.host, this.#nowMs)], this.#nowMs);
   }
 
   #try(trial: Trial): void {

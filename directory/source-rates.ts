@@ -20,12 +20,17 @@ export class SourceRates {
 
   /** Whether one more is within the rate of this address. */
   take(address: string, nowMs: MonotonicMs): boolean {
+    return this.of(address, nowMs).take(nowMs);
+  }
+
+  /** That of the source of this address. */
+  of(address: string, nowMs: MonotonicMs): TokenBucket {
     const key = sourceOf(address);
     const bucket = this.#rates.get(key) ?? new TokenBucket(this.perSecond, this.burst, nowMs);
     this.#rates.delete(key); // in again at the end: the map is in order of last use
     this.#rates.set(key, bucket);
     const oldest = this.#rates.keys().next().value;
     if (this.#rates.size > MAX_RATED_ADDRESSES && oldest !== undefined) this.#rates.delete(oldest);
-    return bucket.take(nowMs);
+    return bucket;
   }
 }

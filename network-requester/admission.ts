@@ -4,7 +4,7 @@
  * @module
  */
 import type { MonotonicMs } from '../lib/core/units.ts';
-import { TokenBucket } from '../lib/mixing/index.ts';
+import { TokenBucket, takeOfEach } from '../lib/mixing/index.ts';
 import type { EgressLimits } from './config.ts';
 
 type AdmissionLimits = Pick<
@@ -49,7 +49,7 @@ export class Admission {
 
   /** Counts something as costly as a new stream against the rates, unless they are used up. */
   takeRate(session: string, nowMs: MonotonicMs): boolean {
-    return this.#heldBy(session, nowMs).rate.take(nowMs) && this.#rate.take(nowMs);
+    return takeOfEach([this.#heldBy(session, nowMs).rate, this.#rate], nowMs);
   }
 
   release(session: string): void {

@@ -29,4 +29,4 @@ export { FILTER_KEY_BYTES, RECORD_BYTES, ReplayFilter, type ReplayVerdict } from
 export { ReplayGuard, type ReplayOutcome } from './replay-guard.ts';
 export { drawnDelayMs, type RouteHop, toSphinxHops, withDelays } from './route-hops.ts';
 export { PENDING_TAGS, TagJournal } from './tag-journal.ts';
-export { TokenBucket } from './token-bucket.ts';
+export { TokenBucket, takeOfEach } from './token-bucket.ts';

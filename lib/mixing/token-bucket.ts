@@ -35,10 +35,21 @@ export class TokenBucket {
     return true;
   }
 
+  /** Whether there is a token. */
+  has(nowMs: MonotonicMs): boolean {
+    this.#fill(nowMs);
+    return this.#tokens >= 1;
+  }
+
   /** Time that runs backwards gives nothing. */
   #fill(nowMs: MonotonicMs): void {
     const untilMs = latestMs(this.#atMs, nowMs);
     this.#tokens = Math.min(this.burst, this.#tokens + ((untilMs - this.#atMs) * this.ratePerSecond) / 1000);
     this.#atMs = untilMs;
   }
+}
+
+/** Takes a token of each, where each has one; else of none, so that who is held back by one bound pays nothing at the others. */
+export function takeOfEach(buckets: readonly TokenBucket[], nowMs: MonotonicMs): boolean {
+  return buckets.every((bucket) => bucket.has(nowMs)) && buckets.every((bucket) => bucket.take(nowMs));
 }

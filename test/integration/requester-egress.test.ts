@@ -341,6 +341,8 @@ t.test('new streams per second are bounded, in total and per session', async (t)
   t.equal(opens('three', 20), 0, 'the total is used up');
   clock.advance(1000);
   t.same([opens('one', 5), opens('two', 5), opens('three', 5)], [1, 1, 0]);
+  clock.advance(2000);
+  t.equal(opens('three', 9), 4, 'who was held back by the total has paid nothing of its own');
   t.equal(admission.streams, 0);
 });
 

@@ -1,7 +1,14 @@
 /** Which nodes an authority has reached where they say they are. */
 import t from 'tap';
 import { problemText, refusalBy } from '../../directory/attempt.ts';
-import { MAX_FAILURES, TRIES_OF_MEMBER } from '../../directory/reachability.ts';
+import {
+  MAX_FAILURES,
+  Reachability,
+  TRIES_OF_MEMBER,
+  TRIES_TO_SOURCE_BURST,
+  TRIES_TO_SOURCE_PER_SECOND,
+} from '../../directory/reachability.ts';
+import { SourceRates } from '../../directory/source-rates.ts';
 import { EPOCH_MS, ReachWorld, settled } from '../support/reach-world.ts';
 import { consensusOf, keys, testNetwork } from '../support/signed-documents.ts';
 
@@ -59,6 +66,30 @@ t.test(
     moved.reachability.trust(consensusOf(testNetwork(), 1, { nodes }));
     moved.answers.set(`${HOST}:4001`, 'connection refused');
     t.match(await moved.announce(3, HOST, 4001), /^unreachable/, 'it was not there before');
+  },
+);
+
+t.test(
+  'where others have used up what may go to an address, who announces there keeps the tries that it has',
+  async (t) => {
+    const spent = async (Kind?: typeof Reachability) => {
+      const world = new ReachWorld(Kind);
+      world.answers.set('203.0.113.8:4000', 'connection refused');
+      world.answers.set(`${HOST}:4000`, 'connection refused');
+      for (let i = 0; i < TRIES_TO_SOURCE_BURST; i++) await world.announce(10 + Math.floor(i / TRIES_OF_MEMBER), HOST);
+      for (let i = 0; i < TRIES_OF_MEMBER; i++) t.match(await world.announce(1, HOST), 'untried');
+      for (let i = 0; i < 2 * TRIES_OF_MEMBER; i++) await world.announce(1, '203.0.113.8');
+      return world.dialled.filter((at) => at === '203.0.113.8:4000').length;
+    };
+    t.equal(await spent(), TRIES_OF_MEMBER);
+    class InOrder extends Reachability {
+      readonly #source = new SourceRates(TRIES_TO_SOURCE_PER_SECOND, TRIES_TO_SOURCE_BURST);
+      protected override mayTry({ bucket, target }: Parameters<Reachability['mayTry']>[0]): boolean {
+        const nowMs = this.options.clock.nowMs();
+        return bucket.take(nowMs) && this.#source.take(target.host, nowMs);
+      }
+    }
+    t.equal(await spent(InOrder), 0, 'a member that pays first loses them all: rejected');
   },
 );
 
