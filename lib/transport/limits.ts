@@ -24,20 +24,39 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   deadPeerMs: DEFAULT_SESSION_PARAMS.deadPeerMs,
 };
 
+/** Payload for whose packets the default windows are wide enough at any rate of a traffic class. */
+const SMALL_PAYLOAD_BYTES = 2048;
+/** Windows of networks with larger packets get wider by this factor at most. */
+const MOST_WINDOW_FACTOR = 4;
+
+/**
+ * How wide windows may get, which follows from a network's packets: a round trip at the same clocks brings more of larger ones. All proxies
+ * of a network have the same.
+ */
+function widestWindows(payloadBytes: number): Pick<SessionLimits, 'maxStreamWindowBytes' | 'maxSessionWindowBytes'> {
+  const factor = Math.min(MOST_WINDOW_FACTOR, payloadBytes / SMALL_PAYLOAD_BYTES);
+  const { maxStreamWindowBytes, maxSessionWindowBytes } = DEFAULT_SESSION_LIMITS;
+  return {
+    maxStreamWindowBytes: factor * maxStreamWindowBytes,
+    maxSessionWindowBytes: factor * maxSessionWindowBytes,
+  };
+}
+
 /** The limits of a proxy's session: `limits`, and what is not there as the network has it, or by default. */
 export function proxyLimits(
   limits: Partial<SessionLimits> | undefined,
+  payloadBytes: number,
   params: SessionParams = DEFAULT_SESSION_PARAMS,
 ): SessionLimits {
   const { minStreamWindowBytes, streamWindowBytes, sessionWindowBytes, deadPeerMs } = params;
   const ofNetwork = { minStreamWindowBytes, streamWindowBytes, sessionWindowBytes, deadPeerMs };
-  const all = { ...DEFAULT_SESSION_LIMITS, ...ofNetwork, ...limits };
+  const all = { ...DEFAULT_SESSION_LIMITS, ...widestWindows(payloadBytes), ...ofNetwork, ...limits };
   return { ...all, minStreamWindowBytes: Math.min(all.minStreamWindowBytes, all.streamWindowBytes) };
 }
 
 /** The same for a requester. The proxy may use the protocol's first windows at once: ours are never smaller. */
-export function requesterLimits(limits: Partial<SessionLimits> | undefined): SessionLimits {
-  const all = { ...DEFAULT_SESSION_LIMITS, ...limits };
+export function requesterLimits(limits: Partial<SessionLimits> | undefined, payloadBytes: number): SessionLimits {
+  const all = { ...DEFAULT_SESSION_LIMITS, ...widestWindows(payloadBytes), ...limits };
   return {
     ...all,
     minStreamWindowBytes: INITIAL_STREAM_WINDOW_BYTES,

@@ -11,6 +11,8 @@ import { clientEnd, hostOf, type Plan, type StreamEnd, server } from '../support
 import { SessionSim, type SimOptions } from '../support/sim/session-sim.ts';
 import { monotonic } from '../support/units.ts';
 
+const PAYLOAD_BYTES = 2048;
+
 type Parked = 'none' | 'program' | 'site' | 'both';
 
 interface Planned {
@@ -95,8 +97,8 @@ class World {
 
   check(limits: Partial<SessionLimits>): void {
     const { near, far } = this.parkedBytes;
-    assert.ok(near <= boundBytes(proxyLimits(limits)), `${near} bytes at the proxy`);
-    assert.ok(far <= boundBytes(requesterLimits(limits)), `${far} bytes at the requester`);
+    assert.ok(near <= boundBytes(proxyLimits(limits, PAYLOAD_BYTES)), `${near} bytes at the proxy`);
+    assert.ok(far <= boundBytes(requesterLimits(limits, PAYLOAD_BYTES)), `${far} bytes at the requester`);
     assert.equal(this.sim.closedReason, undefined);
   }
 }

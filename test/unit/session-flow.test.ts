@@ -11,6 +11,7 @@ import { monotonic } from '../support/units.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const PAYLOAD_BYTES = 2048;
 /** Streams carry parts of it: to make zeros anew for each would take most of the time. */
 const ZEROS = Buffer.alloc(16 * MIB);
 const zeros = (bytes: number) => (bytes <= ZEROS.byteLength ? ZEROS.subarray(0, bytes) : Buffer.alloc(bytes));
@@ -79,7 +80,10 @@ const step = fc.oneof(
 );
 
 t.test('whatever is read and not read, no stream with credit is held back, and memory is bounded', async () => {
-  const ends = [proxyLimits({ maxStreams: 30 }), requesterLimits({ maxStreams: 12, maxSessionWindowBytes: 2 * MIB })];
+  const ends = [
+    proxyLimits({ maxStreams: 30 }, PAYLOAD_BYTES),
+    requesterLimits({ maxStreams: 12, maxSessionWindowBytes: 2 * MIB }, PAYLOAD_BYTES),
+  ];
   fc.assert(
     fc.property(fc.constantFrom(...ends), fc.array(step, { maxLength: 400 }), (limits, steps) => {
       const receiver = new Receiver(limits);
@@ -100,7 +104,7 @@ t.test('whatever is read and not read, no stream with credit is held back, and m
 });
 
 t.test('a peer that uses up all credit it can get is bounded, in each session of either end', async (t) => {
-  for (const limits of [proxyLimits({}), requesterLimits({})]) {
+  for (const limits of [proxyLimits({}, PAYLOAD_BYTES), requesterLimits({}, PAYLOAD_BYTES)]) {
     const receiver = new Receiver(limits);
     for (let i = 0; i < limits.maxStreams; i++) {
       receiver.open();
@@ -122,13 +126,17 @@ t.test('a peer that uses up all credit it can get is bounded, in each session of
 });
 
 t.test('the sums that LIMITS.md names', async (t) => {
-  t.equal(new Receiver(proxyLimits({})).boundBytes, 33 * MIB);
-  t.equal(new Receiver(requesterLimits({})).boundBytes, 81 * MIB);
+  t.equal(new Receiver(proxyLimits({}, PAYLOAD_BYTES)).boundBytes, 33 * MIB);
+  t.equal(new Receiver(requesterLimits({}, PAYLOAD_BYTES)).boundBytes, 81 * MIB);
+  for (const large of [8192, 32_768]) {
+    t.equal(new Receiver(proxyLimits({}, large)).boundBytes, 81 * MIB, `with packets of ${large} bytes`);
+    t.equal(new Receiver(requesterLimits({}, large)).boundBytes, 129 * MIB);
+  }
   t.equal(DEFAULT_SESSION_LIMITS.minStreamWindowBytes, 64 * KIB);
 });
 
 t.test('a requester has no space for a stream when memory is granted already', async (t) => {
-  const limits = requesterLimits({ maxStreams: 2, maxSessionWindowBytes: 256 * KIB });
+  const limits = requesterLimits({ maxStreams: 2, maxSessionWindowBytes: 256 * KIB }, PAYLOAD_BYTES);
   const receiver = new Receiver(limits);
   for (let i = 0; i < 2; i++) receiver.open();
   t.equal(receiver.flow.hasSpace, true);
@@ -141,7 +149,7 @@ t.test('a requester has no space for a stream when memory is granted already', a
 });
 
 t.test('a stream whose end is known counts for no more than it brings', async (t) => {
-  const limits = proxyLimits({});
+  const limits = proxyLimits({}, PAYLOAD_BYTES);
   const receiver = new Receiver(limits);
   receiver.open();
   const stream = receiver.streams[0]?.stream as ReceiveStream;

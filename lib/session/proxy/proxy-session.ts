@@ -56,7 +56,7 @@ export class ProxySession {
         slotGapMs: 1000 / options.mainRatePerSecond,
         ackDelayMs: params.ackDelayMs,
         peerAckDelayMs: REQUESTER_ACK_DELAY_MS,
-        limits: proxyLimits(options.limits, params),
+        limits: proxyLimits(options.limits, options.payloadBytes, params),
         wake: (atMs) => this.#wake(atMs),
       },
       nowMs,

@@ -74,7 +74,7 @@ export class SessionTable {
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
-    this.#limits = requesterLimits(options.limits);
+    this.#limits = requesterLimits(options.limits, options.payloadBytes);
     this.#versions = options.versions ?? SESSION_VERSIONS;
     this.#endedIds = new EndedIds(options.memoryMs ?? MEMORY_MS, options.rng);
     this.#endedMemory = options.memory?.account('sessions');
