@@ -38,6 +38,7 @@ export class AdvertisedAddress {
   /** The last address of the name. */
   #host: string | undefined;
   #nextMs: number;
+  readonly #stop = new AbortController();
 
   constructor(
     readonly wanted: HostPort,
@@ -69,12 +70,27 @@ export class AdvertisedAddress {
     if ((await this.current()).host !== before) onChange();
   }
 
-  #resolved(name: string): Promise<readonly string[]> {
+  /** Gives up what is asked: name servers that do not answer keep nobody waiting. */
+  stop(): void {
+    this.#stop.abort(new Error('stopped'));
+  }
+
+  async #resolved(name: string): Promise<readonly string[]> {
+    const { signal } = this.#stop;
+    signal.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const timer = this.clock.after(RESOLVE_TIMEOUT_MS, () => reject(new Error('no answer')));
-      this.resolve(name)
-        .then(resolve, reject)
-        .finally(() => timer.cancel());
+      const stop = () => finish(() => reject(signal.reason));
+      const timer = this.clock.after(RESOLVE_TIMEOUT_MS, () => finish(() => reject(new Error('no answer'))));
+      const finish = (settle: () => void) => {
+        timer.cancel();
+        signal.removeEventListener('abort', stop);
+        settle();
+      };
+      signal.addEventListener('abort', stop);
+      this.resolve(name).then(
+        (found) => finish(() => resolve(found)),
+        (error: unknown) => finish(() => reject(error)),
+      );
     });
   }
 }

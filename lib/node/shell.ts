@@ -204,6 +204,7 @@ class NodeShell implements RunningNode {
     if (this.#listener !== undefined) await drain({ ...this.spec.components, listener: this.#listener, waiting });
     this.#view.stop();
     this.#behaviour.stop?.();
+    this.#advertised?.stop();
     await this.#directory.stop();
     await this.#listener?.close();
     this.#engine.stop();

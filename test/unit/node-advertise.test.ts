@@ -97,3 +97,15 @@ t.test('an address is no name and is never resolved; to listen at a name is not 
   });
   t.throws(() => advertisedAddress({ listen: 'localhost:4000' }, 4000), { code: 'CONFIG' });
 });
+
+t.test('a node that stops waits for no name server', async (t) => {
+  const clock = new VirtualClock();
+  const wanted = { host: 'mix.example', port: 4001 };
+  const address = new AdvertisedAddress(wanted, clock, () => new Promise(() => {}));
+  const asked = [address.current(), address.current()].map((answer) => answer.catch((error: unknown) => error));
+  address.stop();
+  t.match(await asked[0], { code: 'NOT_FOUND', message: /stopped/ }, 'though no time has passed');
+  t.match(await asked[1], { code: 'NOT_FOUND' });
+  await t.rejects(address.current(), { code: 'NOT_FOUND' });
+  t.equal(clock.pending, 0, 'nor does a timer');
+});

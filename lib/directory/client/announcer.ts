@@ -153,7 +153,7 @@ export class Announcer {
       if (joinToken !== undefined) headers[JOIN_PROOF_HEADER] = joinProof(joinToken, payload, crypto);
       return { body: encodeEnvelope({ payload, signatures }), headers };
     } catch (error) {
-      this.#complain('', asMixError(error).message);
+      if (!this.#stop.signal.aborted) this.#complain('', asMixError(error).message);
       return undefined;
     }
   }
