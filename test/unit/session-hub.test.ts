@@ -331,56 +331,6 @@ t.test("what nobody lets through is asked for all the same: the refusal is the r
   t.equal(world.hub.sessions().length, 1, 'no exit was added');
 });
 
-for (const downlink of ['steady', 'burst'] as const) {
-  t.test(
-    `a requester that is gone, ${downlink}: what waits for it and what comes is refused, until it is back`,
-    async (t) => {
-      const world = new HubWorld({ downlink });
-      const { arrived } = await world.connect('before.example', 'a');
-      t.ok(world.hub.ready);
-      world.dead.add('r0');
-      const waiting = await world.open('waiting.example', 'a');
-      world.run(3_000);
-      t.equal(waiting.refused, undefined, 'it may only be slow');
-      world.run(7_000);
-      t.equal(waiting.refused, 'NO_REQUESTER');
-      t.notOk(world.hub.ready);
-      const late = await world.open('late.example', 'a');
-      t.equal(late.refused, 'NO_REQUESTER', 'at once');
-      world.dead.delete('r0');
-      world.run(200);
-      await world.connect('after.example', 'a');
-      t.ok(world.hub.ready);
-      arrived.stream.write(Buffer.from('still here'), world.clock.nowMs());
-      t.equal(arrived.session, world.arrived.at(-1)?.session, 'the session has only waited');
-    },
-  );
-}
-
-t.test('with another requester in use, new streams go there', async (t) => {
-  const world = new HubWorld({ requesters: 2, spread: 2 });
-  const { arrived } = await world.connect('one.example', 'a');
-  world.dead.add(arrived.requester);
-  world.run(10_000);
-  const next = await world.connect('two.example', 'a');
-  t.not(next.arrived.requester, arrived.requester);
-});
-
-t.test('silence of a link that is down says nothing about requesters', async (t) => {
-  const world = new HubWorld();
-  await world.connect('before.example', 'a');
-  world.dead.add('r0');
-  world.linkState = 'down';
-  world.run(10_000);
-  world.linkState = 'up';
-  world.run(1_000);
-  const asked = await world.open('after.example', 'a');
-  world.dead.delete('r0');
-  world.run(3_000);
-  t.equal(asked.refused, undefined);
-  t.ok(asked.opened);
-});
-
 t.test('the main clock follows the consensus', async (t) => {
   const world = new HubWorld({ mainRate: 20 });
   t.equal(world.mainRate, 20);

@@ -33,11 +33,36 @@ export const UNRESPONSIVE_AFTER_CHECKS = 5;
 /** After so many, and again in each further period of the above, packets go to the exit through another gateway of it. */
 export const CHANGE_GATEWAY_AFTER_CHECKS = 3;
 
-/** After so many, another exit of the sample is used: a requester that restarts is back before. */
+/** After so many, another exit of the sample is used: a requester that restarts is back before, and so is the way to it. */
 export const GONE_AFTER_CHECKS = 30;
 
+/** New streams wait for it, or go to another exit in use. */
 export function isUnresponsive({ overdueChecks }: Exit): boolean {
   return overdueChecks >= UNRESPONSIVE_AFTER_CHECKS;
+}
+
+/** New streams are refused, where no other exit can be used. */
+export function isGone({ overdueChecks }: Exit): boolean {
+  return overdueChecks >= GONE_AFTER_CHECKS;
+}
+
+/** Those of `exits` that answer; all when none does. */
+export function responsiveOnes(exits: readonly Exit[]): readonly Exit[] {
+  const responsive = exits.filter((exit) => !isUnresponsive(exit));
+  return responsive.length > 0 ? responsive : exits;
+}
+
+/** Exits that have become unresponsive with the last check, and gone. */
+export type Silences = Readonly<Record<'silent' | 'gone', readonly Exit[]>>;
+
+/** The check of a second; `isOverdue` says whether a reply of an exit is. */
+export function checkExits(exits: readonly Exit[], isOverdue: (exit: Exit) => boolean): Silences {
+  for (const exit of exits) {
+    exit.overdueChecks = isOverdue(exit) && !exit.replied ? exit.overdueChecks + 1 : 0;
+    exit.replied = false;
+  }
+  const after = (checks: number) => exits.filter(({ overdueChecks }) => overdueChecks === checks);
+  return { silent: after(UNRESPONSIVE_AFTER_CHECKS), gone: after(GONE_AFTER_CHECKS) };
 }
 
 /** Whether the gateway through which the exit is reached may be the reason why nothing comes. */

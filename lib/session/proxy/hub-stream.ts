@@ -1,6 +1,6 @@
 /**
  * A stream as the front sees it. It is opened on the hub's current session; when that session turns out to be forgotten
- * by its requester (a restart) before anything came of the stream, it is opened again on the next one, and the application
+ * by its requester (a restart), or the requester to be gone, before anything came of the stream, it is opened again on the next one, and the application
  * notices nothing but the time. Once it is open, or bytes were written, it ends with its session: to say them again could
  * have them said twice.
  * @module
@@ -13,8 +13,10 @@ import type { ProxySession } from './proxy-session.ts';
 
 /** Sessions that a stream is tried on at most. */
 export const MAX_OPEN_ATTEMPTS = 3;
-/** Refusals with another code are the requester's word, not the end of a session. */
+/** Refusals with other codes are the requester's word, not the end of a session. */
 const SESSION_LOST: ErrorCode = 'SESSION_CLOSED';
+/** Only the hub says this of a stream: there is no number for it in REFUSED. */
+const EXIT_GONE: ErrorCode = 'NO_REQUESTER';
 
 /** The part of a session that opens streams. */
 export type OpeningSession = Pick<ProxySession, 'open' | 'state'>;
@@ -182,7 +184,7 @@ export class HubStream implements SessionStream, StreamHandlers {
   }
 
   #triesAgain(code: ErrorCode): boolean {
-    const lost = code === SESSION_LOST && this.#session?.state === 'closed';
+    const lost = code === EXIT_GONE || (code === SESSION_LOST && this.#session?.state === 'closed');
     if (this.#settled || this.#ended || !lost || this.#attempts >= MAX_OPEN_ATTEMPTS) return false;
     this.#inner = undefined;
     this.#openAgain(this);

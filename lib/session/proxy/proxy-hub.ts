@@ -16,7 +16,7 @@ import { sessionMemory } from '../../transport/session-memory.ts';
 import type { CloseReason, SessionStream, StreamHandlers, StreamTarget } from '../../transport/types.ts';
 import { SessionDriver } from '../session-driver.ts';
 import { MismatchLog, sessionVersion } from '../versions.ts';
-import { ACCUSATIONS, type Exit, isToReachAnew, isUnresponsive } from './exits.ts';
+import { ACCUSATIONS, type Exit, isGone, isToReachAnew, isUnresponsive } from './exits.ts';
 import type { ProxyHubOptions } from './hub-options.ts';
 import { HubStream } from './hub-stream.ts';
 import { sendLastCloses } from './last-closes.ts';
@@ -90,8 +90,8 @@ export class ProxyHub implements Running {
   }
 
   /**
-   * Opens a stream on the session of `token`; waits when there is none for the moment, or when all identities have streams
-   * open. Streams of different tokens never share a session. A look-up goes to no port, and an association to any:
+   * Opens a stream on the session of `token`; waits when there is none for the moment, when its exit is silent, or when all
+   * identities have streams open. Streams of different tokens never share a session. A look-up goes to no port, and an association to any:
    * `forPort` says for which one to choose the requester. Throws MixError NO_GATEWAY, NO_REQUESTER, LIMIT.
    */
   open(target: StreamTarget, handlers: StreamHandlers, token = '', forPort?: number): SessionStream {
@@ -163,11 +163,12 @@ export class ProxyHub implements Running {
     this.#waiting.refuseAll('SESSION_CLOSED');
   }
 
-  /** Opens the stream, or refuses it when its exit does not answer. Throws MixError as `ProxySession.open` does. */
+  /** Opens the stream, or refuses it when its exit is gone. Throws MixError as `ProxySession.open` does. */
   #open({ stream, token, port }: OpenRequest): Shortage | undefined {
     const pooled = this.#pool.sessionFor(token, port);
     if (typeof pooled === 'string') return pooled;
-    if (isUnresponsive(pooled.exit)) stream.fail('NO_REQUESTER');
+    if (isGone(pooled.exit)) stream.fail('NO_REQUESTER');
+    else if (isUnresponsive(pooled.exit)) return 'no answer';
     else stream.openOn(pooled.session, this.#nowMs());
     return undefined;
   }
@@ -248,10 +249,12 @@ export class ProxyHub implements Running {
   #housekeep(): void {
     const { endpoint, components } = this.#options;
     this.#pool.housekeep();
-    for (const exit of this.#pool.checkReplies(endpoint.linkState === 'up')) {
-      components.log.warn({}, 'the requester does not answer: new streams are refused until it does');
+    const { silent, gone } = this.#pool.checkReplies(endpoint.linkState === 'up');
+    if (silent.length > 0) components.log.warn({}, 'the requester does not answer: new streams wait for it');
+    for (const { requester } of gone) {
+      components.log.warn({}, 'the requester is given up: new streams go to another, or are refused until it answers');
       for (const pooled of this.#pool.sessions) {
-        if (pooled.exit === exit) pooled.session.refuseOpening('NO_REQUESTER', this.#nowMs());
+        if (pooled.requester.id === requester.id) pooled.session.refuseOpening('NO_REQUESTER', this.#nowMs());
       }
     }
     for (const { requester } of this.#pool.exits.filter(isToReachAnew)) {

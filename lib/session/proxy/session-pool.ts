@@ -12,12 +12,13 @@ import type { NodeEntry } from '../../directory/index.ts';
 import type { CloseReason } from '../../transport/types.ts';
 import {
   ACCUSATIONS,
+  checkExits,
   type Exit,
   ExitSet,
   type ExitSetOptions,
-  GONE_AFTER_CHECKS,
-  isUnresponsive,
-  UNRESPONSIVE_AFTER_CHECKS,
+  isGone,
+  responsiveOnes,
+  type Silences,
 } from './exits.ts';
 import { hasStreams, type Identity, IdentityTable, type PooledSession } from './identities.ts';
 import type { ProxySession } from './proxy-session.ts';
@@ -33,8 +34,8 @@ export interface SessionPoolOptions extends ExitSetOptions {
   readonly makeSession: (requester: NodeEntry, nowMs: MonotonicMs) => ProxySession;
 }
 
-/** Why a stream gets no session for the moment. */
-export type Shortage = 'no session' | 'identities in use';
+/** Why a stream gets no session for the moment. `no answer`: its exit is silent. */
+export type Shortage = 'no session' | 'no answer' | 'identities in use';
 
 export const DEFAULT_MAX_IDENTITIES = 256;
 /** Sessions beside those of identities: spare ones, and draining ones. */
@@ -86,7 +87,7 @@ export class SessionPool {
     const nowMs = this.#options.nowMs();
     const exits = port === undefined ? this.exits : this.#exits.suitingFor(port);
     this.#fillExits();
-    const identity = this.#identityFor(token, this.#responsive(exits), nowMs);
+    const identity = this.#identityFor(token, responsiveOnes(exits), nowMs);
     if (typeof identity === 'string') return identity;
     const pooled = identity.session ?? this.#spareAt(identity.exit) ?? this.#start(identity.exit);
     if (pooled === undefined) return 'no session';
@@ -132,19 +133,14 @@ export class SessionPool {
   }
 
   /**
-   * To be called once a second. An exit whose replies are overdue is gone, or the way to it is. The sessions at an exit are
-   * judged together: each alone may get a reply in several seconds only. Returns the exits that have become unresponsive.
+   * To be called once a second. An exit whose replies are overdue is gone, or the way to it is. The sessions at an exit are judged
+   * together: each alone may get a reply in several seconds only. Returns the exits that have become unresponsive, and gone.
    */
-  checkReplies(linkIsUp: boolean): readonly Exit[] {
-    for (const exit of this.exits) {
-      const overdue = this.#servingAt(exit).some(({ session }) => session.overdueMs > 0);
-      exit.overdueChecks = linkIsUp && overdue && !exit.replied ? exit.overdueChecks + 1 : 0;
-      exit.replied = false;
-    }
-    for (const { overdueChecks, requester } of [...this.exits]) {
-      if (overdueChecks === GONE_AFTER_CHECKS) this.#failed(requester);
-    }
-    return this.exits.filter(({ overdueChecks }) => overdueChecks === UNRESPONSIVE_AFTER_CHECKS);
+  checkReplies(linkIsUp: boolean): Silences {
+    const isOverdue = (exit: Exit) => linkIsUp && this.#servingAt(exit).some(({ session }) => session.overdueMs > 0);
+    const found = checkExits(this.exits, isOverdue);
+    for (const { requester } of this.exits.filter(isGone)) this.#failed(requester);
+    return found;
   }
 
   of(session: ProxySession | undefined): PooledSession | undefined {
@@ -221,12 +217,6 @@ export class SessionPool {
       this.#forget(...idle);
     }
     return this.#identities.add(found.key, found.exit, nowMs);
-  }
-
-  /** Those of `exits` that answer; all when none does. */
-  #responsive(exits: readonly Exit[]): readonly Exit[] {
-    const responsive = exits.filter((exit) => !isUnresponsive(exit));
-    return responsive.length > 0 ? responsive : exits;
   }
 
   /** The sessions at `exit` that take new streams. */

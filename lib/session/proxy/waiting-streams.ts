@@ -1,6 +1,6 @@
 /**
- * Streams that wait for a session, first come, first served: because there is none for the moment, or because all
- * identities that may have one are in use.
+ * Streams that wait for a session, first come, first served: because there is none for the moment, because its exit is silent,
+ * or because all identities that may have one are in use.
  * @module
  */
 import type { Clock, Timer } from '../../core/clock.ts';
@@ -21,6 +21,8 @@ export interface OpenRequest {
 interface Waiting {
   readonly request: OpenRequest;
   shortage: Shortage;
+  /** Since when it is this one. */
+  shortMs: MonotonicMs;
   readonly sinceMs: MonotonicMs;
   readonly timer: Timer;
 }
@@ -39,7 +41,11 @@ export interface WaitingStreamsOptions {
 export const SESSION_WAIT_MS = 15_000;
 export const MAX_WAITING_STREAMS = 1024;
 
-const CODES: Readonly<Record<Shortage, ErrorCode>> = { 'no session': 'NO_REQUESTER', 'identities in use': 'LIMIT' };
+const CODES: Readonly<Record<Shortage, ErrorCode>> = {
+  'no session': 'NO_REQUESTER',
+  'no answer': 'NO_REQUESTER',
+  'identities in use': 'LIMIT',
+};
 
 export class WaitingStreams {
   readonly #options: WaitingStreamsOptions;
@@ -68,7 +74,8 @@ export class WaitingStreams {
     }
     const { clock, openTimeoutMs } = this.#options;
     const timer = clock.after(openTimeoutMs(), () => this.#expire(waiting));
-    const waiting: Waiting = { request, shortage, sinceMs: clock.nowMs(), timer };
+    const nowMs = clock.nowMs();
+    const waiting: Waiting = { request, shortage, shortMs: nowMs, sinceMs: nowMs, timer };
     this.#waiting.push(waiting);
     tellStream(waiting);
   }
@@ -81,12 +88,7 @@ export class WaitingStreams {
       const shortage = this.#retryOne(waiting, inUse);
       inUse ||= shortage === 'identities in use';
       if (shortage === undefined) waiting.timer.cancel();
-      else if (shortage === 'no session' && nowMs - waiting.sinceMs >= SESSION_WAIT_MS) this.#refuse(waiting, shortage);
-      else {
-        waiting.shortage = shortage;
-        tellStream(waiting);
-        this.#waiting.push(waiting);
-      }
+      else this.#keepOrRefuse(waiting, shortage, nowMs);
     }
   }
 
@@ -102,6 +104,16 @@ export class WaitingStreams {
     if (request.stream.ended) return undefined;
     if (inUse && !this.#options.hasIdentity(request.token)) return 'identities in use';
     return this.#options.open(request);
+  }
+
+  #keepOrRefuse(waiting: Waiting, shortage: Shortage, nowMs: MonotonicMs): void {
+    if (shortage !== waiting.shortage) Object.assign(waiting, { shortage, shortMs: nowMs });
+    if (shortage === 'no session' && nowMs - waiting.shortMs >= SESSION_WAIT_MS) {
+      this.#refuse(waiting, shortage);
+      return;
+    }
+    tellStream(waiting);
+    this.#waiting.push(waiting);
   }
 
   #expire(waiting: Waiting): void {
