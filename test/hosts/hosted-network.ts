@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import type { RoleName } from '../../cli/roles.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import { loadNetworkFile, type NetworkFile, type VerifiedConsensus, Verifier } from '../../lib/directory/index.ts';
+import { joinHostPort } from '../../lib/net/address.ts';
 import { leaksIn } from '../support/destinations.ts';
 import type { Scope } from '../support/localnet.ts';
-import type { Lan } from './lan.ts';
+import type { Host, Lan } from './lan.ts';
+import { type Relay, startRelay } from './relay.ts';
 import { command, HostedRole, PORTS } from './role.ts';
 
 /** Long enough for the rounds of a voting on a busy machine, short enough to see ten turns. */
@@ -19,6 +21,8 @@ export const AUTHORITIES = 4;
 const PER_LAYER = 3;
 const GATEWAYS = 2;
 const EXITS = 2;
+/** Nodes with a relay before them. */
+const RELAYED = ['mix-3-3', 'gateway-2'];
 
 /** What all authorities want. Two processors carry it. */
 export const PARAMS = {
@@ -37,9 +41,12 @@ const numbered = (name: string, count: number): string[] => Array.from({ length:
 
 export class HostedNetwork {
   readonly roles = new Map<string, HostedRole>();
+  /** Before the nodes that announce them. */
+  readonly relays: Relay[] = [];
   #token = '';
 
   private constructor(
+    readonly t: Scope,
     readonly lan: Lan,
     readonly home: string,
     readonly nameServer: string,
@@ -49,7 +56,7 @@ export class HostedNetwork {
 
   /** Starts everything, and waits until both proxies are ready. It ends with `t`, and then no log may name a destination. */
   static async start(t: Scope, lan: Lan, home: string, nameServer: string): Promise<HostedNetwork> {
-    const network = new HostedNetwork(lan, home, nameServer);
+    const network = new HostedNetwork(t, lan, home, nameServer);
     t.teardown(() => network.stop());
     await network.#makeAuthorities();
     const nodes = [
@@ -110,8 +117,16 @@ export class HostedNetwork {
       return node;
     }
     const listen = node.host.at(PORTS[role], layer === '2' ? 6 : 4); // mixes of the second layer are to be reached over IPv6
-    await node.initAndStart({ ...common, listen, ...(layer && { layer }) });
+    const advertise = RELAYED.includes(name) ? { advertise: await this.#relayTo(node.host, PORTS[role]) } : {};
+    await node.initAndStart({ ...common, listen, ...advertise, ...(layer && { layer }) });
     return node;
+  }
+
+  async #relayTo(host: Host, port: number): Promise<string> {
+    const own = this.lan.ownAddress('relays');
+    const relay = await startRelay(this.t, own, { host: host.address(), port });
+    this.relays.push(relay);
+    return joinHostPort(own, relay.port);
   }
 
   async #addProxy(name: string, exit: HostedRole): Promise<void> {

@@ -9,13 +9,19 @@ import { fetchThrough, type Scheme, Traffic } from './downloads.ts';
 import { HostedNetwork } from './hosted-network.ts';
 import { Lan } from './lan.ts';
 import { authorityAway, authorityLies, liarIsNamed } from './scenes/authorities.ts';
+import { badLinks, lostLinks } from './scenes/links.ts';
+import { authoritiesRestart, nodesRestart } from './scenes/restarts.ts';
 import { NAMES, startSite } from './site.ts';
 import { epochNow, type Scene, type World } from './world.ts';
 
-/** The liar comes when no other authority has to be away. */
+/** The liar comes when no other authority has to be away, and lies while nodes and links have their faults. */
 const SCENES: Readonly<Record<string, readonly [string, Scene]>> = {
   away: ['with one authority of four away nodes join, die, and are expelled', authorityAway],
+  authorities: ['every authority is restarted in turn', authoritiesRestart],
   liar: ['one authority of four lies', authorityLies],
+  restarts: ['every node is restarted in turn', nodesRestart],
+  links: ['hosts lose their link for a while', lostLinks],
+  relays: ['connections are slow, stand still, and are reset', badLinks],
   named: ['the lies change nothing, and the liar is named', liarIsNamed],
 };
 const TURNS = 10;

@@ -1,47 +1,47 @@
-/** Cables are pulled, and connections stand, crawl and break. */
+/** Cables are pulled, and connections crawl, stand and break. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../support/localnet.ts';
 import { PATIENCE_MS } from '../role.ts';
 import { type Scene, untilMoreComes } from '../world.ts';
 
 const AWAY_MS = 20_000;
+/** Hosts that lose their link at the same time. Packets go around the mix and the gateway; from a proxy there is no other way. */
+const LOSSES = [['mix-3-2', 'proxy-1'], ['gateway-1']];
 
-/** Others go around a mix and a gateway without a link. To a proxy or an exit there is no other way, but what it had begun goes on. */
 export const lostLinks: Scene = async (t, world) => {
   const { network, traffic } = world;
-  const lose = async (name: string) => {
-    const { host } = network.role(name);
-    host.setLink('down');
-    await sleep(AWAY_MS);
-    host.setLink('up');
+  for (const names of LOSSES) {
+    const hosts = names.map((name) => network.role(name).host);
+    for (const host of hosts) host.setLink('down');
+    await sleep(AWAY_MS); // how long it lasts is the fault itself: nothing is expected by its end
+    for (const host of hosts) host.setLink('up');
     await untilMoreComes(world);
-    t.same(traffic.broken(), [], `no stream broke while ${name} had no link`);
-  };
-  for (const name of ['mix-3-2', 'gateway-1']) await lose(name);
-  for (const name of ['proxy-1', 'exit-2'])
-    await traffic.excuse([name.replace('exit', 'proxy')], 'opening', () => lose(name));
-  await network.untilReady('mix-3-2', 'gateway-1', 'proxy-1', 'exit-2');
+    await network.untilReady(...names);
+    t.same(traffic.broken(), [], `no stream broke while ${names.join(' and ')} had no link`);
+  }
 };
 
 const DELAY_MS = 150;
 const STALL_MS = 5_000;
 
+/** What lies before one mix and one gateway. */
 export const badLinks: Scene = async (t, world) => {
-  const { traffic, relays } = world;
+  const { network, traffic } = world;
+  const { relays } = network;
   for (const relay of relays) relay.delayMs = DELAY_MS;
   await untilMoreComes(world);
-  for (const relay of relays) {
-    relay.stands = true;
-    await sleep(STALL_MS);
-    relay.stands = false;
-    await untilMoreComes(world);
-  }
-  for (const relay of relays) {
-    const before = relay.count();
-    relay.reset();
-    await until('others dial again', PATIENCE_MS, () => relay.count() > before);
-    relay.delayMs = 0;
-  }
+  t.same(traffic.broken(), [], 'no stream broke with late bytes');
+
+  for (const relay of relays) relay.stands = true;
+  await sleep(STALL_MS);
+  for (const relay of relays) relay.stands = false;
   await untilMoreComes(world);
-  t.same(traffic.broken(), [], 'no stream broke');
+  t.same(traffic.broken(), [], 'no stream broke with connections that stood still');
+
+  const counts = relays.map((relay) => relay.count());
+  for (const relay of relays) relay.reset();
+  await until('others dial again', PATIENCE_MS, () => relays.every((relay, i) => relay.count() > (counts[i] ?? 0)));
+  for (const relay of relays) relay.delayMs = 0;
+  await untilMoreComes(world);
+  t.same(traffic.broken(), [], 'no stream broke with connections that were reset');
 };
