@@ -11,6 +11,7 @@ import { authorityHost, epochMsOf, type NetworkFile, networkId, Verifier } from 
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { warnIfUnbounded } from '../lib/net/connection-bounds.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
+import { HostSources } from '../lib/net/host-sources.ts';
 import { serveMetricsPage } from '../lib/net/metrics-page.ts';
 import type { Components, Running } from '../lib/runtime/components.ts';
 import { type Health, RoleHealth } from '../lib/telemetry/health.ts';
@@ -85,7 +86,9 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
     const members = new Members({ membership, files: new MemberFiles(config.dir), clock, log });
     const { maxNodes, minCapacity } = config;
     const admission = new Admission({ verifier, membership, maxNodes, minCapacity, nowMs: () => clock.nowMs() });
-    isMember = memberSources(admission, network);
+    const others = network.authorities.filter(({ id }) => id !== identity.id);
+    const otherSources = new HostSources(others.map(authorityHost), clock);
+    isMember = memberSources(admission, otherSources);
     const reachability = config.checkReachability ? newReachability(config, components, identity, verifier) : undefined;
     const parts = { verifier, admission, members, ...(reachability === undefined ? {} : { reachability }) };
     const authority = openAuthority(config, components, identity, parts);
@@ -97,7 +100,8 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
     if (existing === undefined) await publishNetwork(config, network);
     api = newApi(components, authority, admission);
     countNodes(components.metrics, authority, admission);
-    return await running(config, components, { server, authority, network, identity });
+    otherSources.start();
+    return await running(config, components, { server, authority, network, identity, otherSources });
   } catch (error) {
     await server.close();
     throw error;
@@ -175,10 +179,16 @@ function countNodes(metrics: Metrics, authority: Authority, admission: Admission
 async function running(
   config: DirectoryConfig,
   components: Components,
-  parts: { server: RunningServer; authority: Authority; network: NetworkFile; identity: NodeIdentity },
+  parts: {
+    server: RunningServer;
+    authority: Authority;
+    network: NetworkFile;
+    identity: NodeIdentity;
+    otherSources: HostSources;
+  },
 ): Promise<RunningDirectory> {
   const { clock, log, metrics } = components;
-  const { server, authority, network, identity } = parts;
+  const { server, authority, network, identity, otherSources } = parts;
   const health = new RoleHealth(clock, 'signing', () => {
     const epoch = authority.current()?.consensus.epoch;
     return authorityFaults({ epoch, epochMs: authority.epochMs, wallMs: clock.wallMs() });
@@ -201,6 +211,7 @@ async function running(
     async stop() {
       health.stop();
       timer.cancel();
+      otherSources.stop();
       await peers?.stop();
       await server.close();
       await metricsServer.close();
@@ -226,12 +237,11 @@ export function tickMs(epochMs: number): number {
   return Math.min(5_000, Math.max(100, keyGraceMs(epochMs) / 16));
 }
 
-/** Whether a source is that of a node whose descriptor is held or of an authority; those that go by a name are not known by it. */
+/** Whether a source is that of a node whose descriptor is held, or of an authority. */
 function memberSources(
   admission: Pick<Admission, 'held' | 'revision'>,
-  { authorities }: NetworkFile,
+  authorities: Pick<HostSources, 'has'>,
 ): (source: string) => boolean {
-  const peers = authorities.map(authorityHost);
   let sources: ReadonlySet<string> = new Set();
   let revision = -1;
   return (source) => {
@@ -239,9 +249,9 @@ function memberSources(
       const nodes = [...admission.held.values()].flatMap(({ descriptor }) =>
         'host' in descriptor ? [descriptor.host] : [],
       );
-      sources = new Set([...nodes, ...peers].filter((host) => isIP(host) !== 0).map(sourceOf));
+      sources = new Set(nodes.filter((host) => isIP(host) !== 0).map(sourceOf));
       revision = admission.revision;
     }
-    return sources.has(source);
+    return sources.has(source) || authorities.has(source);
   };
 }

@@ -3,7 +3,9 @@
  * @module
  */
 import type { IdentityHex } from '../core/bytes.ts';
-import type { AdmitVerdict, ClientTerms, HelloKind } from '../link/index.ts';
+import { countersign, type NetworkFile, networkId } from '../directory/index.ts';
+import type { AdmitVerdict, ClientTerms, HelloKind, NodeIdentity } from '../link/index.ts';
+import type { Components } from '../runtime/components.ts';
 import type { ClientAccess } from './behaviour.ts';
 import type { Neighbours } from './network-view.ts';
 
@@ -28,4 +30,14 @@ export function admits(
   if (kind === 'node' || client === undefined) return kind === 'node' && previousHops.has(peer);
   if (nodes.has(peer) || peer === identity) return false;
   return clients?.admits(peer, kind, client) ?? false;
+}
+
+/** What a requester gets that wants to be reached through the node: that it would take it as a client, and may be named. */
+export function countersigning(
+  { seed }: NodeIdentity,
+  network: NetworkFile,
+  { clock, crypto }: Pick<Components, 'clock' | 'crypto'>,
+): (peer: IdentityHex) => Uint8Array {
+  const id = networkId(network, crypto);
+  return (peer) => countersign(id, Buffer.from(peer, 'hex'), clock.wallMs(), seed, crypto);
 }

@@ -2,24 +2,17 @@
  * The address that a node's descriptor names. A name is resolved here and not by others: at each publication, and every few minutes between.
  * @module
  */
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import { MixError, systemCode } from '../core/errors.ts';
 import { laterMs } from '../core/units.ts';
 import { type HostPort, parseListen } from '../net/address.ts';
 import { isLoopback, parseAddress } from '../net/address-policy.ts';
+import { type Resolve, resolveName, systemResolve } from '../net/resolve-name.ts';
 import type { NodeOptions } from './config.ts';
 
 /** How often a name is resolved between publications. */
 export const RESOLVE_PERIOD_MS = 300_000;
-/** Name servers that have not answered by then are taken for gone. */
-const RESOLVE_TIMEOUT_MS = 5_000;
-
-/** The addresses of a name; rejects with a system error. */
-export type Resolve = (name: string) => Promise<readonly string[]>;
-
-const systemResolve: Resolve = async (name) => (await lookup(name, { all: true })).map(({ address }) => address);
 
 /**
  * `advertise` if it is given, else the address of `listen`; port 0 stands for the port that was bound. The host of `advertise` may be a
@@ -54,7 +47,7 @@ export class AdvertisedAddress {
     if (isIP(host) !== 0) return this.wanted;
     this.#nextMs = laterMs(this.clock.nowMs(), RESOLVE_PERIOD_MS);
     try {
-      this.#host = choice(await this.#resolved(host), this.#host);
+      this.#host = choice(await resolveName(host, this.clock, this.resolve, this.#stop.signal), this.#host);
     } catch (error) {
       const reason = systemCode(error) ?? (error as Error).message;
       if (this.#host === undefined)
@@ -73,25 +66,6 @@ export class AdvertisedAddress {
   /** Gives up what is asked: name servers that do not answer keep nobody waiting. */
   stop(): void {
     this.#stop.abort(new Error('stopped'));
-  }
-
-  async #resolved(name: string): Promise<readonly string[]> {
-    const { signal } = this.#stop;
-    signal.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      const stop = () => finish(() => reject(signal.reason));
-      const timer = this.clock.after(RESOLVE_TIMEOUT_MS, () => finish(() => reject(new Error('no answer'))));
-      const finish = (settle: () => void) => {
-        timer.cancel();
-        signal.removeEventListener('abort', stop);
-        settle();
-      };
-      signal.addEventListener('abort', stop);
-      this.resolve(name).then(
-        (found) => finish(() => resolve(found)),
-        (error: unknown) => finish(() => reject(error)),
-      );
-    });
   }
 }
 

@@ -10,7 +10,6 @@ import { packetBytes } from '../core/params.ts';
 import type { EpochNumber } from '../core/units.ts';
 import {
   authorityHost,
-  countersign,
   type DescriptorDraft,
   DirectoryClient,
   epochMsOf,
@@ -38,12 +37,12 @@ import {
 } from '../mixing/index.ts';
 import { type HostPort, joinHostPort, parseListen } from '../net/address.ts';
 import { warnIfUnbounded } from '../net/connection-bounds.ts';
-import { sourceOf } from '../net/connection-table.ts';
+import { HostSources } from '../net/host-sources.ts';
 import type { LocalHttp } from '../net/http.ts';
 import { serveMetricsPage } from '../net/metrics-page.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { RoleHealth } from '../telemetry/health.ts';
-import { admits } from './admits.ts';
+import { admits, countersigning } from './admits.ts';
 import { AdvertisedAddress, advertisedAddress } from './advertise.ts';
 import type { NodeBehaviour, NodeSpec, RunningNode } from './behaviour.ts';
 import { type CarriedLoad, openCarriedLoad } from './carried-load.ts';
@@ -92,6 +91,8 @@ class NodeShell implements RunningNode {
   readonly #loops: LoopDriver;
   readonly #engine: PacketEngine;
   readonly #load: CarriedLoad;
+  /** They try whether we can be reached. */
+  readonly #authorities: HostSources;
   #listener: LinkListener | undefined;
   #page: LocalHttp | undefined;
   #upkeep: Timer | undefined;
@@ -163,6 +164,7 @@ class NodeShell implements RunningNode {
       ...faultsOf(options.fault, components),
     });
     this.#load = openCarriedLoad(components, policer.perSecond, epochMs);
+    this.#authorities = new HostSources(network.authorities.map(authorityHost), clock);
     showNodeGauges(components.metrics, pool, this.#peers, keys);
   }
 
@@ -181,6 +183,7 @@ class NodeShell implements RunningNode {
     warnIfUnbounded(options.maxConnectionsPerSource, log);
     sayKeyExchange(options.linkKeyExchange, log);
     await this.#behaviour.open?.();
+    this.#authorities.start();
     this.#listener = await listenAgain(options.dir, port, (port) => this.#listenOn(host, port));
     const advertised = new AdvertisedAddress(advertisedAddress(options, this.#listener.port), clock);
     this.#advertised = advertised;
@@ -205,6 +208,7 @@ class NodeShell implements RunningNode {
     this.#view.stop();
     this.#behaviour.stop?.();
     this.#advertised?.stop();
+    this.#authorities.stop();
     await this.#directory.stop();
     await this.#listener?.close();
     this.#engine.stop();
@@ -228,7 +232,6 @@ class NodeShell implements RunningNode {
   }
 
   #listenOn(host: string, port: number): Promise<LinkListener> {
-    const authorities = new Set(this.network.authorities.map((one) => sourceOf(authorityHost(one)))); // they try us
     return listenLinks({
       ...this.#linkTerms(),
       host,
@@ -237,9 +240,9 @@ class NodeShell implements RunningNode {
         queueFrames: this.spec.options.linkQueuePackets,
         maxConnectionsPerSource: this.spec.options.maxConnectionsPerSource,
       },
-      isNeighbour: (source) => this.#view.neighbours.previousSources.has(source) || authorities.has(source),
+      isNeighbour: (source) => this.#view.neighbours.previousSources.has(source) || this.#authorities.has(source),
       admit: (peer, kind, client) => admits(peer, kind, client, this.#admitTerms()),
-      countersign: (peer) => this.#countersign(peer),
+      countersign: countersigning(this.nodeIdentity, this.network, this.spec.components),
       onLink: (link) => this.#onLink(link),
     });
   }
@@ -252,13 +255,6 @@ class NodeShell implements RunningNode {
       neighbours: this.#view.neighbours,
       clients: this.#behaviour.clients,
     };
-  }
-
-  /** For a requester that wants to be reached through us: whom we would take as a client we may be named by. */
-  #countersign(peer: IdentityHex): Uint8Array {
-    const { clock, crypto } = this.spec.components;
-    const { seed } = this.nodeIdentity;
-    return countersign(networkId(this.network, crypto), Buffer.from(peer, 'hex'), clock.wallMs(), seed, crypto);
   }
 
   #onLink(link: InboundLink): void {
