@@ -31,6 +31,7 @@ import type { Archive } from './archive.ts';
 import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from './consensus-builder.ts';
 import type { Members } from './members/members.ts';
 import type { Reachability } from './reachability.ts';
+import { SignedAhead } from './signed-ahead.ts';
 import { assembler, viewOf } from './voting/ballot-view.ts';
 import type { Slot } from './voting/schedule.ts';
 import type { Ballot } from './voting/vote.ts';
@@ -77,9 +78,11 @@ export class Authority {
   readonly voting: Voting | undefined;
 
   readonly #announcements: Announcements;
+  readonly signedAhead: SignedAhead;
 
   constructor(readonly options: AuthorityOptions) {
     this.#announcements = new Announcements(options);
+    this.signedAhead = new SignedAhead(this.epochMs, options.log);
     const { votingRecords: records, admission, verifier, crypto, identitySeed } = options;
     if (records === undefined) return;
     const identity = identityHexOf(crypto.ed25519PublicKey(identitySeed));
@@ -154,6 +157,7 @@ export class Authority {
       await this.#forget([...admission.dismiss(), ...admission.expire(nowMs)]);
       reachability?.tick(admission.held);
       await archive.saveUnreachable(this.unreachable());
+      this.signedAhead.look((await this.options.votingRecords?.newestSigned()) ?? this.#newest, nowMs);
       if (this.voting !== undefined) return this.voting.tick();
       const epoch = epochAt(nowMs, this.epochMs);
       await this.#signIfDue(epoch, nowMs);

@@ -15,7 +15,6 @@ import { HostSources } from '../lib/net/host-sources.ts';
 import { serveMetricsPage } from '../lib/net/metrics-page.ts';
 import type { Components, Running } from '../lib/runtime/components.ts';
 import { type Health, RoleHealth } from '../lib/telemetry/health.ts';
-import type { Metrics } from '../lib/telemetry/metrics.ts';
 import { Admission } from './admission.ts';
 import { Api } from './api.ts';
 import { Archive } from './archive.ts';
@@ -99,7 +98,7 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
     await authority.tick();
     if (existing === undefined) await publishNetwork(config, network);
     api = newApi(components, authority, admission);
-    countNodes(components.metrics, authority, admission);
+    countNodes(components, authority, admission);
     otherSources.start();
     return await running(config, components, { server, authority, network, identity, otherSources });
   } catch (error) {
@@ -160,7 +159,7 @@ function newApi({ clock, metrics }: Components, authority: Authority, admission:
   });
 }
 
-function countNodes(metrics: Metrics, authority: Authority, admission: Admission): void {
+function countNodes({ metrics, clock }: Components, authority: Authority, admission: Admission): void {
   metrics.gaugeOf('directory_descriptors', 'Descriptors held', () => admission.held.size);
   metrics.gaugeOf('directory_unreachable', 'Nodes that are held and not listed, for they were not reached', () => {
     return authority.unreachable().size;
@@ -171,6 +170,13 @@ function countNodes(metrics: Metrics, authority: Authority, admission: Admission
   metrics.gaugeOf('directory_consensus_epoch', 'Epoch of the consensus in force, -1 without', () => {
     return authority.current()?.consensus.epoch ?? -1;
   });
+  metrics.gaugeOf(
+    'directory_epochs_signed_ahead',
+    'Epochs until it signs again, since its clock was ahead; 0 if it does',
+    () => {
+      return authority.signedAhead.epochsLeft(clock.wallMs());
+    },
+  );
   metrics.gaugeOf('directory_consensus_nodes', 'Nodes in the consensus in force', () => {
     return authority.current()?.consensus.nodes.length ?? 0;
   });
@@ -191,7 +197,8 @@ async function running(
   const { server, authority, network, identity, otherSources } = parts;
   const health = new RoleHealth(clock, 'signing', () => {
     const epoch = authority.current()?.consensus.epoch;
-    return authorityFaults({ epoch, epochMs: authority.epochMs, wallMs: clock.wallMs() });
+    const signedAhead = authority.signedAhead.until;
+    return authorityFaults({ epoch, epochMs: authority.epochMs, wallMs: clock.wallMs(), signedAhead });
   });
   const metricsServer = await serveMetricsPage({ config, metrics, health, log });
   const failed = (error: unknown) => log.error({ problem: asMixError(error).message }, 'no consensus could be made');

@@ -64,7 +64,7 @@ export class DiskRecords implements VotingRecords {
 
   async ownDocument(epoch: EpochNumber, fresh?: string): Promise<string | undefined> {
     const path = join(this.#voting, String(epoch), SIGNED);
-    if (fresh !== undefined && epoch > (await this.#newestSigned())) {
+    if (fresh !== undefined && epoch > (await this.newestSigned())) {
       makeFolder(join(this.#voting, String(epoch)));
       await createFileDurably(path, fresh, 0o644);
     }
@@ -121,7 +121,7 @@ export class DiskRecords implements VotingRecords {
     return (await this.attempts(epoch)).some((later) => later > attempt);
   }
 
-  async #newestSigned(): Promise<number> {
+  async newestSigned(): Promise<number> {
     for (const epoch of (await this.epochs()).reverse()) {
       if ((await namesIn(join(this.#voting, String(epoch)))).includes(SIGNED)) return epoch;
     }
@@ -129,7 +129,7 @@ export class DiskRecords implements VotingRecords {
   }
 
   async #prune(epoch: EpochNumber): Promise<void> {
-    const newestSigned = await this.#newestSigned(); // what is older is not signed again
+    const newestSigned = await this.newestSigned(); // what is older is not signed again
     for (const old of (await this.epochs()).slice(0, -CONSENSUSES_KEPT)) {
       if (old === newestSigned) continue;
       await rm(join(this.#voting, String(old)), { recursive: true, force: true });

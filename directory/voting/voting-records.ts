@@ -18,6 +18,8 @@ export interface VotingRecords {
   keepVotes(slot: Slot, votes: ReadonlyMap<IdentityHex, readonly KeptVote[]>): Promise<void>;
   /** The consensus that this authority has signed for `epoch`. `fresh` becomes it unless there is one of this epoch or a later one. */
   ownDocument(epoch: EpochNumber, fresh?: string): Promise<string | undefined>;
+  /** The newest epoch that this authority has signed for; -1 without. */
+  newestSigned(): Promise<number>;
   /** Two documents that one authority must not both have signed. */
   keepEvidence(
     epoch: EpochNumber,

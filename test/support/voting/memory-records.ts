@@ -41,7 +41,7 @@ export class MemoryRecords implements VotingRecords {
   }
 
   async ownDocument(epoch: EpochNumber, fresh?: string): Promise<string | undefined> {
-    const newest = Math.max(-1, ...this.#documents.keys());
+    const newest = await this.newestSigned();
     if (fresh !== undefined && !this.remembers) this.#write(() => this.released.push({ epoch, text: fresh }));
     if (!this.remembers) return fresh;
     if (fresh !== undefined && epoch > newest) {
@@ -51,6 +51,10 @@ export class MemoryRecords implements VotingRecords {
       });
     }
     return this.#documents.get(epoch);
+  }
+
+  async newestSigned(): Promise<number> {
+    return Math.max(-1, ...this.#documents.keys());
   }
 
   async keepEvidence(epoch: EpochNumber, kind: EvidenceKind, authority: IdentityHex, two: readonly [string, string]) {

@@ -1,0 +1,124 @@
+/** An authority whose clock was ahead has signed for epochs to come, and signs nothing before these: it says so. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { Archive } from '../../directory/archive.ts';
+import { Authority } from '../../directory/authority.ts';
+import { authorityFaults } from '../../directory/readiness.ts';
+import { DiskRecords } from '../../directory/voting/disk-records.ts';
+import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
+import { Verifier } from '../../lib/directory/index.ts';
+import { type Log, silentLog } from '../../lib/telemetry/log.ts';
+import { admissionOf, membersOn, OPEN } from '../support/admission.ts';
+import {
+  crypto,
+  descriptorOf,
+  draft,
+  epochOf,
+  keys,
+  signedConsensus,
+  signedDescriptor,
+  testNetwork,
+} from '../support/signed-documents.ts';
+import { epochNumber, monotonic } from '../support/units.ts';
+import { SettableClock } from '../support/virtual-clock.ts';
+
+const network = testNetwork();
+const EPOCH_MS = 60_000;
+const AHEAD = 100;
+const LINE = /^this authority signs nothing: it has signed for epochs to come, when its clock was ahead/;
+
+/** An authority in `dir`, and what it writes to its log. */
+async function started(dir: string, clock: SettableClock) {
+  const said: string[] = [];
+  const note = (fields: object, line: string) => void said.push(`${line} ${JSON.stringify(fields)}`);
+  const log: Log = { ...silentLog, info: note, warn: note, error: note, child: () => log };
+  const verifier = new Verifier(network, crypto);
+  const admission = admissionOf(verifier, OPEN, 10, () => monotonic(0));
+  const authority = new Authority({
+    verifier,
+    admission,
+    members: membersOn(dir, admission, clock),
+    archive: new Archive(dir),
+    params: { ...DEFAULT_PARAMS, epochMs: EPOCH_MS },
+    minimums: { mixesPerLayer: 1, gateways: 1, requesters: 1 },
+    identitySeed: keys(1000).seed,
+    clock,
+    crypto,
+    log,
+  });
+  await authority.open();
+  const announce = async () => {
+    const nowMs = clock.wallMs();
+    const epochs = [0, 1, 2].map((more) => epochOf(network, nowMs) + more);
+    for (const n of [0, 1, 2, 3, 4]) {
+      const role = n < 3 ? 'mixnode' : n === 3 ? 'gateway' : 'requester';
+      const node = draft(role, epochs, n < 3 ? { layer: n + 1 } : {});
+      await authority.announce(signedDescriptor(n, descriptorOf(network, n, node, nowMs)), undefined);
+    }
+  };
+  const faults = () =>
+    authorityFaults({
+      epoch: authority.current()?.consensus.epoch,
+      epochMs: EPOCH_MS,
+      wallMs: clock.wallMs(),
+      signedAhead: authority.signedAhead.until,
+    });
+  return { authority, announce, faults, lines: () => said.filter((line) => LINE.test(line)), said };
+}
+
+async function folder(t: Test): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'mixsocks-ahead-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+t.test(
+  'an authority whose clock is set back says once until when it signs nothing, also after a restart',
+  async (t) => {
+    const dir = await folder(t);
+    const clock = new SettableClock();
+    const before = await started(dir, clock);
+    clock.aheadMs = AHEAD * EPOCH_MS;
+    await before.announce();
+    t.ok(before.authority.current(), 'by its clock all is well');
+    t.same([before.lines(), before.faults(), before.authority.signedAhead.epochsLeft(clock.wallMs())], [[], [], 0]);
+
+    clock.aheadMs = 0;
+    for (let ticks = 0; ticks < 3; ticks++) await before.authority.tick();
+    t.equal(before.lines().length, 1);
+    t.match(before.lines()[0], /"until":"\d{4}-\d\d-\d\d \d\d:\d\d UTC"/);
+    t.match(before.faults(), [/^signs nothing until .* UTC: its clock was ahead/], 'and not that nodes are missing');
+    t.ok(before.authority.signedAhead.epochsLeft(clock.wallMs()) >= AHEAD);
+
+    const after = await started(dir, clock);
+    await after.authority.tick();
+    t.equal(after.lines().length, 1);
+    clock.aheadMs = AHEAD * EPOCH_MS;
+    await after.authority.tick();
+    t.same([after.faults(), after.authority.signedAhead.until], [[], undefined]);
+    t.match(after.said.at(-1), /this authority signs again/);
+  },
+);
+
+t.test('an authority that signs the next epoch in time is not ahead, nor one that has signed nothing', async (t) => {
+  const clock = new SettableClock();
+  const { authority, announce, lines } = await started(await folder(t), clock);
+  await authority.tick();
+  for (let epochs = 0; epochs < 3; epochs++) {
+    await announce();
+    for (let passedMs = 0; passedMs < EPOCH_MS; passedMs += 5_000) {
+      clock.advance(5_000);
+      await authority.tick();
+    }
+  }
+  t.same(lines(), []);
+});
+
+t.test('where several vote it is what this authority has signed that counts', async (t) => {
+  const records = new DiskRecords(await folder(t));
+  t.equal(await records.newestSigned(), -1);
+  for (const epoch of [7, 9]) await records.ownDocument(epochNumber(epoch), signedConsensus(network, epoch));
+  t.equal(await records.newestSigned(), 9);
+});
