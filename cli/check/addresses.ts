@@ -46,7 +46,7 @@ async function checkName(host: string, where: string): Promise<Finding> {
 export async function checkAdvertised(subject: Subject, machine: Machine): Promise<Finding[]> {
   const { role, config, holder } = subject;
   if (role === 'directory' || config.listen === undefined) return [];
-  const { host, port } = advertisedAddress({ listen: config.listen, advertise: config.advertise }, 0);
+  const { host, port } = advertisedAddress({ listen: [config.listen].flat(), advertise: config.advertise }, []);
   const findings = [isIP(host) === 0 ? await checkName(host, 'advertise') : scopeOf(host)];
   if (holder === undefined || port === 0) return findings;
   const address = { kind: 'tcp', host, port, loopback: false } as const;

@@ -73,7 +73,11 @@ function keyFault({ dir, components }: Subject, entry: NodeEntry, { epoch }: Top
 
 function addressFault({ config }: Subject, { host, port }: NodeEntry): Finding[] {
   if (config.listen === undefined || port === 0) return [];
-  const own = advertisedAddress({ listen: config.listen, advertise: config.advertise }, port);
+  const listen = [config.listen].flat();
+  const own = advertisedAddress(
+    { listen, advertise: config.advertise },
+    listen.map(() => ({ host, port })),
+  );
   if ((isIP(own.host) === 0 || own.host === host) && own.port === port) return [];
   const line = `the consensus has it at ${joinHostPort(host, port)}, the configuration at ${joinHostPort(own.host, own.port)}: restart it, and wait for the next epoch`;
   return [warning('listing', line)];

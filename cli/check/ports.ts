@@ -21,7 +21,7 @@ export async function listenAddressesOf({ role, config }: Subject): Promise<List
     const { front, page } = listenAddresses(config as unknown as ProxyConfig);
     return [...front, page].filter(isFixed);
   }
-  const texts = [config.listen, config.metricsListen].filter((text) => text !== undefined);
+  const texts = [config.listen ?? [], config.metricsListen ?? []].flat();
   return texts.map(parseListenAddress).filter(isFixed);
 }
 

@@ -13,7 +13,7 @@ export async function checkSettings({ role, config, dir }: Subject): Promise<Fin
     case 'mixnode':
     case 'gateway': {
       const { advertisedAddress } = await import('../../lib/node/advertise.ts');
-      advertisedAddress({ listen: config.listen ?? '', advertise: config.advertise }, 1);
+      advertisedAddress({ listen: [config.listen ?? []].flat(), advertise: config.advertise }, []);
       break;
     }
     case 'directory': {

@@ -11,7 +11,8 @@ import type { RoleName } from '../roles.ts';
 export interface CheckedConfig {
   readonly name: string;
   readonly networkFile?: string;
-  readonly listen?: string;
+  /** Several of a mix or gateway. */
+  readonly listen?: string | readonly string[];
   readonly advertise?: string;
   readonly metricsListen?: string;
   readonly statusListen?: string;

@@ -3,14 +3,13 @@
  * a link. Whatever is wrong is counted under a reason and closed without an answer.
  * @module
  */
-import { once } from 'node:events';
-import type { AddressInfo, Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { Server, TLSSocket } from 'node:tls';
 import type { IdentityHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
-import { MixError, systemCode } from '../core/errors.ts';
+import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
-import { joinHostPort } from '../net/address.ts';
+import type { HostPort } from '../net/address.ts';
 import { ConnectionBounds } from '../net/connection-bounds.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type FrameSocket, tuneSocket } from './frame-socket.ts';
@@ -20,6 +19,7 @@ import { InboundHandshake } from './inbound-handshake.ts';
 import { AcceptedClientLink, type AcceptedLink, AcceptedNodeLink } from './inbound-link.ts';
 import { groupsOf, type KeyExchange, NO_COMMON_GROUP } from './key-exchange.ts';
 import { DEFAULT_LINK_LIMITS } from './limits.ts';
+import { LinkServers } from './link-servers.ts';
 import type { LinkMetrics } from './metrics.ts';
 import { LinkRefusalLog } from './refusal-log.ts';
 import { PEER_OPTIONS, secureOptionsOf, verifyPeer } from './tls.ts';
@@ -29,6 +29,8 @@ export interface ListenOptions extends HelloTerms {
   readonly identity: NodeIdentity;
   readonly host: string;
   readonly port: number;
+  /** Further addresses to listen on, under the same limits: they bound what all of them take together. */
+  readonly also?: readonly HostPort[];
   readonly keyExchange: KeyExchange;
   readonly log: Log;
   readonly clock: Clock;
@@ -47,6 +49,8 @@ export interface ListenOptions extends HelloTerms {
 export interface LinkListener {
   readonly host: string;
   readonly port: number;
+  /** All addresses, `host` and `port` first. */
+  readonly addresses: readonly HostPort[];
   /** Asks `admit` again for every open link and closes those it refuses now: call it when the topology changed. */
   recheck(): void;
   /** Takes no further connections, gives up those that are no links yet, and closes the links of this kind. */
@@ -55,7 +59,7 @@ export interface LinkListener {
   close(): Promise<void>;
 }
 
-/** Listens for links; throws MixError LISTEN when the address cannot be bound. */
+/** Listens for links; throws MixError LISTEN when an address cannot be bound. */
 export async function listenLinks(options: ListenOptions): Promise<LinkListener> {
   const acceptor = new Acceptor(options);
   await acceptor.listen();
@@ -77,11 +81,10 @@ const TLS_REFUSALS: Readonly<Record<string, string>> = {
 class Acceptor implements LinkListener {
   readonly #options: ListenOptions;
   readonly #limits: LinkLimits;
-  readonly #server: Server;
+  readonly #servers: LinkServers;
   readonly #refusals: LinkRefusalLog;
-  #port = 0;
   readonly #bounds: ConnectionBounds;
-  /** Every TCP connection that has a seat, by its other end. */
+  /** Every TCP connection that has a seat, by its ends. */
   readonly #connections = new Map<string, Socket>();
   /** Those whose TLS handshake is done. */
   readonly #secured = new WeakSet<Socket>();
@@ -91,7 +94,6 @@ class Acceptor implements LinkListener {
   readonly #evicted = new WeakSet<Socket>();
   /** Of these, the ones that TLS will yet report as reset, without saying which they are. */
   #resetsToCome = 0;
-  #closed: Promise<unknown> | undefined;
   /** Links by kind and peer: one per pair, the newest. */
   readonly #links = new Map<string, AcceptedLink>();
 
@@ -105,12 +107,13 @@ class Acceptor implements LinkListener {
       ...PEER_OPTIONS,
       ALPNProtocols: [...PEER_OPTIONS.ALPNProtocols],
     };
-    this.#server = createServer({ ...tlsOptions, handshakeTimeout: handshakeTimeoutMs });
-    this.#server.prependListener('connection', (socket: Socket) => this.#onConnection(socket));
     this.#bounds = this.#newBounds();
-    this.#bounds.guard(this.#server);
-    this.#server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
-    this.#server.on('secureConnection', (socket) => this.#onSecure(socket));
+    const { host, port, also = [] } = options;
+    this.#servers = new LinkServers(
+      { ...tlsOptions, handshakeTimeout: handshakeTimeoutMs },
+      [{ host, port }, ...also],
+      (server) => this.#prepare(server),
+    );
   }
 
   get host(): string {
@@ -118,23 +121,16 @@ class Acceptor implements LinkListener {
   }
 
   get port(): number {
-    return this.#port;
+    return this.addresses[0]?.port ?? 0;
+  }
+
+  get addresses(): readonly HostPort[] {
+    return this.#servers.addresses;
   }
 
   async listen(): Promise<void> {
-    const { host, port } = this.#options;
-    this.#server.listen({ host, port });
-    try {
-      await once(this.#server, 'listening');
-    } catch (error) {
-      throw new MixError(
-        'LISTEN',
-        `cannot listen on ${joinHostPort(host, port)}: ${systemCode(error) ?? 'error'}`,
-        error,
-      );
-    }
-    this.#port = (this.#server.address() as AddressInfo).port;
-    this.#server.on('error', (error) => this.#options.log.error({ code: systemCode(error) }, 'link listener failed'));
+    const { log } = this.#options;
+    await this.#servers.listen((error) => log.error({ code: systemCode(error) }, 'link listener failed'));
   }
 
   recheck(): void {
@@ -146,7 +142,7 @@ class Acceptor implements LinkListener {
   }
 
   finish(kind: LinkKind): void {
-    void this.#closeServer();
+    void this.#servers.close();
     for (const socket of this.#connections.values()) {
       if (this.#linked.has(socket)) continue;
       this.#refuse('stopping');
@@ -157,20 +153,18 @@ class Acceptor implements LinkListener {
   }
 
   async close(): Promise<void> {
-    const closed = this.#closeServer();
+    const closed = this.#servers.close();
     for (const link of this.#links.values()) link.close();
     for (const socket of this.#connections.values()) socket.destroy();
     this.#bounds.close();
     await closed;
   }
 
-  /** Resolves when its connections are closed, too. */
-  #closeServer(): Promise<unknown> {
-    if (this.#closed === undefined) {
-      this.#closed = once(this.#server, 'close');
-      this.#server.close();
-    }
-    return this.#closed;
+  #prepare(server: Server): void {
+    server.prependListener('connection', (socket: Socket) => this.#onConnection(socket));
+    this.#bounds.guard(server);
+    server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
+    server.on('secureConnection', (socket) => this.#onSecure(socket));
   }
 
   #newBounds(): ConnectionBounds {
@@ -201,9 +195,9 @@ class Acceptor implements LinkListener {
   }
 
   #onConnection(socket: Socket): void {
-    const end = otherEnd(socket);
-    this.#connections.set(end, socket);
-    socket.on('close', () => this.#connections.delete(end));
+    const ends = endsOf(socket);
+    this.#connections.set(ends, socket);
+    socket.on('close', () => this.#connections.delete(ends));
     socket.on('error', () => socket.destroy()); // counted where the TLS socket reports it
   }
 
@@ -220,7 +214,7 @@ class Acceptor implements LinkListener {
   }
 
   #onSecure(socket: TLSSocket): void {
-    const connection = this.#connections.get(otherEnd(socket));
+    const connection = this.#connections.get(endsOf(socket));
     if (connection !== undefined) this.#secured.add(connection);
     const verdict = verifyPeer(socket);
     if ('fault' in verdict) {
@@ -288,9 +282,9 @@ class Acceptor implements LinkListener {
   }
 }
 
-/** A TLS socket and the TCP socket below it have the same other end. */
-function otherEnd({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+/** A TLS socket and the TCP socket below it have the same ends. One port may dial two of our addresses. */
+function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`;
 }
 
 function keyOf(link: AcceptedLink): string {

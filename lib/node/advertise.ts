@@ -14,16 +14,24 @@ import type { NodeOptions } from './config.ts';
 /** How often a name is resolved between publications. */
 export const RESOLVE_PERIOD_MS = 300_000;
 
+/** What the address of a descriptor comes from. */
+export type AdvertiseOptions = Pick<NodeOptions, 'advertise'> & { readonly listen: readonly string[] };
+
 /**
- * `advertise` if it is given, else the address of `listen`; port 0 stands for the port that was bound. The host of `advertise` may be a
- * name. Throws MixError CONFIG when others could not dial it.
+ * `advertise` if it is given, else the first of `listen` that others can dial. Port 0 stands for the port that was bound: of `advertise`
+ * the first of `bound`, which is in the order of `listen`. The host of `advertise` may be a name. Throws MixError CONFIG when others
+ * could not dial any.
  */
-export function advertisedAddress(options: Pick<NodeOptions, 'advertise' | 'listen'>, boundPort: number): HostPort {
-  const { host, port } = parseListen(options.advertise ?? options.listen);
-  if (isUnspecified(host) || (isIP(host) === 0 && options.advertise === undefined)) {
-    throw new MixError('CONFIG', `'${host}' cannot be dialled by others: give --advertise with an address and port`);
+export function advertisedAddress({ advertise, listen }: AdvertiseOptions, bound: readonly HostPort[]): HostPort {
+  const given = (advertise === undefined ? listen : [advertise]).map(parseListen);
+  const canBeDialled = ({ host }: HostPort) => !isUnspecified(host) && (isIP(host) !== 0 || advertise !== undefined);
+  const index = given.findIndex(canBeDialled);
+  const chosen = given[index];
+  if (chosen === undefined) {
+    const line = `'${given[0]?.host}' cannot be dialled by others: give --advertise with an address and port`;
+    throw new MixError('CONFIG', line);
   }
-  return { host, port: port === 0 ? boundPort : port };
+  return { host: chosen.host, port: chosen.port === 0 ? (bound[index]?.port ?? 0) : chosen.port };
 }
 
 /** An advertised address over time. */

@@ -9,12 +9,21 @@ import { POOL_PACKETS } from '../mixing/index.ts';
 import { hostList } from '../net/host-header.ts';
 import { faultOption } from './fault.ts';
 
+/** Addresses that one node listens on. */
+export const MAX_NODE_LISTENERS = 16;
+
 export const nodeOptions = {
   dir: z.string().min(1).describe('folder of the identity, the Sphinx keys and the replay journals'),
   networkFile: z.string().min(1).describe("the network's network.json"),
   name: z.string().min(1).describe('name of this node in the consensus'),
   family: z.string().optional().describe('the same word on all nodes of one operator: no route takes two of them'),
-  listen: z.string().default('127.0.0.1:0').describe('address for links, host:port; port 0 takes any free one'),
+  listen: z
+    .union([z.array(z.string()).min(1).max(MAX_NODE_LISTENERS), z.string()])
+    .transform((given) => (typeof given === 'string' ? [given] : given))
+    .default(['127.0.0.1:0'])
+    .describe(
+      'addresses for links, host:port; port 0 takes any free one. Limits of connections are for all of them together',
+    ),
   advertise: z
     .string()
     .optional()

@@ -1,38 +1,47 @@
 /**
- * The port that a node took when its options allow any: after a restart the consensus still names it, so it is tried
- * first.
+ * The ports that a node took where its options allow any: after a restart the consensus still names them, so they are
+ * tried first.
  * @module
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MixError } from '../core/errors.ts';
+import type { HostPort } from '../net/address.ts';
 
 const PORT_FILE = 'listen-port';
 
-function rememberedPort(dir: string): number {
+/** In the order of the listeners; empty when there are none. */
+function rememberedPorts(dir: string): number[] {
   try {
-    const port = Number(readFileSync(join(dir, PORT_FILE), 'latin1'));
-    return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : 0;
+    const ports = readFileSync(join(dir, PORT_FILE), 'latin1').trim().split('\n').map(Number);
+    return ports.every((port) => Number.isInteger(port) && port > 0 && port <= 65_535) ? ports : [];
   } catch {
-    return 0;
+    return [];
   }
 }
 
-/** Calls `listen` with `port`, or if that is 0 with the port of last time, and with 0 if that is taken. */
-export async function listenAgain<T extends { readonly port: number }>(
+/** Calls `listen` with `wanted`, ports that are 0 exchanged for those of last time, or as it is if one of those is taken. */
+export async function listenAgain<T extends { readonly addresses: readonly HostPort[] }>(
   dir: string,
-  port: number,
-  listen: (port: number) => Promise<T>,
+  wanted: readonly HostPort[],
+  listen: (addresses: readonly HostPort[]) => Promise<T>,
 ): Promise<T> {
-  if (port !== 0) return listen(port);
-  const last = rememberedPort(dir);
+  const isAny = wanted.some(({ port }) => port === 0);
+  const remembered = isAny ? rememberedPorts(dir) : [];
+  const last = wanted.map(({ host, port }, index) => ({ host, port: port || (remembered[index] ?? 0) }));
   let listener: T;
   try {
     listener = await listen(last);
   } catch (error) {
-    if (last === 0 || !(error instanceof MixError) || error.code !== 'LISTEN') throw error;
-    listener = await listen(0);
+    if (portsOf(last) === portsOf(wanted) || !(error instanceof MixError) || error.code !== 'LISTEN') throw error;
+    listener = await listen(wanted);
   }
-  if (listener.port !== last) writeFileSync(join(dir, PORT_FILE), `${listener.port}\n`, { mode: 0o600 });
+  const taken = portsOf(listener.addresses);
+  if (isAny && taken !== portsOf(last)) writeFileSync(join(dir, PORT_FILE), taken, { mode: 0o600 });
   return listener;
+}
+
+/** A line for each. */
+function portsOf(addresses: readonly HostPort[]): string {
+  return addresses.map(({ port }) => `${port}\n`).join('');
 }

@@ -21,7 +21,6 @@ import {
   type InboundLink,
   type LinkListener,
   LinkMetrics,
-  listenLinks,
   loadIdentity,
   type NodeIdentity,
   PeerLinks,
@@ -35,7 +34,7 @@ import {
   PacketPipeline,
   type PolicedKeys,
 } from '../mixing/index.ts';
-import { type HostPort, joinHostPort, parseListen } from '../net/address.ts';
+import { type HostPort, joinHostPort } from '../net/address.ts';
 import { warnIfUnbounded } from '../net/connection-bounds.ts';
 import { HostSources } from '../net/host-sources.ts';
 import type { LocalHttp } from '../net/http.ts';
@@ -52,11 +51,11 @@ import { drain } from './drain.ts';
 import { PacketEngine, type PooledPacket } from './engine.ts';
 import { faultsOf } from './fault.ts';
 import { showNodeGauges } from './gauges.ts';
+import { listenForLinks } from './listen-links.ts';
 import { LoopDriver } from './loop-driver.ts';
 import { NodeMetrics } from './metrics.ts';
 import { type Neighbours, NetworkView } from './network-view.ts';
 import { nodeFaults } from './readiness.ts';
-import { listenAgain } from './remembered-port.ts';
 
 /** How often keys and absent clients are looked after. */
 const UPKEEP_PERIOD_MS = 1000;
@@ -169,7 +168,7 @@ class NodeShell implements RunningNode {
   }
 
   get listen(): string {
-    return this.#listener === undefined ? '' : joinHostPort(this.#listener.host, this.#listener.port);
+    return (this.#listener?.addresses ?? []).map(({ host, port }) => joinHostPort(host, port)).join(', ');
   }
 
   get metricsUrl(): string {
@@ -179,13 +178,12 @@ class NodeShell implements RunningNode {
   async start(): Promise<void> {
     const { options, components } = this.spec;
     const { clock, log, metrics } = components;
-    const { host, port } = parseListen(options.listen);
     warnIfUnbounded(options.maxConnectionsPerSource, log);
     sayKeyExchange(options.linkKeyExchange, log);
     await this.#behaviour.open?.();
     this.#authorities.start();
-    this.#listener = await listenAgain(options.dir, port, (port) => this.#listenOn(host, port));
-    const advertised = new AdvertisedAddress(advertisedAddress(options, this.#listener.port), clock);
+    this.#listener = await this.#listen();
+    const advertised = new AdvertisedAddress(advertisedAddress(options, this.#listener.addresses), clock);
     this.#advertised = advertised;
     this.#page = await serveMetricsPage({ config: options, metrics, health: this.health, log });
     this.#directory.onTopology((topology) => this.#view.update(topology));
@@ -231,15 +229,9 @@ class NodeShell implements RunningNode {
     };
   }
 
-  #listenOn(host: string, port: number): Promise<LinkListener> {
-    return listenLinks({
+  #listen(): Promise<LinkListener> {
+    return listenForLinks(this.spec.options, {
       ...this.#linkTerms(),
-      host,
-      port,
-      limits: {
-        queueFrames: this.spec.options.linkQueuePackets,
-        maxConnectionsPerSource: this.spec.options.maxConnectionsPerSource,
-      },
       isNeighbour: (source) => this.#view.neighbours.previousSources.has(source) || this.#authorities.has(source),
       admit: (peer, kind, client) => admits(peer, kind, client, this.#admitTerms()),
       countersign: countersigning(this.nodeIdentity, this.network, this.spec.components),

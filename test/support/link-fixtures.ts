@@ -63,6 +63,7 @@ export async function testListener(options: Partial<ListenOptions> = {}): Promis
     links,
     host: listener.host,
     port: listener.port,
+    addresses: listener.addresses,
     refusals,
     async refused(count) {
       await until(async () => Object.values(await refusals()).reduce((sum, value) => sum + value, 0) >= count);

@@ -85,7 +85,7 @@ t.test('a local network is planned with the nodes and ports that its options say
     t.ok(parsed.success, `${slot.name}: ${parsed.error?.message}`);
     if (slot.role === 'directory') t.match(parsed.data, { mainRate: 7, minMixesPerLayer: 1, listen: '127.0.0.1:1' });
     else t.equal((parsed.data as { outboundAddress?: string }).outboundAddress, '127.7.0.3');
-    if (slot.layer !== undefined) t.match(parsed.data, { listen: '127.7.0.3:1', metricsListen: '127.0.0.1:2' });
+    if (slot.layer !== undefined) t.match(parsed.data, { listen: ['127.7.0.3:1'], metricsListen: '127.0.0.1:2' });
     if (slot.role === 'proxy') t.match(parsed.data, { socksListen: ['127.0.0.1:1'], statusListen: '127.0.0.1:2' });
   }
 });

@@ -91,11 +91,11 @@ t.test('an address is no name and is never resolved; to listen at a name is not 
     Promise.reject(new Error('asked')),
   );
   t.same(await never.current(), { host: '2001:db8::1', port: 1 });
-  t.same(advertisedAddress({ listen: '[::]:4000', advertise: 'mix.example:0' }, 4000), {
+  t.same(advertisedAddress({ listen: ['[::]:0'], advertise: 'mix.example:0' }, [{ host: '::', port: 4000 }]), {
     host: 'mix.example',
     port: 4000,
   });
-  t.throws(() => advertisedAddress({ listen: 'localhost:4000' }, 4000), { code: 'CONFIG' });
+  t.throws(() => advertisedAddress({ listen: ['localhost:4000'], advertise: undefined }, []), { code: 'CONFIG' });
 });
 
 t.test('a node that stops waits for no name server', async (t) => {

@@ -3,6 +3,7 @@ import { GatewayConfig } from '../../gateway/index.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import { DEFAULT_PARAMS, keyGraceMs } from '../../lib/core/params.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
+import type { HostPort } from '../../lib/net/address.ts';
 import { advertisedAddress, type Neighbours, NetworkView, neighboursOf } from '../../lib/node/index.ts';
 import { listenAgain } from '../../lib/node/remembered-port.ts';
 import { MixnodeConfig } from '../../mixnode/index.ts';
@@ -86,14 +87,18 @@ t.test('after a turn the old neighbours count for Δ more, with the newest addre
 });
 
 t.test('the address in a descriptor can be dialled, or the start fails with what to do', (t) => {
-  t.same(advertisedAddress({ listen: '127.0.0.1:0' }, 4001), { host: '127.0.0.1', port: 4001 });
-  t.same(advertisedAddress({ listen: '[::1]:4000' }, 4000), { host: '::1', port: 4000 });
-  t.same(advertisedAddress({ listen: '0.0.0.0:4000', advertise: '192.0.2.1:80' }, 4000), {
-    host: '192.0.2.1',
-    port: 80,
-  });
-  for (const listen of ['0.0.0.0:4000', '[::]:4000', 'localhost:4000']) {
-    t.throws(() => advertisedAddress({ listen }, 4000), { code: 'CONFIG', message: /--advertise/ }, listen);
+  const published = (listen: string[], advertise?: string, ports = [4001, 4002]) =>
+    advertisedAddress(
+      { listen, advertise },
+      ports.map((port) => ({ host: '', port })),
+    );
+  t.same(published(['127.0.0.1:0']), { host: '127.0.0.1', port: 4001 });
+  t.same(published(['[::1]:4000']), { host: '::1', port: 4000 });
+  t.same(published(['0.0.0.0:4000'], '192.0.2.1:80'), { host: '192.0.2.1', port: 80 });
+  t.same(published(['0.0.0.0:0', '192.0.2.1:0']), { host: '192.0.2.1', port: 4002 }, 'the port of that listener');
+  t.same(published(['0.0.0.0:0', '192.0.2.1:0'], 'mix.example:0'), { host: 'mix.example', port: 4001 });
+  for (const listen of [['0.0.0.0:4000'], ['[::]:4000'], ['localhost:4000'], ['0.0.0.0:4000', '[::]:4000']]) {
+    t.throws(() => published(listen), { code: 'CONFIG', message: /--advertise/ }, listen.join());
   }
   t.end();
 });
@@ -101,34 +106,44 @@ t.test('the address in a descriptor can be dialled, or the start fails with what
 t.test('a node that may take any port takes that of last time, unless it is taken', async (t) => {
   const dir = t.testdir();
   let taken = 0;
-  const asked: number[] = [];
-  const listen = async (port: number) => {
-    asked.push(port);
-    if (port !== 0 && port === taken) throw new MixError('LISTEN', 'in use');
-    return { port: port === 0 ? 5000 + asked.length : port };
+  const asked: number[][] = [];
+  const listen = async (addresses: readonly HostPort[]) => {
+    asked.push(addresses.map(({ port }) => port));
+    if (addresses.some(({ port }) => port !== 0 && port === taken)) throw new MixError('LISTEN', 'in use');
+    return { addresses: addresses.map(({ host, port }, i) => ({ host, port: port || 5000 + 10 * i + asked.length })) };
   };
-  t.equal((await listenAgain(dir, 4444, listen)).port, 4444);
-  t.equal((await listenAgain(dir, 0, listen)).port, 5002);
-  t.equal((await listenAgain(dir, 0, listen)).port, 5002);
+  const again = async (...ports: number[]) => {
+    const wanted = ports.map((port) => ({ host: '127.0.0.1', port }));
+    return (await listenAgain(dir, wanted, listen)).addresses.map(({ port }) => port);
+  };
+  t.same(await again(4444), [4444]);
+  t.same(await again(0), [5002]);
+  t.same(await again(0), [5002]);
   taken = 5002;
-  t.equal((await listenAgain(dir, 0, listen)).port, 5005);
-  t.strictSame(asked, [4444, 0, 5002, 5002, 0]);
+  t.same(await again(0), [5005]);
+  t.strictSame(asked, [[4444], [0], [5002], [5002], [0]]);
+  t.same(await again(0, 4444, 0), [5005, 4444, 5026], 'a listener that is new takes any');
+  t.same(await again(0, 4444, 0), [5005, 4444, 5026]);
   taken = 4444;
-  await t.rejects(listenAgain(dir, 4444, listen), { code: 'LISTEN' }, 'a port that was asked for is not exchanged');
+  await t.rejects(again(4444), { code: 'LISTEN' }, 'a port that was asked for is not exchanged');
 });
 
 t.test('configurations are strict and have defaults', (t) => {
   const least = { dir: 'd', networkFile: 'n', name: 'x' };
   t.match(MixnodeConfig.parse({ ...least, layer: 2 }), {
-    listen: '127.0.0.1:0',
+    listen: ['127.0.0.1:0'],
     poolPackets: 32_768,
     crypto: 'fastest',
   });
   t.match(GatewayConfig.parse(least), { maxClients: 1000, mailboxPackets: 512 });
   t.notOk('layer' in MixnodeConfig.parse(least), 'the authorities choose');
+  t.same(MixnodeConfig.parse({ ...least, listen: '[::]:1' }).listen, ['[::]:1']);
+  t.same(MixnodeConfig.parse({ ...least, listen: ['0.0.0.0:1', '[::]:1'] }).listen, ['0.0.0.0:1', '[::]:1']);
   for (const wrong of [
     { ...least, layer: 4 },
     { ...least, layer: 1, colour: 'red' },
+    { ...least, listen: [] },
+    { ...least, listen: Array(17).fill('127.0.0.1:0') },
   ]) {
     t.notOk(MixnodeConfig.safeParse(wrong).success, JSON.stringify(wrong));
   }
