@@ -113,17 +113,17 @@ export class StreamTable {
   /** Fills the packet with DATA frames. Returns the credit taken and the bytes written. */
   writeData(builder: PacketBuilder, sessionCredit: number): DataWritten {
     const total = { newBytes: 0, bytes: 0 };
-    for (;;) {
+    // A stream is taken only where there is room: one that finds none would lose its turn.
+    while (builder.dataRoom > 0) {
       const stream = this.#take(sessionCredit - total.newBytes);
-      if (stream === undefined) return total;
+      if (stream === undefined) break;
       const written = stream.writeData(builder, sessionCredit - total.newBytes);
-      if (written !== undefined) {
-        total.newBytes += written.newBytes;
-        total.bytes += written.bytes;
-      }
       if (stream.sendable) this.#enqueue(stream);
-      if (written === undefined) return total; // the packet is full
+      if (written === undefined) break;
+      total.newBytes += written.newBytes;
+      total.bytes += written.bytes;
     }
+    return total;
   }
 
   #enqueue(stream: Stream): void {

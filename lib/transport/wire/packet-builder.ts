@@ -158,11 +158,15 @@ export class PacketBuilder {
     return this.#numbers(owner, FRAME.CLOSE, reason);
   }
 
+  /** Bytes of a stream that still fit in. */
+  get dataRoom(): number {
+    return Math.max(0, this.room - DATA_HEADER_BYTES);
+  }
+
   /** One DATA frame with what `buffer` has to send; undefined when there is no room or nothing to send. */
   data(owner: FrameOwner, stream: number, buffer: SendBuffer, creditEnd: number): Piece | undefined {
-    const room = this.room - DATA_HEADER_BYTES;
-    if (room < 1) return undefined;
-    const piece = buffer.take(room, creditEnd);
+    if (this.dataRoom === 0) return undefined;
+    const piece = buffer.take(this.dataRoom, creditEnd);
     if (piece === undefined) return undefined;
     this.#begin(piece.fin ? FRAME.DATA_FIN : FRAME.DATA);
     this.#varint(stream);
