@@ -5,6 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import { expectLength, isProperSignature, lowOrderPoint } from './checks.ts';
+import { macsOver } from './macs.ts';
 import type { Backend } from './types.ts';
 
 /** The part of sodium-native's interface in use; output first, as in libsodium. */
@@ -16,9 +17,16 @@ interface Sodium {
   crypto_sign_verify_detached(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean;
   crypto_stream_chacha20_xor(out: Uint8Array, data: Uint8Array, nonce: Uint8Array, key: Uint8Array): void;
   crypto_generichash(out: Uint8Array, data: Uint8Array, key: Uint8Array): void;
+  crypto_hash_sha256(out: Uint8Array, data: Uint8Array): void;
 }
 
 const ZERO_NONCE = new Uint8Array(8);
+
+/**
+ * OpenSSL 3.0, that of Node 20 and 22, looks HKDF up by its name in each call. That is no slower in a loop; where a process handles
+ * one packet at a time, each call finds all of that code and its tables out of the caches (docs/PERFORMANCE.md).
+ */
+const OPENSSL_LOOKS_UP = /^3\.0\./.test(process.versions.openssl ?? '');
 
 /** libsodium as a backend, or undefined where its binary does not load. */
 export function loadSodiumBackend(
@@ -32,6 +40,7 @@ export function loadSodiumBackend(
 }
 
 function sodiumBackend(sodium: Sodium): Backend {
+  const { hmac, hkdf } = macsOver((out, data) => sodium.crypto_hash_sha256(out, data));
   return {
     name: 'sodium',
     primitives: {
@@ -66,6 +75,8 @@ function sodiumBackend(sodium: Sodium): Backend {
       chacha20: {
         chacha20XorInPlace: (key, data) => sodium.crypto_stream_chacha20_xor(data, data, ZERO_NONCE, key),
       },
+      hmac,
+      ...(OPENSSL_LOOKS_UP ? { hkdf } : {}),
       blake2b: {
         blake2bKeyedInto(out, key, data) {
           expectLength('BLAKE2b digest', out, 32);

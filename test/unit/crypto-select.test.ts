@@ -4,10 +4,11 @@ import t from 'tap';
 import { toHex } from '../../lib/core/bytes.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import { type Backend, createCrypto, loadCrypto, missingLibrary } from '../../lib/crypto/index.ts';
+import { macsOver } from '../../lib/crypto/macs.ts';
 import { nobleBackend } from '../../lib/crypto/noble.ts';
 import { canImport, nodeBackend, SECRET_IMPORTS } from '../../lib/crypto/node.ts';
 import { loadSodiumBackend } from '../../lib/crypto/sodium.ts';
-import type { Blake2b } from '../../lib/crypto/types.ts';
+import type { Blake2b, Primitives } from '../../lib/crypto/types.ts';
 import { loadWasmBackend } from '../../lib/crypto/wasm.ts';
 
 // RFC 7748 section 5.2: the first vector, and the first step of the iteration
@@ -178,6 +179,17 @@ t.test('every backend gives the published answers', async (t) => {
     const data = new Uint8Array(32);
     crypto.chacha20XorInPlace(new Uint8Array(32), data);
     t.equal(toHex(data), '76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1aa836efcc8b770dc7');
+  }
+});
+
+t.test('HMAC and HKDF over a bare hash are those of OpenSSL, whatever the lengths', async (t) => {
+  const { sha256, hmac, hkdf } = nodeBackend.primitives as Primitives;
+  const over = macsOver((out, data) => out.set(sha256.sha256(data)));
+  for (const lengthBytes of [0, 1, 63, 64, 65, 131, 512, 513, 5000]) {
+    const [key, data] = [randomBytes(lengthBytes), randomBytes(5000 - lengthBytes)];
+    t.same(Buffer.from(over.hmac.hmacSha256(key, data)), hmac.hmacSha256(key, data), `a key of ${lengthBytes} bytes`);
+    const input = [data, key, data.subarray(0, 1024 - Math.min(1024, lengthBytes)), 1 + lengthBytes] as const;
+    t.same(over.hkdf.hkdfSha256(...input), hkdf.hkdfSha256(...input), `${lengthBytes + 1} bytes of HKDF`);
   }
 });
 
