@@ -33,21 +33,16 @@ export interface Plan {
 
 const CHUNK_BYTES = 16 * 1024;
 const PERIOD = 251 * 64;
-const patterns = new Map<number, Buffer>();
+const MOST_AT_ONCE_BYTES = 16 * CHUNK_BYTES;
+const bytes = Buffer.alloc(2 * PERIOD + MOST_AT_ONCE_BYTES);
+for (let i = 0; i < bytes.byteLength; i++) {
+  const place = i % PERIOD;
+  bytes[i] = place * 31 + (place >> 8) * 7;
+}
 
 /** The byte at `offset` depends on seed and offset; cheap to make and to compare. */
 function pattern(seed: number): Buffer {
-  let bytes = patterns.get(seed);
-  if (bytes === undefined) {
-    bytes = Buffer.alloc(PERIOD + CHUNK_BYTES * 16);
-    for (let i = 0; i < bytes.byteLength; i++) {
-      const place = i % PERIOD;
-      bytes[i] = (place * 31 + (place >> 8) * 7 + seed * 13) & 0xff;
-    }
-    if (patterns.size > 64) patterns.clear();
-    patterns.set(seed, bytes);
-  }
-  return bytes;
+  return bytes.subarray((seed * 7919) % PERIOD);
 }
 
 /** One end of a stream: sends `total` bytes, checks what it receives. */
