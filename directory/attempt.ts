@@ -4,8 +4,9 @@
  */
 import type { Clock } from '../lib/core/clock.ts';
 import { FULL, type LinkTarget, NO_COMMON_GROUP, type NodeIdentity, tryLink } from '../lib/link/index.ts';
-import { joinHostPort } from '../lib/net/address.ts';
+import { type HostPort, joinHostPort } from '../lib/net/address.ts';
 import { isLoopback, isPermitted, parseAddress } from '../lib/net/address-policy.ts';
+import { hasRoute } from '../lib/net/has-route.ts';
 import type { Attempt } from './reachability.ts';
 
 /** From the TCP connection to the hello. */
@@ -19,14 +20,35 @@ export interface AttemptOptions {
 }
 
 export function attemptBy(options: AttemptOptions): Attempt {
-  return async (target) => {
-    const reason = await tryLink({ ...options, target, timeoutMs: ATTEMPT_TIMEOUT_MS });
-    return reason === undefined ? undefined : problemText(reason, target);
+  const tryOne = (target: LinkTarget) => tryLink({ ...options, target, timeoutMs: ATTEMPT_TIMEOUT_MS });
+  return attemptAll(tryOne, hasRoute);
+}
+
+/**
+ * A node has to answer at each of its addresses: whoever has only the family of one of them must reach it. Of two, one that this authority
+ * has no route to is left to the others. Whether it has one is decided by its own table of routes: an error that comes from outside could be
+ * the node's. `tryOne`: undefined, or the reason of a failure.
+ */
+export function attemptAll(
+  tryOne: (target: LinkTarget) => Promise<string | undefined>,
+  isRouted: (host: string) => Promise<boolean>,
+): Attempt {
+  return async ({ id, host, port, ipv6 }) => {
+    const all = [{ host, port }, ...(ipv6 === undefined ? [] : [ipv6])];
+    const routed = await Promise.all(all.map((one) => isRouted(one.host)));
+    const tried = routed.includes(true) ? all.filter((_, index) => routed[index]) : all;
+    const problems = await Promise.all(
+      tried.map(async (one) => {
+        const reason = await tryOne({ id, ...one });
+        return reason === undefined ? [] : [problemText(reason, one)];
+      }),
+    );
+    return problems.flat().join('; ') || undefined;
   };
 }
 
 /** What a reason of `tryLink` means to who runs the node. */
-export function problemText(reason: string, { host, port }: LinkTarget): string {
+export function problemText(reason: string, { host, port }: HostPort): string {
   const at = joinHostPort(host, port);
   switch (reason) {
     case 'ECONNREFUSED':

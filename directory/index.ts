@@ -2,12 +2,11 @@
  * A directory authority: descriptors in, one signed consensus per epoch out.
  * @module
  */
-import { isIP } from 'node:net';
 import { every } from '../lib/core/clock.ts';
 import { asMixError } from '../lib/core/errors.ts';
 import { keyGraceMs, packetBytes } from '../lib/core/params.ts';
 import { httpTransport } from '../lib/directory/client/http-transport.ts';
-import { authorityHost, epochMsOf, type NetworkFile, networkId, Verifier } from '../lib/directory/index.ts';
+import { authorityHost, epochMsOf, hostsOf, type NetworkFile, networkId, Verifier } from '../lib/directory/index.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { warnIfUnbounded } from '../lib/net/connection-bounds.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
@@ -253,10 +252,8 @@ function memberSources(
   let revision = -1;
   return (source) => {
     if (revision !== admission.revision) {
-      const nodes = [...admission.held.values()].flatMap(({ descriptor }) =>
-        'host' in descriptor ? [descriptor.host] : [],
-      );
-      sources = new Set(nodes.filter((host) => isIP(host) !== 0).map(sourceOf));
+      const nodes = [...admission.held.values()].flatMap(({ descriptor }) => hostsOf(descriptor));
+      sources = new Set(nodes.map(sourceOf));
       revision = admission.revision;
     }
     return sources.has(source) || authorities.has(source);

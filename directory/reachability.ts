@@ -1,9 +1,9 @@
 /**
- * Which mixes and gateways an authority has reached at the address that they advertise: it votes for no other. An address is tried
- * when it is announced, and then once or twice an epoch; a node counts until it has failed MAX_FAILURES times in a row, and another was
+ * Which mixes and gateways an authority has reached at all addresses that they advertise: it votes for no other. These are tried
+ * when they are announced, and then once or twice an epoch; a node counts until it has failed MAX_FAILURES times in a row, and another was
  * reached meanwhile.
  *
- * Members choose what is tried, so that they must not gain a weapon or an eye: one connection a try, few tries of a member, few to one
+ * Members choose what is tried, so that they must not gain a weapon or an eye: one connection a try to each address, few tries of a member, few to one
  * source at a time and in a while, and only to addresses that this authority may dial. Pure but for the `attempt` that it is given.
  * @module
  */
@@ -11,8 +11,15 @@ import type { IdentityHex } from '../lib/core/bytes.ts';
 import type { Clock } from '../lib/core/clock.ts';
 import type { Rng } from '../lib/core/rng.ts';
 import { laterMs, type MonotonicMs } from '../lib/core/units.ts';
-import { type Consensus, type Descriptor, DocumentRefused, type NodeRecord, timing } from '../lib/directory/index.ts';
-import type { LinkTarget } from '../lib/link/index.ts';
+import {
+  type Consensus,
+  type Descriptor,
+  DocumentRefused,
+  hostsOf,
+  type NodeRecord,
+  timing,
+} from '../lib/directory/index.ts';
+import { isSamePlace, type LinkTarget, linkTargetOf } from '../lib/link/index.ts';
 import { TokenBucket, takeOfEach } from '../lib/mixing/index.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
 import type { Log } from '../lib/telemetry/log.ts';
@@ -29,7 +36,7 @@ export const TRIES_OF_MEMBER = 6;
 export const TRIES_TO_SOURCE_PER_SECOND = 1;
 export const TRIES_TO_SOURCE_BURST = 100;
 
-/** Tries an address once: undefined when the node proved its key there and said hello, else why not, in one line. */
+/** Tries each address once: undefined when the node proved its key there and said hello, else why not, in one line. */
 export type Attempt = (target: LinkTarget) => Promise<string | undefined>;
 
 export interface ReachabilityOptions {
@@ -45,11 +52,11 @@ export interface ReachabilityOptions {
 
 type Listening = Extract<Descriptor | NodeRecord, { host: string }>;
 
-/** What is known of one node at one address. */
+/** What is known of one node where it says that it listens. */
 interface Trial {
   readonly target: LinkTarget;
-  /** That of its address (`sourceOf`). */
-  readonly source: string;
+  /** Those of its addresses (`sourceOf`). */
+  readonly sources: readonly string[];
   readonly name: string;
   readonly bucket: TokenBucket;
   isReached: boolean;
@@ -97,7 +104,7 @@ export class Reachability {
   counts(descriptor: Descriptor): boolean {
     if (!('host' in descriptor)) return true;
     const trial = this.#trials.get(descriptor.identity);
-    if (trial === undefined || !isAt(trial, descriptor) || !trial.isReached) return false;
+    if (trial === undefined || !isSamePlace(trial.target, descriptor) || !trial.isReached) return false;
     return this.#isCutOff || !trial.isGone;
   }
 
@@ -112,7 +119,7 @@ export class Reachability {
    */
   async confirm(descriptor: Descriptor, waitMs: number): Promise<void> {
     if (!('host' in descriptor) || this.counts(descriptor)) return;
-    const refusal = this.options.refusalOf(descriptor.host);
+    const refusal = this.#refusalOf(descriptor);
     if (refusal !== undefined) throw new DocumentRefused('unreachable', refusal);
     const trial = this.#trialOf(descriptor);
     if (trial.running === undefined && this.mayTry(trial)) this.#try(trial);
@@ -127,7 +134,7 @@ export class Reachability {
     const nowMs = this.#nowMs;
     for (const identity of this.#trials.keys()) if (!held.has(identity)) this.#trials.delete(identity);
     for (const { descriptor } of held.values()) {
-      if (!('host' in descriptor) || this.options.refusalOf(descriptor.host) !== undefined) continue;
+      if (!('host' in descriptor) || this.#refusalOf(descriptor) !== undefined) continue;
       const known = this.#trials.get(descriptor.identity);
       const trial = this.#trialOf(descriptor);
       const isDue = trial.isReached || trial !== known; // one that was never reached asks by announcing itself
@@ -146,18 +153,25 @@ export class Reachability {
     return this.options.clock.nowMs();
   }
 
-  /** That of the node at this address: at another one nothing is known, but the tries that it has left stay. */
+  /** Why this authority does not dial it: because of any of its addresses. */
+  #refusalOf(node: Listening): string | undefined {
+    return hostsOf(node)
+      .map((host) => this.options.refusalOf(host))
+      .find((refusal) => refusal !== undefined);
+  }
+
+  /** That of the node at these addresses: at others nothing is known, but the tries that it has left stay. */
   #trialOf(node: Listening): Trial {
-    const { identity: id, host, port, name } = node;
+    const { identity: id, name } = node;
     const known = this.#trials.get(id);
-    if (known !== undefined && isAt(known, node)) return known;
+    if (known !== undefined && isSamePlace(known.target, node)) return known;
     const nowMs = this.#nowMs;
     const perSecond = 1000 / timing.retryMs(this.options.epochMs);
     const bucket = known?.bucket ?? new TokenBucket(perSecond, TRIES_OF_MEMBER, nowMs);
     const fresh = { isReached: false, failures: 0, failingSinceMs: nowMs, isGone: false, problem: '', nextMs: nowMs };
     const trial: Trial = {
-      target: { id, host, port },
-      source: sourceOf(host),
+      target: linkTargetOf({ ...node, id }),
+      sources: hostsOf(node).map(sourceOf),
       name,
       bucket,
       running: undefined,
@@ -169,7 +183,8 @@ export class Reachability {
 
   /** Whether an announcement may cause one more try. */
   protected mayTry({ bucket, target }: Trial): boolean {
-    return takeOfEach([bucket, this.#rates.of(target.host, this.#nowMs)], this.#nowMs);
+    const nowMs = this.#nowMs;
+    return takeOfEach([bucket, ...hostsOf(target).map((host) => this.#rates.of(host, nowMs))], nowMs);
   }
 
   #try(trial: Trial): void {
@@ -248,16 +263,18 @@ export class Reachability {
     this.#isCutOff = isCutOff;
   }
 
-  #running({ source }: Trial): number {
-    return this.#toSource.get(source) ?? 0;
+  /** Tries to one of its sources: of the one with the most. */
+  #running({ sources }: Trial): number {
+    return Math.max(...sources.map((source) => this.#toSource.get(source) ?? 0));
   }
 
   #count(trial: Trial, change: 1 | -1): void {
-    const { source } = trial;
-    const count = this.#running(trial) + change;
     this.#tries += change;
-    if (count === 0) this.#toSource.delete(source);
-    else this.#toSource.set(source, count);
+    for (const source of trial.sources) {
+      const count = (this.#toSource.get(source) ?? 0) + change;
+      if (count === 0) this.#toSource.delete(source);
+      else this.#toSource.set(source, count);
+    }
   }
 
   #within(done: Promise<void> | undefined, waitMs: number): Promise<void> {
@@ -270,8 +287,4 @@ export class Reachability {
       });
     });
   }
-}
-
-function isAt({ target }: Trial, { host, port }: Listening): boolean {
-  return target.host === host && target.port === port;
 }

@@ -5,7 +5,7 @@
 import { epochAt } from '../lib/core/params.ts';
 import type { UnixMs } from '../lib/core/units.ts';
 import type { DirectoryClient } from '../lib/directory/index.ts';
-import type { LinkTarget } from '../lib/link/index.ts';
+import { type LinkTarget, linkTargetOf } from '../lib/link/index.ts';
 
 /**
  * Those that the first consensus may list; none when no authority answers. An authority holds descriptors until their last key has
@@ -21,7 +21,5 @@ export async function announcedGateways(
   const renewed = descriptors.filter(({ sphinxKeys }) =>
     [epoch, epoch + 1].every((wanted) => sphinxKeys.some((key) => key.epoch === wanted)),
   );
-  return renewed.flatMap((node) =>
-    node.role === 'gateway' ? [{ id: node.identity, host: node.host, port: node.port }] : [],
-  );
+  return renewed.flatMap((node) => (node.role === 'gateway' ? [linkTargetOf({ id: node.identity, ...node })] : []));
 }

@@ -6,13 +6,15 @@ import { lookup } from 'node:dns/promises';
 import { isIP, isIPv6 } from 'node:net';
 import {
   authorityHost,
+  hostsOf,
   type NetworkFile,
   type NodeEntry,
   nodesAhead,
   type Topology,
 } from '../../lib/directory/index.ts';
+import type { HostPort } from '../../lib/net/address.ts';
 import { parseAddress } from '../../lib/net/address-policy.ts';
-import { advertisedAddress } from '../../lib/node/advertise.ts';
+import { advertisedAddresses } from '../../lib/node/advertise.ts';
 import { describeAddress } from '../../proxy/front/listener.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import type { Machine } from './machine.ts';
@@ -46,9 +48,13 @@ async function checkName(host: string, where: string): Promise<Finding> {
 export async function checkAdvertised(subject: Subject, machine: Machine): Promise<Finding[]> {
   const { role, config, holder } = subject;
   if (role === 'directory' || config.listen === undefined) return [];
-  const { host, port } = advertisedAddress({ listen: [config.listen].flat(), advertise: config.advertise }, []);
+  const { at } = advertisedAddresses({ ...config, listen: [config.listen].flat() }, []);
+  return (await Promise.all(at.map((one) => checkAddress(one, holder !== undefined, machine)))).flat();
+}
+
+async function checkAddress({ host, port }: HostPort, isRunning: boolean, machine: Machine): Promise<Finding[]> {
   const findings = [isIP(host) === 0 ? await checkName(host, 'advertise') : scopeOf(host)];
-  if (holder === undefined || port === 0) return findings;
+  if (!isRunning || port === 0) return findings;
   const address = { kind: 'tcp', host, port, loopback: false } as const;
   if (await machine.isReachable(address)) return findings;
   const line = `${describeAddress(address)} cannot be reached from this machine, which may be so behind translation: try it from another one, and see to its firewall`;
@@ -90,11 +96,16 @@ export async function checkNeighbours(subject: Subject, topology: Topology, mach
   const neighbours = dialled(subject, topology).filter(({ id }) => id !== subject.identity?.id);
   if (neighbours.length === 0) return [];
   const own = machine.addresses();
-  const lacking = neighbours.filter(({ host }) => !own.some((address) => isIPv6(address) === isIPv6(host)));
+  const isOwn = (host: string) => own.some((address) => isIPv6(address) === isIPv6(host));
+  const lacking = neighbours.filter((node) => !hostsOf(node).some(isOwn));
   const findings = lacking.length === 0 ? [] : [lacksFamily(lacking)];
   const tried = neighbours.filter((node) => !lacking.includes(node)).slice(0, MAX_DIALLED);
   const reached = await Promise.all(
-    tried.map(({ host, port }) => machine.isReachable({ kind: 'tcp', host, port, loopback: false })),
+    tried.map(async ({ host, port, ipv6 }) => {
+      const places = [{ host, port }, ...(ipv6 === undefined ? [] : [ipv6])].filter((one) => isOwn(one.host));
+      const answers = places.map((one) => machine.isReachable({ kind: 'tcp', ...one, loopback: false }));
+      return (await Promise.all(answers)).includes(true);
+    }),
   );
   const missed = tried.filter((_, index) => reached[index] !== true);
   return tried.length === 0 ? findings : [...findings, reachability(tried, missed)];

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { toHex } from '../../lib/core/bytes.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
 import { readKeys } from '../../lib/mixing/key-store.ts';
-import { joinHostPort } from '../../lib/net/address.ts';
-import { advertisedAddress } from '../../lib/node/advertise.ts';
+import { type HostPort, joinHostPort } from '../../lib/net/address.ts';
+import { advertisedAddresses } from '../../lib/node/advertise.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import type { Subject } from './subject.ts';
 
@@ -71,14 +71,19 @@ function keyFault({ dir, components }: Subject, entry: NodeEntry, { epoch }: Top
   ];
 }
 
-function addressFault({ config }: Subject, { host, port }: NodeEntry): Finding[] {
-  if (config.listen === undefined || port === 0) return [];
+function addressFault({ config }: Subject, node: NodeEntry): Finding[] {
+  if (config.listen === undefined || node.port === 0) return [];
   const listen = [config.listen].flat();
-  const own = advertisedAddress(
-    { listen, advertise: config.advertise },
-    listen.map(() => ({ host, port })),
-  );
-  if ((isIP(own.host) === 0 || own.host === host) && own.port === port) return [];
-  const line = `the consensus has it at ${joinHostPort(host, port)}, the configuration at ${joinHostPort(own.host, own.port)}: restart it, and wait for the next epoch`;
+  const listed = [{ host: node.host, port: node.port }, ...(node.ipv6 === undefined ? [] : [node.ipv6])];
+  const bound = listen.map((_, index) => listed[index] ?? listed[0]) as HostPort[];
+  const own = advertisedAddresses({ ...config, listen }, bound).at;
+  const isName = own.some(({ host }) => isIP(host) === 0);
+  if (isName ? own[0]?.port === node.port : textOf(own) === textOf(listed)) return [];
+  const line = `the consensus has it at ${textOf(listed)}, the configuration at ${textOf(own)}: restart it, and wait for the next epoch`;
   return [warning('listing', line)];
+}
+
+function textOf(addresses: readonly HostPort[]): string {
+  const texts = addresses.map(({ host, port }) => joinHostPort(host, port));
+  return texts.sort().join(' and ');
 }

@@ -12,8 +12,8 @@ export async function checkSettings({ role, config, dir }: Subject): Promise<Fin
   switch (role) {
     case 'mixnode':
     case 'gateway': {
-      const { advertisedAddress } = await import('../../lib/node/advertise.ts');
-      advertisedAddress({ listen: [config.listen ?? []].flat(), advertise: config.advertise }, []);
+      const { advertisedAddresses } = await import('../../lib/node/advertise.ts');
+      advertisedAddresses({ listen: [config.listen ?? []].flat(), advertise: config.advertise }, []);
       break;
     }
     case 'directory': {

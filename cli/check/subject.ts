@@ -13,7 +13,7 @@ export interface CheckedConfig {
   readonly networkFile?: string;
   /** Several of a mix or gateway. */
   readonly listen?: string | readonly string[];
-  readonly advertise?: string;
+  readonly advertise?: readonly string[];
   readonly metricsListen?: string;
   readonly statusListen?: string;
   readonly socksListen?: readonly string[];

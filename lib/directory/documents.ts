@@ -10,6 +10,7 @@ import { identityHex } from '../config/fields.ts';
 import type { NetworkParams } from '../core/params.ts';
 import { epochNumber, type UnixMs } from '../core/units.ts';
 import { isSmallOrderPoint } from '../crypto/index.ts';
+import { parseAddress } from '../net/address-policy.ts';
 import { listedMaxClients, listedShed, publishedArrivals, publishedCapacity } from './capacity.ts';
 import { checkVersion, DOCUMENT_VERSION, offeredSessions, withExtensions } from './document-versions.ts';
 import { label, networkParams } from './network-params.ts';
@@ -61,6 +62,17 @@ const nodePort = z
   .min(1, 'expected a port from 1 to 65535')
   .max(65535, 'expected a port from 1 to 65535');
 
+/** One of IPv4 inside one of IPv6 would be a second address of the same family. */
+function isPureIpv6(host: string): boolean {
+  return parseAddress(host)?.family === 6;
+}
+
+/** Of two addresses that a node has the first is the one over IPv4: so there is one way to write them. */
+function isIpv4First(node: { readonly role: string; readonly host?: string; readonly ipv6?: object }): boolean {
+  return node.ipv6 === undefined || parseAddress(node.host ?? '')?.family === 4;
+}
+const IPV4_FIRST = { path: ['ipv6'], error: 'expected an IPv4 address as host beside it' };
+
 /** One key of small order in a consensus would stop everybody who draws a route over its node. */
 const publicKey = hex32.refine(
   (key) => !isSmallOrderPoint(Buffer.from(key, 'hex')),
@@ -99,7 +111,13 @@ const common = {
   family: label.exactOptional(),
   ...withExtensions,
 };
-const listening = { host: nodeHost, port: nodePort };
+const listening = {
+  host: nodeHost,
+  port: nodePort,
+  ipv6: z
+    .strictObject({ host: nodeHost.refine(isPureIpv6, 'expected an IPv6 address'), port: nodePort })
+    .exactOptional(),
+};
 const layer = z.literal([1, 2, 3], 'expected layer 1, 2 or 3');
 const mixnode = { role: z.literal('mixnode'), ...listening, ...common };
 /** Of a mix: without it the authorities choose. */
@@ -134,15 +152,17 @@ const identified = { identity: identityHex };
 const marked = { lossy: z.literal(true).exactOptional(), ...listedShed };
 /** What became of its own loops lately, and what it carries. */
 const withLoops = { loops: loopResults.exactOptional(), ...publishedCapacity };
-const nodeRecord = z.discriminatedUnion(
-  'role',
-  [
-    z.strictObject({ ...identified, ...mixnode, layer, ...marked }),
-    z.strictObject({ ...identified, ...gateway, ...marked, ...listedMaxClients }),
-    z.strictObject({ ...identified, ...requester, ...listedGateways }),
-  ],
-  'expected a role: mixnode, gateway or requester',
-);
+const nodeRecord = z
+  .discriminatedUnion(
+    'role',
+    [
+      z.strictObject({ ...identified, ...mixnode, layer, ...marked }),
+      z.strictObject({ ...identified, ...gateway, ...marked, ...listedMaxClients }),
+      z.strictObject({ ...identified, ...requester, ...listedGateways }),
+    ],
+    'expected a role: mixnode, gateway or requester',
+  )
+  .refine(isIpv4First, IPV4_FIRST);
 
 const stamped = {
   version: z.literal(DOCUMENT_VERSION, `expected document version ${DOCUMENT_VERSION}`),
@@ -150,15 +170,17 @@ const stamped = {
   publishedMs: wallMs,
   ...identified,
 };
-const descriptor = z.discriminatedUnion(
-  'role',
-  [
-    z.strictObject({ ...stamped, ...mixnode, ...chosenLayer, ...withLoops, ...publishedArrivals }),
-    z.strictObject({ ...stamped, ...gateway, ...withLoops }),
-    z.strictObject({ ...stamped, ...requester, ...announcedGateways }),
-  ],
-  'expected a role: mixnode, gateway or requester',
-);
+const descriptor = z
+  .discriminatedUnion(
+    'role',
+    [
+      z.strictObject({ ...stamped, ...mixnode, ...chosenLayer, ...withLoops, ...publishedArrivals }),
+      z.strictObject({ ...stamped, ...gateway, ...withLoops }),
+      z.strictObject({ ...stamped, ...requester, ...announcedGateways }),
+    ],
+    'expected a role: mixnode, gateway or requester',
+  )
+  .refine(isIpv4First, IPV4_FIRST);
 
 const consensus = z.strictObject({
   version: z.literal(DOCUMENT_VERSION, `expected document version ${DOCUMENT_VERSION}`),

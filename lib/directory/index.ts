@@ -92,6 +92,7 @@ export { TokenBook } from './tokens/token-book.ts';
 export { namesIn, TokenFiles } from './tokens/token-files.ts';
 export { REREAD_FOR_UNKNOWN_MS, REREAD_MS, TokenKeeper } from './tokens/token-keeper.ts';
 export {
+  hostsOf,
   type MixLayer,
   type NodeEntry,
   nodesAhead,

@@ -7,6 +7,7 @@ import { type AddressKey, addressKeyOf, type IdentityHex } from '../core/bytes.t
 import type { NetworkParams } from '../core/params.ts';
 import type { EpochNumber, UnixMs } from '../core/units.ts';
 import type { VersionRange } from '../core/version-range.ts';
+import type { HostPort } from '../net/address.ts';
 import type { Consensus, NodeRecord, NodeRole } from './documents.ts';
 import { isLossy } from './ring.ts';
 
@@ -28,6 +29,8 @@ export interface NodeEntry {
   /** Where it listens; empty and 0 for a requester, which nobody dials. */
   readonly host: string;
   readonly port: number;
+  /** Where it listens besides, over IPv6; `host` is an IPv4 address then. */
+  readonly ipv6?: HostPort;
   readonly family?: string;
   /** Of requesters only: the gateways whose client it is, one or two. */
   readonly gateways?: readonly IdentityHex[];
@@ -110,6 +113,16 @@ function entryOf({ identity, sphinxKeys, ...fields }: NodeRecord): NodeEntry {
     addressKey: addressKeyOf(identity),
     sphinxKey: (epoch) => keys.get(epoch),
   };
+}
+
+/** What may say where it listens: nodes do, requesters do not. */
+type MayListen = ({ readonly role: NodeRole; readonly host?: string } | { readonly host: string }) & {
+  readonly ipv6?: { readonly host: string };
+};
+
+/** The addresses that a node names, one or two; none of a requester. */
+export function hostsOf({ host, ipv6 }: MayListen): string[] {
+  return [host, ipv6?.host].flatMap((one) => one || []);
 }
 
 /** The nodes `steps` further in the ring than `position`; -1 is the step back. */

@@ -2,12 +2,14 @@
  * The dialling side of one link, from the TCP connection to the hello of the other end.
  * @module
  */
+import type { Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
 import type { VersionRange } from '../core/version-range.ts';
 import { type AccessCredential, withAccess } from './access.ts';
+import { addressesOf, FirstConnection } from './first-connection.ts';
 import { FrameSocket, tuneSocket } from './frame-socket.ts';
 import { frameShape } from './framing.ts';
 import {
@@ -29,6 +31,8 @@ export interface DialOptions {
   /** That of `context`. */
   readonly keyExchange: KeyExchange;
   readonly target: LinkTarget;
+  /** Of two addresses; by default IPv6 is tried first. */
+  readonly ipv4First?: boolean;
   /** The address of this machine to dial from; the system chooses without it. */
   readonly localAddress?: string | undefined;
   readonly kind: HelloKind;
@@ -58,34 +62,35 @@ export interface DialOptions {
 
 export class Dial {
   readonly #options: DialOptions;
-  readonly #socket: TLSSocket;
-  #timer: Timer | undefined;
+  readonly #connection: FirstConnection;
+  #socket: TLSSocket | undefined;
+  readonly #timer: Timer;
   /** Resolves when the socket is closed. */
   readonly closed: Promise<void>;
+  #onClosed: () => void = () => {};
   #link: FrameSocket | undefined;
   #up = false;
   #ended = false;
 
-  private constructor(options: DialOptions, socket: TLSSocket) {
+  private constructor(options: DialOptions) {
+    const { target, localAddress, clock, handshakeTimeoutMs, ipv4First = false } = options;
     this.#options = options;
-    this.#socket = socket;
-    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.closed = new Promise((resolve) => {
+      this.#onClosed = resolve;
+    });
+    this.#timer = clock.after(handshakeTimeoutMs, () => this.#fail('handshake-timeout'));
+    this.#connection = new FirstConnection({
+      addresses: addressesOf(target, { localAddress, ipv4First }),
+      localAddress,
+      clock,
+      onConnected: (socket) => this.#secure(socket),
+      onFailed: (code) => this.#fail(code),
+    });
   }
 
   /** Begins to connect. */
   static start(options: DialOptions): Dial {
-    const { context, localAddress, target } = options;
-    const { host, port } = target;
-    const from = localAddress === undefined ? {} : { localAddress };
-    // No server name: all handshakes look alike, and names of hosts are nobody's business.
-    const socket = connect({ host, port, ...from, servername: '', secureContext: context, ...PEER_OPTIONS });
-    tuneSocket(socket);
-    const dial = new Dial(options, socket);
-    dial.#timer = options.clock.after(options.handshakeTimeoutMs, () => dial.#fail('handshake-timeout'));
-    socket.on('error', dial.#onEarlyError);
-    socket.on('close', dial.#onEarlyClose);
-    socket.once('secureConnect', () => dial.#onSecure());
-    return dial;
+    return new Dial(options);
   }
 
   /** Gives the attempt or the link up; `onDown` gets `reason`. */
@@ -94,31 +99,43 @@ export class Dial {
     else this.#fail(reason);
   }
 
-  #onSecure(): void {
+  #secure(connection: Socket): void {
+    tuneSocket(connection);
+    const { context } = this.#options;
+    // No server name: all handshakes look alike, and names of hosts are nobody's business.
+    const socket = connect({ socket: connection, servername: '', secureContext: context, ...PEER_OPTIONS });
+    this.#socket = socket;
+    socket.once('close', () => this.#onClosed());
+    socket.on('error', this.#onEarlyError);
+    socket.on('close', this.#onEarlyClose);
+    socket.once('secureConnect', () => this.#onSecure(socket));
+  }
+
+  #onSecure(socket: TLSSocket): void {
     const { target, terms, kind, client, access, clock, queueFrames, stallTimeoutMs, memory } = this.#options;
-    const verdict = verifyPeer(this.#socket, target.id);
+    const verdict = verifyPeer(socket, target.id);
     if ('fault' in verdict) {
       this.#fail(verdict.fault);
       return;
     }
     this.#link = new FrameSocket({
-      socket: this.#socket,
+      socket,
       shape: frameShape(frameBytesOf(kind, terms.packetBytes)),
       clock,
       queueFrames,
       stallTimeoutMs,
       ...(memory === undefined ? {} : { memory }),
-      onFrame: (frame) => (this.#up ? this.#options.onFrame(frame) : this.#onHello(frame)),
+      onFrame: (frame) => (this.#up ? this.#options.onFrame(frame) : this.#onHello(frame, socket)),
       onClose: (reason) => this.#fail(reason === 'peer-closed' && !this.#up ? 'refused' : reason),
     });
-    this.#socket.off('error', this.#onEarlyError);
-    this.#socket.off('close', this.#onEarlyClose);
+    socket.off('error', this.#onEarlyError);
+    socket.off('close', this.#onEarlyClose);
     const hello = encodeHello(kind, terms, isBetweenNodes(kind) ? undefined : client);
-    const channel = { socket: this.#socket, peer: target.id, networkId: terms.networkId };
+    const channel = { socket, peer: target.id, networkId: terms.networkId };
     this.#link.send(access === undefined ? hello : withAccess(hello, access, channel));
   }
 
-  #onHello(frame: Buffer): void {
+  #onHello(frame: Buffer, socket: TLSSocket): void {
     const { terms, kind, onOtherVersion } = this.#options;
     const hello = decodeHello(frame, terms);
     if ('fault' in hello) {
@@ -135,11 +152,11 @@ export class Dial {
       this.#fail(refusal);
       return;
     }
-    this.#timer?.cancel();
+    this.#timer.cancel();
     this.#up = true;
     this.#options.onHello?.(frame);
     if (this.#link === undefined) return;
-    this.#options.onUp(this.#link, frame.subarray(HELLO_BYTES), groupOf(this.#socket), hello.version);
+    this.#options.onUp(this.#link, frame.subarray(HELLO_BYTES), groupOf(socket), hello.version);
   }
 
   readonly #onEarlyError = (error: Error): void => {
@@ -153,8 +170,10 @@ export class Dial {
   #fail(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#timer?.cancel();
-    if (!this.#up) this.#socket.destroy();
+    this.#timer.cancel();
+    this.#connection.cancel();
+    if (this.#socket === undefined) this.#onClosed();
+    else if (!this.#up) this.#socket.destroy();
     this.#options.onDown(reason);
   }
 }

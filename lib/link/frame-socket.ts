@@ -3,6 +3,7 @@
  * with its reason.
  * @module
  */
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
@@ -15,8 +16,8 @@ const KEEPALIVE_IDLE_MS = 15_000;
 /** How long a closing link may take to hand its queue to the kernel. */
 const LINGER_MS = 500;
 
-/** Options of kernel and TLS for every link, set right after the handshake's TCP connection exists. */
-export function tuneSocket(socket: TLSSocket): void {
+/** Options of the kernel for every link, set right after its TCP connection exists. */
+export function tuneSocket(socket: Socket): void {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEPALIVE_IDLE_MS);
 }

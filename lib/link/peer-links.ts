@@ -19,7 +19,7 @@ import type { LinkMetrics } from './metrics.ts';
 import { PersistentLink } from './persistent-link.ts';
 import { LinkRefusalLog } from './refusal-log.ts';
 import { secureOptionsOf } from './tls.ts';
-import type { PeerStatus, PeerTarget, SendResult } from './types.ts';
+import { isSamePlace, type PeerStatus, type PeerTarget, type SendResult } from './types.ts';
 
 /** A packet waits this long for a link that is down; then it is stale, and a burst of such would show the outage. */
 export const PEER_HOLD_MS = 1_000;
@@ -137,9 +137,9 @@ export class PeerLink {
     });
   }
 
-  /** Keeps a link to the peer at this address; nothing to do if it is there already. */
+  /** Keeps a link to the peer at these addresses; nothing to do if it is there already. */
   connect(target: PeerTarget, context: SecureContext): void {
-    if (target.host === this.#target?.host && target.port === this.#target.port) return;
+    if (this.#target !== undefined && isSamePlace(target, this.#target)) return;
     this.#target = target;
     this.#link.connect(target, context, 'closed');
   }

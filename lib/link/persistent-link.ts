@@ -59,6 +59,8 @@ export class PersistentLink {
   #retry: Timer | undefined;
   #frames: FrameSocket | undefined;
   #upAtMs: MonotonicMs | undefined;
+  /** The order of a target's addresses. What answers at the first may be no node, or lose what comes after the connection. */
+  #ipv4First = false;
 
   constructor(options: PersistentLinkOptions) {
     this.#options = options;
@@ -108,11 +110,13 @@ export class PersistentLink {
       ...limits,
       context,
       target,
+      ipv4First: this.#ipv4First,
       access: access[this.#refusedCredentials % Math.max(1, access.length)],
       onUp: (frames, _extra, group, version) => this.#onUp(frames, group, version),
       onDown: (reason) => {
         const lost = this.#dial === dial; // else it was closed by `close`
         if (lost) this.#dial = undefined;
+        if (this.#frames === undefined) this.#ipv4First = !this.#ipv4First;
         if (isAccessRefusal(reason)) this.#refusedCredentials += 1;
         this.#onDown(reason);
         if (lost && this.#dial === undefined) {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { AddressKey, IdentityHex } from '../core/bytes.ts';
+import type { HostPort } from '../net/address.ts';
 import type { AccessProof } from './access.ts';
 import type { AnsweredRefusal } from './refusals.ts';
 
@@ -30,6 +31,18 @@ export interface LinkTarget {
   readonly id: IdentityHex;
   readonly host: string;
   readonly port: number;
+  /** Where it listens besides, over IPv6; `host` is an IPv4 address then. */
+  readonly ipv6?: HostPort;
+}
+
+/** What of a node says where it listens: alone, as threads can be given it. */
+export function linkTargetOf({ id, host, port, ipv6 }: LinkTarget): LinkTarget {
+  return { id, host, port, ...(ipv6 === undefined ? {} : { ipv6 }) };
+}
+
+/** Whether both listen at the same addresses. */
+export function isSamePlace(a: Omit<LinkTarget, 'id'>, b: Omit<LinkTarget, 'id'>): boolean {
+  return a.host === b.host && a.port === b.port && a.ipv6?.host === b.ipv6?.host && a.ipv6?.port === b.ipv6?.port;
 }
 
 /** A peer to keep a link to, found by its `addressKey`. */

@@ -1,74 +1,99 @@
 /**
- * The address that a node's descriptor names. A name is resolved here and not by others: at each publication, and every few minutes between.
+ * The addresses that a node's descriptor names: one, or one of IPv4 and one of IPv6. A name is resolved here and not by others: at each
+ * publication, and every few minutes between.
  * @module
  */
-import { isIP } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import { MixError, systemCode } from '../core/errors.ts';
 import { laterMs } from '../core/units.ts';
+import type { LinkTarget } from '../link/index.ts';
 import { type HostPort, parseListen } from '../net/address.ts';
 import { isLoopback, parseAddress } from '../net/address-policy.ts';
 import { type Resolve, resolveName, systemResolve } from '../net/resolve-name.ts';
-import type { NodeOptions } from './config.ts';
 
 /** How often a name is resolved between publications. */
 export const RESOLVE_PERIOD_MS = 300_000;
 
-/** What the address of a descriptor comes from. */
-export type AdvertiseOptions = Pick<NodeOptions, 'advertise'> & { readonly listen: readonly string[] };
-
-/**
- * `advertise` if it is given, else the first of `listen` that others can dial. Port 0 stands for the port that was bound: of `advertise`
- * the first of `bound`, which is in the order of `listen`. The host of `advertise` may be a name. Throws MixError CONFIG when others
- * could not dial any.
- */
-export function advertisedAddress({ advertise, listen }: AdvertiseOptions, bound: readonly HostPort[]): HostPort {
-  const given = (advertise === undefined ? listen : [advertise]).map(parseListen);
-  const canBeDialled = ({ host }: HostPort) => !isUnspecified(host) && (isIP(host) !== 0 || advertise !== undefined);
-  const index = given.findIndex(canBeDialled);
-  const chosen = given[index];
-  if (chosen === undefined) {
-    const line = `'${given[0]?.host}' cannot be dialled by others: give --advertise with an address and port`;
-    throw new MixError('CONFIG', line);
-  }
-  return { host: chosen.host, port: chosen.port === 0 ? (bound[index]?.port ?? 0) : chosen.port };
+/** What the addresses of a descriptor come from. */
+export interface AdvertiseOptions {
+  readonly listen: readonly string[];
+  readonly advertise?: readonly string[] | undefined;
 }
 
-/** An advertised address over time. */
-export class AdvertisedAddress {
-  /** The last address of the name. */
-  #host: string | undefined;
+/** Where a node listens, as its descriptor has it. */
+export type ListeningAt = Omit<LinkTarget, 'id'>;
+
+/** What is to be published: one name, or the addresses. */
+export interface Advertised {
+  readonly at: readonly HostPort[];
+  /** The families that the node listens on: of a name only addresses of these are published. */
+  readonly families: ReadonlySet<number>;
+}
+
+/**
+ * `advertise` if it is given, else the addresses of `listen` that the most others can dial, the first of each family. Port 0 stands for
+ * the port that was bound: of `advertise` the first of `bound`, which is in the order of `listen`. Throws MixError CONFIG when others could
+ * not dial any, and when there are more than a descriptor takes.
+ */
+export function advertisedAddresses({ advertise, listen }: AdvertiseOptions, bound: readonly HostPort[]): Advertised {
+  const listening = listen.map(parseListen);
+  const given = (advertise?.map(parseListen) ?? listening).map(({ host, port }, index) => ({
+    host,
+    port: port === 0 ? (bound[advertise === undefined ? index : 0]?.port ?? 0) : port,
+  }));
+  const usable = given.filter(({ host }) => !isUnspecified(host) && (isIP(host) !== 0 || advertise !== undefined));
+  if (usable.length === 0 || (advertise !== undefined && usable.length < given.length)) {
+    const refused = given.find((one) => !usable.includes(one))?.host;
+    throw new MixError('CONFIG', `'${refused}' cannot be dialled by others: give --advertise with an address and port`);
+  }
+  if (advertise === undefined) return { at: nearestOf(usable), families: familiesOf(listening) };
+  const isOfEach = given.length === 2 && [isIPv4, isIPv6].every((isOf) => given.some(({ host }) => isOf(host)));
+  if (given.length > 1 && !isOfEach) {
+    const rule = 'give one of IPv4 and one of IPv6 at most, or one name, which is resolved to both';
+    throw new MixError('CONFIG', `advertise: ${advertise.join(', ')}: ${rule}`);
+  }
+  return { at: given, families: familiesOf(listening) };
+}
+
+/** The advertised addresses over time. */
+export class AdvertisedAddresses {
+  /** The last addresses of the name. */
+  #hosts: readonly string[] = [];
   #nextMs: number;
   readonly #stop = new AbortController();
 
   constructor(
-    readonly wanted: HostPort,
+    readonly wanted: Advertised,
     readonly clock: Clock,
     readonly resolve: Resolve = systemResolve,
   ) {
     this.#nextMs = clock.nowMs() + RESOLVE_PERIOD_MS;
   }
 
-  /** The address now. While name servers fail it is the last one; rejects with NOT_FOUND where there has been none. */
-  async current(): Promise<HostPort> {
-    const { host, port } = this.wanted;
-    if (isIP(host) !== 0) return this.wanted;
+  /** The addresses now. While name servers fail they are the last ones; rejects with NOT_FOUND where there have been none. */
+  async current(): Promise<ListeningAt> {
+    const { at, families } = this.wanted;
+    const name = at.find(({ host }) => isIP(host) === 0);
+    if (name === undefined) return listeningAt(at);
     this.#nextMs = laterMs(this.clock.nowMs(), RESOLVE_PERIOD_MS);
     try {
-      this.#host = choice(await resolveName(host, this.clock, this.resolve, this.#stop.signal), this.#host);
+      const found = await resolveName(name.host, this.clock, this.resolve, this.#stop.signal);
+      this.#hosts = choice(found, families, this.#hosts);
     } catch (error) {
       const reason = systemCode(error) ?? (error as Error).message;
-      if (this.#host === undefined)
-        throw new MixError('NOT_FOUND', `${host} has no address (${reason}): see --advertise`);
+      if (this.#hosts.length === 0)
+        throw new MixError('NOT_FOUND', `${name.host} has no address (${reason}): see --advertise`);
     }
-    return { host: this.#host ?? host, port };
+    return listeningAt(this.#hosts.map((host) => ({ host, port: name.port })));
   }
 
-  /** Resolves a name again when it is time to; calls `onChange` when it has another address than the last published one. */
+  /** Resolves a name again when it is time to; calls `onChange` when it has other addresses than the last published ones. */
   async look(onChange: () => void): Promise<void> {
-    const before = this.#host;
-    if (before === undefined || this.clock.nowMs() < this.#nextMs) return;
-    if ((await this.current()).host !== before) onChange();
+    const before = this.#hosts;
+    if (before.length === 0 || this.clock.nowMs() < this.#nextMs) return;
+    await this.current();
+    if (this.#hosts.join() !== before.join()) onChange();
   }
 
   /** Gives up what is asked: name servers that do not answer keep nobody waiting. */
@@ -77,21 +102,46 @@ export class AdvertisedAddress {
   }
 }
 
+function listeningAt(at: readonly HostPort[]): ListeningAt {
+  const ipv4 = at.find(({ host }) => isIPv4(host));
+  const ipv6 = at.find(({ host }) => isIPv6(host));
+  const first = ipv4 ?? ipv6 ?? { host: '', port: 0 };
+  return ipv4 === undefined || ipv6 === undefined ? { ...first } : { ...first, ipv6 };
+}
+
 /**
- * One that the most others can dial: public before private, before this machine's own (a hosts file may have the name at 127.0.1.1), and IPv4,
- * which most neighbours have, before IPv6. Of several the one that there was `before`, else the first.
+ * Of the addresses of a name those that the node listens on, if any, and the most others can dial; of a family the one that there was
+ * `before`, else the first.
  */
-function choice(addresses: readonly string[], before: string | undefined): string {
-  const usable = addresses.filter((address) => isIP(address) !== 0 && !isUnspecified(address)).sort();
-  const [first, ...others] = usable.sort((a, b) => distance(a) - distance(b));
-  if (first === undefined) throw new Error('none that can be dialled');
-  const equals = [first, ...others.filter((other) => distance(other) === distance(first))];
-  return before !== undefined && equals.includes(before) ? before : first;
+function choice(found: readonly string[], families: ReadonlySet<number>, before: readonly string[]): string[] {
+  const usable = found.filter((address) => isIP(address) !== 0 && !isUnspecified(address)).sort();
+  if (usable.length === 0) throw new Error('none that can be dialled');
+  const listened = usable.filter((address) => families.has(isIP(address)));
+  const kept = [...usable.filter((address) => before.includes(address)), ...usable];
+  const eligible = kept.filter((address) => listened.length === 0 || listened.includes(address));
+  return nearestOf(eligible.map((host) => ({ host }))).map(({ host }) => host);
+}
+
+/**
+ * Those that the most others can dial, the first of each family: public ones, else private ones, else this machine's own (a hosts file may
+ * have a name at 127.0.1.1). A public address is not published together with one that leads nowhere from outside.
+ */
+function nearestOf<T extends { readonly host: string }>(addresses: readonly T[]): T[] {
+  const nearest = Math.min(...addresses.map(({ host }) => distance(host)));
+  const eligible = addresses.filter(({ host }) => distance(host) === nearest);
+  return [isIPv4, isIPv6].flatMap((isOf) => eligible.find(({ host }) => isOf(host)) ?? []);
 }
 
 function distance(address: string): number {
-  const ofScope = parseAddress(address)?.scope === 'public' ? 0 : isLoopback(address) ? 2 : 1;
-  return 2 * ofScope + (isIP(address) === 4 ? 0 : 1);
+  if (parseAddress(address)?.scope === 'public') return 0;
+  return isLoopback(address) ? 2 : 1;
+}
+
+/** Those that listeners take connections of; a name may be both. */
+function familiesOf(listening: readonly HostPort[]): ReadonlySet<number> {
+  return new Set(
+    listening.flatMap(({ host }) => (isIPv4(host) ? [4] : isIPv6(host) && !isUnspecified(host) ? [6] : [4, 6])),
+  );
 }
 
 function isUnspecified(host: string): boolean {

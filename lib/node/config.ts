@@ -25,10 +25,11 @@ export const nodeOptions = {
       'addresses for links, host:port; port 0 takes any free one. Limits of connections are for all of them together',
     ),
   advertise: z
-    .string()
+    .union([z.array(z.string()).min(1).max(2), z.string()])
+    .transform((given) => (typeof given === 'string' ? [given] : given))
     .optional()
     .describe(
-      'address or name, and port, that others reach this node at, when it is not the one of listen; of a name the node publishes the address',
+      'addresses, one of IPv4 and one of IPv6 at most, or one name, with port, that others reach this node at, when these are not the ones of listen; of a name the node publishes its addresses',
     ),
   outboundAddress: outboundAddress.describe(
     'address of this machine to dial links and the directory from, which must be of its family (default: the system chooses). Where the machine has several, the announced one: others keep seats for that',

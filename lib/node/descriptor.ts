@@ -6,7 +6,7 @@
 import { toHex } from '../core/bytes.ts';
 import type { EpochNumber } from '../core/units.ts';
 import type { DescriptorDraft, LoopResult, RingPosition } from '../directory/index.ts';
-import type { HostPort } from '../net/address.ts';
+import type { ListeningAt } from './advertise.ts';
 import type { PublishedLoad } from './carried-load.ts';
 import type { NodeOptions } from './config.ts';
 
@@ -17,7 +17,7 @@ import type { NodeOptions } from './config.ts';
 export function describeNode(
   options: Pick<NodeOptions, 'name' | 'family'> & { readonly clients?: 'open' | 'invited' },
   position: RingPosition | undefined,
-  address: HostPort,
+  at: ListeningAt,
   epochs: readonly EpochNumber[],
   keyOf: (epoch: EpochNumber) => Uint8Array | undefined,
   { arrivalsPerSecond, ...results }: PublishedLoad & { loops: LoopResult[] },
@@ -27,7 +27,7 @@ export function describeNode(
     return key === undefined ? [] : [{ epoch, key: toHex(key) }];
   });
   const family = options.family === undefined ? {} : { family: options.family };
-  const common = { name: options.name, ...family, ...address, sphinxKeys, ...results };
+  const common = { name: options.name, ...family, ...at, sphinxKeys, ...results };
   const clients = options.clients === 'invited' ? { clients: options.clients } : {};
   if (position === 'gateway') return { role: 'gateway', ...common, ...clients }; // it delays nothing
   const arrivals = arrivalsPerSecond === undefined ? {} : { arrivalsPerSecond };

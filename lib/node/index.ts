@@ -2,7 +2,7 @@
  * What mixnode and gateway have in common.
  * @module
  */
-export { advertisedAddress } from './advertise.ts';
+export { advertisedAddresses } from './advertise.ts';
 export type { ClientAccess, NextHop, NodeBehaviour, NodeParts, NodeSpec, RunningNode } from './behaviour.ts';
 export { type NodeOptions, nodeOptions } from './config.ts';
 export { type EngineOptions, PacketEngine, type PooledPacket } from './engine.ts';

@@ -6,18 +6,17 @@
  * layer. For Δ after a turn the neighbours by the consensus before count too: packets that were routed by it are on their way.
  * @module
  */
-import { isIP } from 'node:net';
 import type { AddressKey, IdentityHex } from '../core/bytes.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { DEFAULT_PARAMS, keyGraceMs, type NetworkParams } from '../core/params.ts';
-import { type NodeEntry, nodesAhead, type RingPosition, type Topology } from '../directory/index.ts';
+import { hostsOf, type NodeEntry, nodesAhead, type RingPosition, type Topology } from '../directory/index.ts';
 import { sourceOf } from '../net/connection-table.ts';
 import { linkWeights } from './link-weights.ts';
 
 export interface Neighbours {
   /** Nodes that may dial us, with the weights of their links (`linkWeights`). */
   readonly previousHops: ReadonlyMap<IdentityHex, number>;
-  /** The sources (`sourceOf`) that these are likely to dial from: their addresses, where these are no names. */
+  /** The sources (`sourceOf`) that these are likely to dial from: their addresses. */
   readonly previousSources: ReadonlySet<string>;
   /** Nodes that we may send to. */
   readonly nextHops: ReadonlyMap<AddressKey, NodeEntry>;
@@ -44,9 +43,7 @@ export function neighboursOf(
     const ahead = (steps: number) => (position === undefined ? [] : nodesAhead(topology, position, steps));
     const weights = position === undefined ? [] : linkWeights(topology, position);
     for (const [id, weight] of weights) previousHops.set(id, weight);
-    for (const { host } of ahead(-1)) {
-      if (isIP(host) !== 0) previousSources.add(sourceOf(host));
-    }
+    for (const host of ahead(-1).flatMap(hostsOf)) previousSources.add(sourceOf(host));
     for (const node of ahead(1)) nextHops.set(node.addressKey, node);
     for (const node of topology.nodes) (node.role === 'requester' ? requesters : nodes).add(node.id);
   }

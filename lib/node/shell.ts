@@ -34,7 +34,7 @@ import {
   PacketPipeline,
   type PolicedKeys,
 } from '../mixing/index.ts';
-import { type HostPort, joinHostPort } from '../net/address.ts';
+import { joinHostPort } from '../net/address.ts';
 import { warnIfUnbounded } from '../net/connection-bounds.ts';
 import { HostSources } from '../net/host-sources.ts';
 import type { LocalHttp } from '../net/http.ts';
@@ -42,7 +42,7 @@ import { serveMetricsPage } from '../net/metrics-page.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { RoleHealth } from '../telemetry/health.ts';
 import { admits, countersigning } from './admits.ts';
-import { AdvertisedAddress, advertisedAddress } from './advertise.ts';
+import { AdvertisedAddresses, advertisedAddresses, type ListeningAt } from './advertise.ts';
 import type { NodeBehaviour, NodeSpec, RunningNode } from './behaviour.ts';
 import { type CarriedLoad, openCarriedLoad } from './carried-load.ts';
 import { serveClient } from './client-frames.ts';
@@ -95,7 +95,7 @@ class NodeShell implements RunningNode {
   #listener: LinkListener | undefined;
   #page: LocalHttp | undefined;
   #upkeep: Timer | undefined;
-  #advertised: AdvertisedAddress | undefined;
+  #advertised: AdvertisedAddresses | undefined;
 
   constructor(
     readonly spec: NodeSpec,
@@ -183,7 +183,7 @@ class NodeShell implements RunningNode {
     await this.#behaviour.open?.();
     this.#authorities.start();
     this.#listener = await this.#listen();
-    const advertised = new AdvertisedAddress(advertisedAddress(options, this.#listener.addresses), clock);
+    const advertised = new AdvertisedAddresses(advertisedAddresses(options, this.#listener.addresses), clock);
     this.#advertised = advertised;
     this.#page = await serveMetricsPage({ config: options, metrics, health: this.health, log });
     this.#directory.onTopology((topology) => this.#view.update(topology));
@@ -278,11 +278,11 @@ class NodeShell implements RunningNode {
     this.#behaviour.upkeep?.();
   }
 
-  #descriptor(epochs: readonly EpochNumber[], address: HostPort): DescriptorDraft {
+  #descriptor(epochs: readonly EpochNumber[], at: ListeningAt): DescriptorDraft {
     const { options, position, components } = this.spec;
     const wallMs = components.clock.wallMs();
     const keyOf = (epoch: EpochNumber) => this.#policed.keys.publicKey(epoch, wallMs);
     const loops = this.#loops.tally.report(this.#directory.topology(), components.clock.nowMs());
-    return describeNode(options, position, address, epochs, keyOf, { loops, ...this.#load.published });
+    return describeNode(options, position, at, epochs, keyOf, { loops, ...this.#load.published });
   }
 }

@@ -62,6 +62,30 @@ t.test('many members that name one victim cause no flood', async (t) => {
   t.equal((await flood(Unbounded)).dialled, 300, 'a mutant without the bound dials all: rejected');
 });
 
+t.test('a victim as the second address of a member is knocked at no more than as the first', async (t) => {
+  const VICTIM6 = '2a00:7::7';
+  const isVictim = (at: string) => at.startsWith('[2a00:7:');
+  const scan = async (Kind: typeof Reachability) => {
+    const world = new ReachWorld(Kind);
+    for (let port = 1; port <= 500; port++) await world.announce(1, '198.18.0.1', 4000, { host: VICTIM6, port });
+    return world.dialled.filter(isVictim).length;
+  };
+  t.equal(await scan(Reachability), TRIES_OF_MEMBER);
+  t.equal(await scan(Unbounded), 500, 'a mutant without the bound scans: rejected');
+  const world = new ReachWorld();
+  const members = Array.from({ length: 300 }, (_, n) => 1 + n);
+  for (const n of members) world.answers.set(`[${VICTIM6}]:${n}`, 'silence');
+  void members.map((n) => world.announce(n, `198.18.1.${n & 255}`, n, { host: VICTIM6, port: n }));
+  await settled();
+  t.equal(world.busiest, MAX_TRIES_TO_SOURCE, 'each from a source of its own, all to one');
+  for (let n = 0; n < 50; n++) {
+    world.clock.advance(SILENCE_MS);
+    await settled();
+  }
+  t.equal(world.dialled.filter(isVictim).length, TRIES_TO_SOURCE_BURST);
+  world.reachability.stop();
+});
+
 t.test('addresses where nobody answers do not keep an honest node waiting', async (t) => {
   const world = new ReachWorld();
   const evil = Array.from({ length: 300 }, (_, n) => `198.18.${n >> 8}.${n & 255}`);
@@ -89,6 +113,12 @@ t.test("nobody looks into the authority's own machine and network by its tries",
   };
   t.same(await look(refusalBy('authority.example', undefined)), { dialled: 0, refused: inside.length });
   t.equal((await look(() => undefined)).dialled, inside.length, 'a mutant without the rule dials: rejected');
+  const behind = new ReachWorld(Reachability, { refusalOf: refusalBy('authority.example', undefined) });
+  for (const host of ['::1', 'fd00::1', 'fe80::1', '64:ff9b::a00:1']) {
+    t.match(await behind.announce(1, '8.8.8.8', 4000, { host, port: 4000 }), `unreachable: ${host} is `);
+  }
+  await behind.pass(3_600_000);
+  t.same(behind.dialled, [], 'behind a public address as well');
 });
 
 t.test('a name that means another address tomorrow cannot be announced', (t) => {

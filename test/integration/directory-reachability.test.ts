@@ -102,9 +102,16 @@ t.test('a node that cannot be reached learns why, and is ready to be listed when
   const directory = await startDirectory(config, components);
   t.teardown(() => directory.stop());
   const closed = await serverPort(t, (socket) => socket.destroy());
-  const start = (advertise?: string) =>
+  const start = (advertise?: string | string[], listen?: string[]) =>
     startMixnode(
-      MixnodeConfig.parse({ dir: home, networkFile: directory.networkFile, name: 'mix-1', layer: 1, advertise }),
+      MixnodeConfig.parse({
+        dir: home,
+        networkFile: directory.networkFile,
+        name: 'mix-1',
+        layer: 1,
+        advertise,
+        listen,
+      }),
       parts(),
     );
   const held = async () => {
@@ -120,9 +127,16 @@ t.test('a node that cannot be reached learns why, and is ready to be listed when
   t.equal(await held(), '1');
   await away.stop();
   const there = await start('localhost:0'); // a name, which the node resolves; port 0: the one that it listens on
-  t.teardown(() => there.stop());
-  await until(async () => (await held()) === '0');
-  await until(() => there.health.ready().every((line) => !line.includes('announcement')));
-  const list = await (await fetch(`${directory.url}/descriptors`)).text();
-  t.match(list, /\\"host\\":\\"127\.0\.0\.1\\"/, 'the descriptor has an address');
+  const isTaken = (node: typeof there) => node.health.ready().every((line) => !line.includes('announcement'));
+  const listed = async () => (await fetch(`${directory.url}/descriptors`)).text();
+  await until(async () => (await held()) === '0' && isTaken(there));
+  t.match(await listed(), /\\"host\\":\\"127\.0\.0\.1\\"/, 'the descriptor has an address');
+  await there.stop();
+  const half = await start(['127.0.0.1:0', '[::1]:9'], ['127.0.0.1:0', '[::1]:0']);
+  await until(() => half.health.ready().some((line) => line.includes('connection refused at [::1]:9')));
+  await half.stop();
+  const both = await start(undefined, ['127.0.0.1:0', '[::1]:0']);
+  t.teardown(() => both.stop());
+  await until(async () => (await held()) === '0' && isTaken(both));
+  t.match(await listed(), /\\"ipv6\\":\{\\"host\\":\\"::1\\"/, 'and both where the node listens on both');
 });

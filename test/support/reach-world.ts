@@ -2,7 +2,7 @@
 import { type Attempt, Reachability, type ReachabilityOptions } from '../../directory/reachability.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { type Descriptor, DocumentRefused } from '../../lib/directory/index.ts';
-import { joinHostPort } from '../../lib/net/address.ts';
+import { type HostPort, joinHostPort } from '../../lib/net/address.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { seededRng } from './seeded-rng.ts';
 import { descriptorOf, draft, testNetwork } from './signed-documents.ts';
@@ -40,20 +40,21 @@ export class ReachWorld {
     });
   }
 
-  readonly #attempt: Attempt = async ({ host, port }) => {
-    const at = joinHostPort(host, port);
-    this.dialled.push(at);
+  readonly #attempt: Attempt = async ({ host, port, ipv6 }) => {
+    const all = [{ host, port }, ...(ipv6 === undefined ? [] : [ipv6])].map((one) => joinHostPort(one.host, one.port));
+    this.dialled.push(...all);
     this.busy += 1;
     this.busiest = Math.max(this.busiest, this.busy);
-    const answer = this.answers.get(at);
+    const answer = all.map((at) => this.answers.get(at)).find((one) => one !== undefined);
     if (answer === 'silence') await new Promise<void>((resolve) => this.clock.after(SILENCE_MS, resolve));
     this.busy -= 1;
     return answer;
   };
 
-  /** Node `n` announces itself at `host:port`; what comes of it, when it is known. */
-  announce(n: number, host: string, port = 4000): Promise<string> {
-    const descriptor = descriptorOf(network, n, draft('gateway', [1, 2], { host, port }), 0);
+  /** Node `n` announces itself at `host:port`, and at `ipv6` besides; what comes of it, when it is known. */
+  announce(n: number, host: string, port = 4000, ipv6?: HostPort): Promise<string> {
+    const at = { host, port, ...(ipv6 === undefined ? {} : { ipv6 }) };
+    const descriptor = descriptorOf(network, n, draft('gateway', [1, 2], at), 0);
     this.held.set(descriptor.identity, { descriptor });
     return this.reachability.confirm(descriptor, 7_500).then(
       () => 'reached',

@@ -1,6 +1,6 @@
 /** Which nodes an authority has reached where they say they are. */
 import t from 'tap';
-import { problemText, refusalBy } from '../../directory/attempt.ts';
+import { attemptAll, problemText, refusalBy } from '../../directory/attempt.ts';
 import {
   MAX_FAILURES,
   Reachability,
@@ -204,4 +204,49 @@ t.test('each way to fail is one line that names the address', (t) => {
     t.match(line(reason), /\[2001:db8::7\]:9001/);
   }
   t.end();
+});
+
+t.test('a node with two addresses has to answer at both, but where the authority has no route', async (t) => {
+  const [ipv4, ipv6] = [
+    { host: '192.0.2.7', port: 4001 },
+    { host: '2001:db8::7', port: 4002 },
+  ];
+  const target = { id: keys(1).id, ...ipv4, ipv6 };
+  /** What is tried, and what comes of it, where `failing` refuse and only `routed` have a route. */
+  const attempt = async (failing: string[], routed: string[]) => {
+    const tried: string[] = [];
+    const all = attemptAll(
+      async ({ id, host }) => {
+        t.equal(id, target.id);
+        tried.push(host);
+        return failing.includes(host) ? 'ECONNREFUSED' : undefined;
+      },
+      async (host) => routed.includes(host),
+    );
+    return [await all(target), tried];
+  };
+  const both = [ipv4.host, ipv6.host];
+  t.same(await attempt([], both), [undefined, both]);
+  t.same(await attempt([ipv4.host], both), ['connection refused at 192.0.2.7:4001', both]);
+  t.same(await attempt([ipv6.host], both), ['connection refused at [2001:db8::7]:4002', both]);
+  t.match((await attempt(both, both))[0], /192\.0\.2\.7:4001; connection refused at \[2001:db8::7\]:4002/);
+  t.same(await attempt([ipv6.host], [ipv4.host]), [undefined, [ipv4.host]], 'left to authorities that have IPv6');
+  t.same(await attempt([ipv4.host], [ipv6.host]), [undefined, [ipv6.host]]);
+  t.match(await attempt(both, []), [/connection refused/, both], 'without any route it does not count');
+});
+
+t.test('a node that adds or moves its IPv6 address is tried again', async (t) => {
+  const world = new ReachWorld();
+  const ipv6 = { host: '2001:db8::7', port: 4000 };
+  t.equal(await world.announce(1, HOST), 'reached');
+  world.answers.set('[2001:db8::7]:4000', 'connection refused');
+  t.equal(await world.announce(1, HOST, 4000, ipv6), 'unreachable: connection refused');
+  t.notOk(world.counts(1));
+  t.equal(await world.announce(1, HOST), 'reached', 'it may do without');
+  world.answers.clear();
+  t.equal(await world.announce(1, HOST, 4000, ipv6), 'reached');
+  t.ok(world.counts(1));
+  const dials = world.dialled.length;
+  t.equal(await world.announce(1, HOST, 4000, { ...ipv6 }), 'reached');
+  t.equal(world.dialled.length, dials);
 });

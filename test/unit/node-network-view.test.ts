@@ -3,8 +3,8 @@ import { GatewayConfig } from '../../gateway/index.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import { DEFAULT_PARAMS, keyGraceMs } from '../../lib/core/params.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
-import type { HostPort } from '../../lib/net/address.ts';
-import { advertisedAddress, type Neighbours, NetworkView, neighboursOf } from '../../lib/node/index.ts';
+import { type HostPort, joinHostPort } from '../../lib/net/address.ts';
+import { advertisedAddresses, type Neighbours, NetworkView, neighboursOf } from '../../lib/node/index.ts';
 import { listenAgain } from '../../lib/node/remembered-port.ts';
 import { MixnodeConfig } from '../../mixnode/index.ts';
 import { nodeEntry, smallTopology } from '../support/nodes.ts';
@@ -87,18 +87,33 @@ t.test('after a turn the old neighbours count for Δ more, with the newest addre
 });
 
 t.test('the address in a descriptor can be dialled, or the start fails with what to do', (t) => {
-  const published = (listen: string[], advertise?: string, ports = [4001, 4002]) =>
-    advertisedAddress(
-      { listen, advertise },
-      ports.map((port) => ({ host: '', port })),
-    );
-  t.same(published(['127.0.0.1:0']), { host: '127.0.0.1', port: 4001 });
-  t.same(published(['[::1]:4000']), { host: '::1', port: 4000 });
-  t.same(published(['0.0.0.0:4000'], '192.0.2.1:80'), { host: '192.0.2.1', port: 80 });
-  t.same(published(['0.0.0.0:0', '192.0.2.1:0']), { host: '192.0.2.1', port: 4002 }, 'the port of that listener');
-  t.same(published(['0.0.0.0:0', '192.0.2.1:0'], 'mix.example:0'), { host: 'mix.example', port: 4001 });
+  const published = (listen: string[], advertise?: string[], ports = [4001, 4002]) => {
+    const bound = ports.map((port) => ({ host: '', port }));
+    return advertisedAddresses({ listen, advertise }, bound).at.map(({ host, port }) => joinHostPort(host, port));
+  };
+  t.same(published(['127.0.0.1:0']), ['127.0.0.1:4001']);
+  t.same(published(['[::1]:4000']), ['[::1]:4000']);
+  t.same(published(['0.0.0.0:4000'], ['192.0.2.1:80']), ['192.0.2.1:80']);
+  t.same(published(['0.0.0.0:0', '192.0.2.1:0']), ['192.0.2.1:4002'], 'the port of that listener');
+  t.same(published(['0.0.0.0:0', '192.0.2.1:0'], ['mix.example:0']), ['mix.example:4001']);
+  t.same(published(['[2a00::1]:0', '1.2.3.4:0']), ['1.2.3.4:4002', '[2a00::1]:4001'], 'both families, IPv4 first');
+  t.same(published(['1.2.3.4:1', '1.2.3.5:1', '[2a00::1]:1', '[2a00::2]:1']), ['1.2.3.4:1', '[2a00::1]:1']);
+  t.same(published(['10.0.0.1:1', '[2a00::1]:1']), ['[2a00::1]:1'], 'nothing private beside what is public');
+  t.same(published(['127.0.0.1:1', '[::1]:1']), ['127.0.0.1:1', '[::1]:1']);
+  t.same(published(['[::]:1'], ['10.0.0.1:1', '[2a00::1]:2']), ['10.0.0.1:1', '[2a00::1]:2'], 'as it is given');
   for (const listen of [['0.0.0.0:4000'], ['[::]:4000'], ['localhost:4000'], ['0.0.0.0:4000', '[::]:4000']]) {
     t.throws(() => published(listen), { code: 'CONFIG', message: /--advertise/ }, listen.join());
+  }
+  for (const advertise of [
+    ['1.2.3.4:1', '1.2.3.5:1'],
+    ['[2a00::1]:1', '[2a00::2]:1'],
+    ['a.example:1', 'b.example:1'],
+    ['1.2.3.4:1', 'a.example:1'],
+    ['1.2.3.4:1', '[2a00::1]:1', '[2a00::2]:1'],
+    ['1.2.3.4:1', '[::]:1'],
+    ['0.0.0.0:1'],
+  ]) {
+    t.throws(() => published(['[::]:1'], advertise), { code: 'CONFIG' }, advertise.join());
   }
   t.end();
 });

@@ -6,7 +6,7 @@ import type { AccessCredential } from '../access.ts';
 import { ask, type Question } from '../ask.ts';
 import { NO_COMMON_GROUP } from '../key-exchange.ts';
 import type { LinkRefusalLog } from '../refusal-log.ts';
-import type { ClientTerms, LinkTarget } from '../types.ts';
+import { type ClientTerms, type LinkTarget, linkTargetOf } from '../types.ts';
 
 type Asked = Pick<Question, 'identity' | 'networkId' | 'packetBytes' | 'keyExchange' | 'localAddress' | 'clock'>;
 
@@ -33,10 +33,9 @@ export function askCountersignature(options: AskOptions): Promise<Uint8Array | u
 async function askGateway(options: AskOptions, kind: 'client' | 'countersign'): Promise<Uint8Array | undefined> {
   const { identity, networkId, packetBytes, keyExchange, localAddress, clock, client, access } = options;
   const { gateway, refusals } = options;
-  const { id, host, port } = gateway;
   const answer = await ask({
     ...{ kind, identity, networkId, packetBytes, keyExchange, localAddress, clock, client, access },
-    target: { id, host, port },
+    target: linkTargetOf(gateway),
     onOtherVersion: (theirs) => refusals.otherVersion(theirs),
   });
   if (typeof answer !== 'string') return answer;

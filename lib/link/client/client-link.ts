@@ -17,7 +17,15 @@ import { MOVED } from '../persistent-link.ts';
 import { LinkRefusalLog } from '../refusal-log.ts';
 import { LinkMemory } from '../thread/memory.ts';
 import type { LinkOrder, LinkReport, LinkThreadData } from '../thread/messages.ts';
-import type { ClientLinkStats, ClientTerms, Lane, LaneOptions, LinkState, LinkTarget } from '../types.ts';
+import {
+  type ClientLinkStats,
+  type ClientTerms,
+  type Lane,
+  type LaneOptions,
+  type LinkState,
+  type LinkTarget,
+  linkTargetOf,
+} from '../types.ts';
 import { ClientLane } from './client-lane.ts';
 
 /** Memory for packets that main has not fetched yet, and the fewest and most packets that may be. */
@@ -137,9 +145,8 @@ export class ClientLink {
   setGateway(gateway: LinkTarget, identity: NodeIdentity = this.#identity): void {
     this.#identity = identity;
     const { certificatePem, privateKeyPem } = identity;
-    const { id, host, port } = gateway;
-    const access = this.#options.accessTo?.(id) ?? [];
-    this.#order({ order: 'gateway', target: { id, host, port }, certificatePem, privateKeyPem, access });
+    const access = this.#options.accessTo?.(gateway.id) ?? [];
+    this.#order({ order: 'gateway', target: linkTargetOf(gateway), certificatePem, privateKeyPem, access });
   }
 
   stats(): ClientLinkStats {
