@@ -181,6 +181,8 @@ t.test(
     t.not(admits(n), true, 'who has just come keeps his place');
     world.run(5_000);
     t.equal(admits(n), true);
+    t.equal(world.silent, 0, 'to ask costs nobody his place');
+    world.connect(n, { trafficClass: 'standard', clocked: false });
     t.equal(world.silent, 1, 'one place for one newcomer');
     t.end();
   },
