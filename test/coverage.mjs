@@ -1,5 +1,5 @@
 /**
- * `npm run coverage`: which lines of lib/ the unit, property and integration tests run. Fails when the tests do, or when it is
+ * `npm run coverage`: which lines of lib/ the unit, simulation, property and integration tests run. Fails when the tests do, or when it is
  * less than MIN_LINES percent. Threads and child processes run the build, which is made with source maps here.
  * @module
  */
@@ -33,7 +33,8 @@ const report = [
 ];
 try {
   const built = node([tsc, '-p', 'tsconfig.build.json', '--sourceMap']);
-  const ran = built || node(['test/run.mjs', 'integration', 'property', 'unit'], { NODE_V8_COVERAGE: folder });
+  const ran =
+    built || node(['test/run.mjs', 'integration', 'simulation', 'property', 'unit'], { NODE_V8_COVERAGE: folder });
   const reported = built || node(['node_modules/c8/bin/c8.js', ...report]);
   process.exitCode = ran || reported;
 } finally {

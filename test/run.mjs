@@ -1,11 +1,11 @@
 /**
  * `npm test`: builds, then runs processes of tests, two at a time and the longest first: a system test with its network beside
- * unit, property or integration tests, or beside format, lint and types. Tests of a kind share a process, since a process of its own
+ * tests of another kind, or beside format, lint and types. Tests of a kind share a process, since a process of its own
  * for each file would take longer than most files.
  * The last line is for people and programs: `N passed, N failed` (and `, N skipped`). It counts assertions; a step that fails
  * as a whole counts as one.
  *
- * `npm test -- NAME...` runs only those kinds (unit, attacks, property, integration), each as a whole, and those files, each by
+ * `npm test -- NAME...` runs only those kinds (unit, simulation, attacks, property, integration), each as a whole, and those files, each by
  * itself, on the build that is there.
  * @module
  */
@@ -20,7 +20,7 @@ const TIMEOUT_S = 900;
 /** A process that is past its time says first where it hangs. */
 const KILL_AFTER_MS = (TIMEOUT_S + 10) * 1000;
 /** The kinds beside the system tests. */
-const KINDS = ['integration', 'property', 'attacks', 'unit'];
+const KINDS = ['integration', 'simulation', 'property', 'attacks', 'unit'];
 /** Files that wait for the browser, which takes minutes where it has to be installed: never together with others. */
 const WITH_BROWSER = [
   'test/integration/page-browser.test.ts',
@@ -62,20 +62,20 @@ const SECONDS = {
   'test/property/crypto-differential.test.ts': 2,
   'test/property/directory-documents.test.ts': 2,
   'test/property/sphinx-travel.test.ts': 2,
-  'test/unit/bench.test.ts': 3,
-  'test/unit/session-scenarios.test.ts': 7,
-  'test/unit/session-identities.test.ts': 6,
-  'test/unit/session-hub.test.ts': 5,
+  'test/simulation/session-scenarios.test.ts': 7,
+  'test/simulation/session-identities.test.ts': 6,
+  'test/simulation/session-hub.test.ts': 5,
+  'test/simulation/session-delay-law.test.ts': 5,
   'test/unit/sphinx-vectors.test.ts': 3,
-  'test/unit/directory-loss-marks.test.ts': 3,
-  'test/unit/health-alarm.test.ts': 3,
+  'test/simulation/directory-loss-marks.test.ts': 3,
+  'test/simulation/health-alarm.test.ts': 3,
   'test/unit/session-flow.test.ts': 2,
   'test/unit/protocol-vectors.test.ts': 2,
-  'test/unit/anonymity-simulator.test.ts': 1,
-  'test/unit/health-exclusion.test.ts': 1,
+  'test/simulation/anonymity-simulator.test.ts': 1,
+  'test/simulation/health-exclusion.test.ts': 1,
   'test/unit/probe-statistics.test.ts': 1,
   'test/unit/requester-hub.test.ts': 1,
-  'test/unit/session-datagrams.test.ts': 1,
+  'test/simulation/session-datagrams.test.ts': 1,
 };
 const SHORT_SECONDS = 0.3;
 

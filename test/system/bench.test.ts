@@ -1,4 +1,4 @@
-/** A benchmark beside another commit: the oldest one that benchmarks are held against. */
+/** The program `npm run bench`; a benchmark beside another commit: the oldest one that benchmarks are held against. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,3 +62,19 @@ for (const name of ['sphinx', ...asked]) {
     t.ok(existsSync(`${ROOT}node_modules/typescript`), 'our packages are still there');
   });
 }
+
+t.test('what is not a benchmark is refused in one line, with code 2', async (t) => {
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, ['--import=tsx', 'bench/main.ts', ...args], { cwd: ROOT, encoding: 'utf8' });
+  const unknown = run('speed');
+  t.equal(unknown.status, 2);
+  t.equal(unknown.stderr, "error: unknown command 'speed'\n");
+  const help = run('--help');
+  t.equal(help.status, 0);
+  for (const name of ['sphinx', 'mix', 'e2e', 'page', 'latency', 'idle', 'scale', 'overload']) {
+    t.match(help.stdout, new RegExp(`^  ${name} `, 'm'));
+  }
+  const commit = run('sphinx', '--against', 'f00dfeed');
+  t.equal(commit.status, 1);
+  t.match(commit.stderr, /^bench: no commit f00dfeed here[^\n]*\n$/);
+});

@@ -1,5 +1,4 @@
 /** Benchmarks: medians and ratios, what failed stays failed, and a command line without surprises. */
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -161,20 +160,4 @@ t.test('a front that never answers is a transfer that failed, and ends nothing e
   t.teardown(() => silent.close());
   const { port } = silent.address() as AddressInfo;
   t.match(await download({ socks: `127.0.0.1:${port}`, sitePort: 1 }, 1000, 0.2, 'a'), { fault: /./ });
-});
-
-t.test('what is not a benchmark is refused in one line, with code 2', async (t) => {
-  const run = (...args: string[]) =>
-    spawnSync(process.execPath, ['--import=tsx', 'bench/main.ts', ...args], { cwd: ROOT, encoding: 'utf8' });
-  const unknown = run('speed');
-  t.equal(unknown.status, 2);
-  t.equal(unknown.stderr, "error: unknown command 'speed'\n");
-  const help = run('--help');
-  t.equal(help.status, 0);
-  for (const name of ['sphinx', 'mix', 'e2e', 'page', 'latency', 'idle', 'scale', 'overload']) {
-    t.match(help.stdout, new RegExp(`^  ${name} `, 'm'));
-  }
-  const commit = run('sphinx', '--against', 'f00dfeed');
-  t.equal(commit.status, 1);
-  t.match(commit.stderr, /^bench: no commit f00dfeed here[^\n]*\n$/);
 });

@@ -54,7 +54,7 @@ t.test('every relative link leads to a file, and to a heading where it names one
 
 /** Names that a section of LIMITS.md gives to tests. */
 const SHORT_NAMES: Readonly<Record<string, string>> = {
-  scenarios: 'unit/session-scenarios',
+  scenarios: 'simulation/session-scenarios',
   table: 'unit/session-table',
   parts: 'unit/session-parts',
   lives: 'property/session-transport',
