@@ -4,18 +4,22 @@
  *     POST /descriptor          an envelope; header mixsocks-join-proof; 200, or an error of one line
  *     GET  /consensus           the newest consensus in force; ETag; 226 with a difference where one is asked for
  *     GET  /consensus/EPOCH     that of one epoch, the next one included; likewise
+ *                               both: 406 where header mixsocks-documents names no version that it has
  *     GET  /descriptors[?role=ROLE]
  *     GET  /voting/EPOCH        what this authority shows the others of its voting (voting/sheet.ts)
  *     GET  /voting/EPOCH/HASH   a ballot, the payload of a consensus or a descriptor in it
  * @module
  */
 import { type EpochNumber, epochNumber, type MonotonicMs } from '../lib/core/units.ts';
+import { speaks, versionsText } from '../lib/core/version-range.ts';
 import {
   DIFFERENCE_NAME,
+  DOCUMENT_VERSIONS_HEADER,
   DocumentRefused,
   JOIN_PROOF_HEADER,
   type Refusal,
   type VerifiedConsensus,
+  versionsOfField,
 } from '../lib/directory/index.ts';
 import type { Admission } from './admission.ts';
 import type { Authority } from './authority.ts';
@@ -116,6 +120,12 @@ export class Api {
 
   #consensus(found: VerifiedConsensus | undefined, { header }: Pick<ApiRequest, 'header'>): ApiAnswer {
     if (found === undefined) return problem(404, 'there is no such consensus yet');
+    const reads = versionsOfField(header(DOCUMENT_VERSIONS_HEADER));
+    const { version } = found.consensus;
+    if (reads !== undefined && !speaks(reads, version)) {
+      const line = `version: the consensus has version ${version}, and its reader reads version ${versionsText(reads)}`;
+      return problem(406, `${line}; update ${version > reads.highest ? 'the reader' : 'the authority'}`);
+    }
     const etag = `"${found.digest}"`;
     const known = header('if-none-match') ?? '';
     const headers = { ETag: etag, 'Cache-Control': 'no-cache' };

@@ -8,7 +8,7 @@ import { identityHex } from '../../lib/config/fields.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { epochNumber } from '../../lib/core/units.ts';
 import { MAX_SIGNATURES, type Signature } from '../../lib/directory/envelope.ts';
-import { DOCUMENT_VERSION, DocumentRefused } from '../../lib/directory/index.ts';
+import { checkVersion, DOCUMENT_VERSION, DocumentRefused } from '../../lib/directory/index.ts';
 import { MAX_AUTHORITIES } from '../../lib/directory/network-file.ts';
 import { firstProblem } from '../../lib/directory/refusal.ts';
 import { MAX_ATTEMPT } from './vote.ts';
@@ -56,7 +56,9 @@ export function sheetText({ votes, ...rest }: Sheet): string {
 
 /** Reads a sheet; throws DocumentRefused. */
 export function parseSheet(text: string): Sheet {
-  const parsed = sheet.safeParse(jsonOf(text));
+  const value = jsonOf(text);
+  checkVersion('sheet', value);
+  const parsed = sheet.safeParse(value);
   if (!parsed.success) throw new DocumentRefused('malformed', `sheet: ${firstProblem(parsed.error)}`);
   return { ...parsed.data, votes: parsed.data.votes.map((vote) => JSON.stringify(vote)) };
 }

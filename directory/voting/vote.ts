@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { identityHex } from '../../lib/config/fields.ts';
 import type { NetworkParams } from '../../lib/core/params.ts';
 import { epochNumber } from '../../lib/core/units.ts';
-import { DOCUMENT_VERSION, DocumentRefused, MAX_NODES } from '../../lib/directory/index.ts';
+import { checkVersion, DOCUMENT_VERSION, DocumentRefused, MAX_NODES } from '../../lib/directory/index.ts';
 import { networkParams } from '../../lib/directory/network-params.ts';
 import { firstProblem } from '../../lib/directory/refusal.ts';
 
@@ -70,7 +70,9 @@ export function parseBallot(text: string): Ballot {
 
 function parse<T>(kind: string, schema: z.ZodType<T>, text: string, maxBytes: number): T {
   if (Buffer.byteLength(text) > maxBytes) throw new DocumentRefused('oversize', `${kind}: over ${maxBytes} bytes`);
-  const result = schema.safeParse(jsonOf(text));
+  const value = jsonOf(text);
+  checkVersion(kind, value);
+  const result = schema.safeParse(value);
   if (!result.success) throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
   return result.data;
 }

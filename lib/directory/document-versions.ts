@@ -34,12 +34,30 @@ export const withExtensions = {
     .exactOptional(),
 };
 
+/** Versions of documents that this program reads. */
+export const DOCUMENT_VERSIONS: VersionRange = { lowest: DOCUMENT_VERSION, highest: DOCUMENT_VERSION };
+/** Of a request for a consensus: the versions that the reader reads, `2` or `2-3`. So a later authority knows whom it can serve. */
+export const DOCUMENT_VERSIONS_HEADER = 'mixsocks-documents';
+
+export function versionsField({ lowest, highest }: VersionRange): string {
+  return lowest === highest ? `${highest}` : `${lowest}-${highest}`;
+}
+
+/** What a reader says that it reads; undefined when that is nothing. */
+export function versionsOfField(text: string | undefined): VersionRange | undefined {
+  const [, lowest, highest = lowest] = /^([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(text ?? '') ?? [];
+  const range = versionRange.safeParse({ lowest: Number(lowest), highest: Number(highest) });
+  return range.success ? range.data : undefined;
+}
+
 /** Throws DocumentRefused when it has another version. What that changes is unknown; that a document has a version is not. */
 export function checkVersion(kind: string, document: unknown): void {
   const version = (document as { version?: unknown } | null)?.version;
   if (!Number.isInteger(version) || version === DOCUMENT_VERSION) return;
+  // Who is refused a descriptor is its node, which may be the newer one.
+  const isOurs = Number(version) > DOCUMENT_VERSION && kind !== 'descriptor';
   throw new DocumentRefused(
     'version',
-    `${kind}: has version ${version}, and this program reads version ${DOCUMENT_VERSION}; update the older one`,
+    `${kind}: has version ${version}, and this program reads version ${DOCUMENT_VERSION}; ${isOurs ? 'update mixsocks' : 'update the older one'}`,
   );
 }

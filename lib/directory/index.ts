@@ -21,7 +21,14 @@ export {
   MAX_COUNTERSIGNATURE_AGE_MS,
   readCountersignature,
 } from './countersignature.ts';
-export { DOCUMENT_VERSION } from './document-versions.ts';
+export {
+  checkVersion,
+  DOCUMENT_VERSION,
+  DOCUMENT_VERSIONS,
+  DOCUMENT_VERSIONS_HEADER,
+  versionsField,
+  versionsOfField,
+} from './document-versions.ts';
 export {
   type Consensus,
   type Countersignature,

@@ -3,6 +3,8 @@
 import t from 'tap';
 import { DirectoryConfig } from '../../directory/config.ts';
 import { networkParams } from '../../directory/network.ts';
+import { parseSheet } from '../../directory/voting/sheet.ts';
+import { parseBallot, parseVote } from '../../directory/voting/vote.ts';
 import { addressKeyOf, type IdentityHex, toHex } from '../../lib/core/bytes.ts';
 import {
   DEFAULT_SESSION_PARAMS,
@@ -239,14 +241,18 @@ t.test('parameters of sessions that contradict each other are refused, by member
 t.test('a document of another version is refused with a line that names both versions', async (t) => {
   const descriptor = descriptorOf(network, 5, draft('mixnode', [EPOCH, EPOCH + 1]), 1);
   for (const version of [1, 3]) {
-    const line = (kind: string) =>
-      new DocumentRefused(
-        'version',
-        `${kind}: has version ${version}, and this program reads version 2; update the older one`,
-      );
+    const line = (kind: string, remedy: string) =>
+      new DocumentRefused('version', `${kind}: has version ${version}, and this program reads version 2; ${remedy}`);
+    const [older, ours] = ['update the older one', version > 2 ? 'update mixsocks' : 'update the older one'];
     const unknown = { version, keyOfThatVersion: 1 };
-    t.throws(() => parseDescriptor(JSON.stringify({ ...descriptor, ...unknown })), line('descriptor'));
-    t.throws(() => parseConsensus(JSON.stringify({ ...consensusOf(network, EPOCH), ...unknown })), line('consensus'));
+    t.throws(() => parseDescriptor(JSON.stringify({ ...descriptor, ...unknown })), line('descriptor', older));
+    t.throws(
+      () => parseConsensus(JSON.stringify({ ...consensusOf(network, EPOCH), ...unknown })),
+      line('consensus', ours),
+    );
+    t.throws(() => parseVote(JSON.stringify(unknown)), line('vote', ours));
+    t.throws(() => parseBallot(JSON.stringify(unknown)), line('ballot', ours));
+    t.throws(() => parseSheet(JSON.stringify(unknown)), line('sheet', ours));
   }
 });
 

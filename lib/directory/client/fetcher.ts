@@ -3,10 +3,11 @@
  * @module
  */
 
-import { asMixError, MixError } from '../../core/errors.ts';
+import { asMixError, MixError, oneLine } from '../../core/errors.ts';
 import type { EpochNumber } from '../../core/units.ts';
 import type { Components } from '../../runtime/components.ts';
 import { applyDifference, DIFFERENCE_NAME, type DifferenceEnd } from '../consensus-difference.ts';
+import { DOCUMENT_VERSIONS, DOCUMENT_VERSIONS_HEADER, versionsField } from '../document-versions.ts';
 import { type Descriptor, MAX_CONSENSUS_BYTES, type NodeRole } from '../documents.ts';
 import { envelopeBytes } from '../envelope.ts';
 import { epochMsOf } from '../network-file.ts';
@@ -30,6 +31,9 @@ export interface Exchange {
   /** Of the consensus that it gave, where its signatures hold. */
   readonly given?: EpochNumber | undefined;
 }
+
+/** Of the line in which an authority says why it gives no consensus. */
+const MAX_REFUSAL_CHARS = 200;
 
 export interface FetcherOptions {
   readonly store: ConsensusStore;
@@ -106,6 +110,7 @@ export class Fetcher {
         return note('known', '', epoch);
       }
       if (reply.status === 404) return note('absent', `${url} has no consensus for epoch ${epoch} yet`);
+      if (reply.status === 406) return note('refused', `${url}: ${oneLine(reply.text, MAX_REFUSAL_CHARS)} (406)`);
       if (reply.status !== 200) return note('failed', `${url} answered ${reply.status}`);
       return note(store.offer(reply.text, components.clock.wallMs(), 'authority', epoch), '', epoch);
     } catch (error) {
@@ -118,6 +123,7 @@ export class Fetcher {
 
   #askFor(url: string, epoch: EpochNumber, known?: string, difference = false): Promise<HttpReply> {
     const headers = {
+      [DOCUMENT_VERSIONS_HEADER]: versionsField(DOCUMENT_VERSIONS),
       ...(known === undefined ? {} : { 'if-none-match': `"${known}"` }),
       ...(difference ? { 'a-im': DIFFERENCE_NAME } : {}),
     };
