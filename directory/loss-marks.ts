@@ -35,8 +35,15 @@ export const MIN_LOOPS = 50;
 
 /** A descriptor that may have loop results. */
 export type Reporter = Exclude<Descriptor, { role: 'requester' }>;
-/** Results of one reporter, by the prefix of the node that the loops crossed. */
-type Findings = ReadonlyMap<string, LoopResult>;
+/** Results of one reporter. */
+interface Findings {
+  readonly family: string | undefined;
+  /** By the prefix of the node that the loops crossed. */
+  readonly byNode: ReadonlyMap<string, LoopResult>;
+  /** Loops over all nodes of each position, sent and returned: summed once, as each node is compared with the rest of its layer. */
+  readonly sent: readonly number[];
+  readonly returned: readonly number[];
+}
 
 const PER_MILLE = 1000;
 const PREFIX_DIGITS = 16;
@@ -44,15 +51,12 @@ const PREFIX_DIGITS = 16;
 /** The identities to mark. */
 export function lossyNodes(descriptors: readonly Descriptor[]): ReadonlySet<IdentityHex> {
   const ring = ringOf(descriptors.filter((node): node is Reporter => node.role !== 'requester'));
-  const findings = new Map(
-    ring.flat().map(({ identity, loops = [] }) => [identity, new Map(loops.map((loop) => [loop[0], loop]))]),
-  );
+  const findings = findingsOf(ring);
   const lossy = new Set<IdentityHex>();
   for (const layer of ring) {
     if (mostLossy(layer.length) === 0) continue;
     const candidates = layer
-      .map(({ identity }) => identity)
-      .map((identity, index) => ({ identity, survival: survivalOf(index, layer, ring, findings) }))
+      .map((node) => ({ identity: node.identity, survival: survivalOf(node, findings) }))
       .filter(({ survival }) => survival <= LOSSY_PER_MILLE)
       .sort((a, b) => a.survival - b.survival || (a.identity < b.identity ? -1 : 1));
     for (const { identity } of candidates.slice(0, mostLossy(layer.length))) lossy.add(identity);
@@ -60,45 +64,55 @@ export function lossyNodes(descriptors: readonly Descriptor[]): ReadonlySet<Iden
   return lossy;
 }
 
+/** The results of the reporters at each position. */
+function findingsOf(ring: readonly (readonly Reporter[])[]): Findings[][] {
+  const positions = new Map<string, number[]>();
+  for (const [position, nodes] of ring.entries()) {
+    for (const prefix of nodes.map(prefixOf)) positions.set(prefix, [...(positions.get(prefix) ?? []), position]);
+  }
+  return ring.map((reporters) =>
+    reporters.map(({ family, loops = [] }) => {
+      const byNode = new Map(loops.map((loop) => [loop[0], loop]));
+      const [sent, returned] = [ring.map(() => 0), ring.map(() => 0)];
+      for (const [node, more, back] of byNode.values()) {
+        for (const position of positions.get(node) ?? []) {
+          sent[position] = (sent[position] as number) + more;
+          returned[position] = (returned[position] as number) + back;
+        }
+      }
+      return { family, byNode, sent, returned };
+    }),
+  );
+}
+
 /** The median of all reporters, or of one position beside the node: whichever is best for it; per mille. */
-function survivalOf(
-  index: number,
-  layer: readonly Reporter[],
-  ring: readonly (readonly Reporter[])[],
-  findings: ReadonlyMap<IdentityHex, Findings>,
-): number {
-  const node = layer[index] as Reporter;
+function survivalOf(node: Reporter, findings: readonly (readonly Findings[])[]): number {
   const position = ringIndexOf(node) as number;
-  const peers = layer.filter((peer) => peer !== node).map(prefixOf);
+  const prefix = prefixOf(node);
   const survivals = [1, 2, 3].map((step) =>
-    (ring[(position + step) % RING_SIZE] ?? [])
-      .filter((reporter) => reporter.family === undefined || reporter.family !== node.family)
-      .map((reporter) => relativeSurvival(findings.get(reporter.identity) ?? new Map(), prefixOf(node), peers)),
+    (findings[(position + step) % RING_SIZE] ?? [])
+      .filter(({ family }) => family === undefined || family !== node.family)
+      .map((found) => relativeSurvival(found, prefix, position)),
   );
   const [behind = [], , before = []] = survivals;
   return Math.max(median(survivals.flat()), median(behind), median(before));
 }
 
 /** What share of loops survives the node, where a survivor of the other nodes of its layer is the whole; per mille. */
-function relativeSurvival(found: Findings, node: string, peers: readonly string[]): number {
-  const [, sent, returned] = found.get(node) ?? ['', 0, 0];
-  let peersSent = 0;
-  let peersReturned = 0;
-  for (const peer of peers) {
-    const [, more, back] = found.get(peer) ?? ['', 0, 0];
-    peersSent += more;
-    peersReturned += back;
-  }
+function relativeSurvival(found: Findings, node: string, position: number): number {
+  const [, sent, returned] = found.byNode.get(node) ?? ['', 0, 0];
+  const peersSent = (found.sent[position] as number) - sent;
+  const peersReturned = (found.returned[position] as number) - returned;
   if (sent < MIN_LOOPS || peersSent < MIN_LOOPS) return PER_MILLE;
   const own = Math.floor((PER_MILLE * returned) / sent);
   const usual = Math.floor((PER_MILLE * peersReturned) / peersSent);
   return own >= usual ? PER_MILLE : Math.floor((PER_MILLE * own) / usual);
 }
 
-/** The upper median; of nobody, the best. */
+/** The upper median of values that are PER_MILLE at most; of nobody, PER_MILLE. Most are: only the others are sorted. */
 function median(values: readonly number[]): number {
-  if (values.length === 0) return PER_MILLE;
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+  const lower = values.filter((value) => value < PER_MILLE).sort((a, b) => a - b);
+  return lower[Math.floor(values.length / 2)] ?? PER_MILLE;
 }
 
 function prefixOf({ identity }: { identity: IdentityHex }): string {
