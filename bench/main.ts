@@ -34,6 +34,7 @@ interface MoreOptions extends Options {
   readonly rates: readonly Omit<Setting, 'packetSize'>[];
   readonly packetSizes: readonly number[];
   readonly cases: readonly PageCase[];
+  readonly beside?: string;
   readonly seconds: number;
 }
 
@@ -53,6 +54,12 @@ function parseRates(text: string): Omit<Setting, 'packetSize'> {
   if (match === null) throw new InvalidArgumentError('Expected RATE:REPLIES or RATE:REPLIES:burst, as in 50:100.');
   const [, rate, replyRate, downlink] = match;
   return { rate: Number(rate), replyRate: Number(replyRate), downlink: downlink === 'burst' ? 'burst' : 'steady' };
+}
+
+function parseProxy(text: string): string {
+  const match = /^(?:socks5h?:\/\/)?([^/]+:\d+)$/.exec(text);
+  if (match?.[1] === undefined) throw new InvalidArgumentError('Expected HOST:PORT of a SOCKS5 proxy.');
+  return match[1];
 }
 
 function parseCase(text: string): PageCase {
@@ -104,6 +111,11 @@ function program(): Command {
   seconds(add('e2e', 'downloads and uploads through a local network, against the law', 3), 'of a lawful transfer', 20)
     .option('--rates <list>', 'rates of the networks', listOf(parseRates), E2E_RATES.map(parseRates))
     .option('--packet-sizes <list>', 'their packet sizes', listOf(positive), [2048, 8192, 32_768])
+    .option(
+      '--beside <host:port>',
+      'download through this SOCKS5 proxy in turn with each network, and print ratios',
+      parseProxy,
+    )
     .option(...AGAINST)
     .action((options: MoreOptions) => bench('e2e', e2eRun(options), options));
   const cases = new Option('--cases <list>', 'classes and modes, as in standard:steady')
@@ -132,7 +144,7 @@ function program(): Command {
   return root;
 }
 
-const E2E_RATES = ['50:100', '50:100:burst', '100:200', '200:500', '400:1000', '800:2000'];
+const E2E_RATES = ['50:100', '50:100:burst', '100:200', '200:500', '150:700', '300:750', '400:1000'];
 const OVERLOAD_RATES = ['50:100', '100:200', '150:300', '200:500', '300:750', '450:1000', '600:1500'];
 
 try {

@@ -2,7 +2,7 @@
  * Requests through a SOCKS front, every byte checked. A transfer that failed says why, and has no duration.
  * @module
  */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { SocksClient } from 'socks';
@@ -34,29 +34,49 @@ export async function connectThrough({ socks, sitePort, user }: Ends, timeoutSec
   return socket;
 }
 
-/** Asks for `bytes` of content and reads them all. */
-export function download(ends: Ends, bytes: number, timeoutSeconds: number, seed: string): Promise<Transfer> {
-  return timed(ends, bytes, timeoutSeconds, async (socket) => {
+/** Asks for `bytes` of content and reads them; after `enoughSeconds` what has come is enough. */
+export function download(
+  ends: Ends,
+  bytes: number,
+  timeoutSeconds: number,
+  seed: string,
+  enoughSeconds = Number.POSITIVE_INFINITY,
+): Promise<Transfer> {
+  return timed(ends, bytes, timeoutSeconds, async (socket, startMs) => {
     socket.write(`GET /bytes/${bytes}?${seed} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n`);
     const hash = createHash('sha256');
-    const got = await readBody(socket, (part) => hash.update(part));
-    return checked(hash, got, bytes, seed);
+    const enoughMs = startMs + 1000 * enoughSeconds;
+    const got = await readBody(socket, (part) => hash.update(part), enoughMs);
+    if (got === 0 || (got !== bytes && performance.now() < enoughMs)) throw new Error(`${got} of ${bytes} bytes came`);
+    return { bytes: got, isRight: () => hash.digest('hex') === contentHash(got, seed) };
   });
 }
 
-/** Sends `bytes` of content; it has arrived when the site has answered with its hash. */
-export function upload(ends: Ends, bytes: number, timeoutSeconds: number, seed: string): Promise<Transfer> {
-  return timed(ends, bytes, timeoutSeconds, async (socket) => {
-    const head = ['POST /sha256 HTTP/1.1', 'Host: site', 'Connection: close', `Content-Length: ${bytes}`];
+/** Sends `bytes` of content, or what goes in `enoughSeconds`; it has arrived when the site has answered with its hash. */
+export function upload(
+  ends: Ends,
+  bytes: number,
+  timeoutSeconds: number,
+  seed: string,
+  enoughSeconds = Number.POSITIVE_INFINITY,
+): Promise<Transfer> {
+  return timed(ends, bytes, timeoutSeconds, async (socket, startMs) => {
+    const head = ['POST /sha256 HTTP/1.1', 'Host: site', 'Connection: close', 'Transfer-Encoding: chunked'];
     socket.write(`${head.join('\r\n')}\r\n\r\n`);
     const parts: Buffer[] = [];
     const answered = readBody(socket, (part) => parts.push(part));
     answered.catch(() => {}); // waited for below
+    let sent = 0;
     for (const chunk of contentChunks(bytes, seed)) {
-      if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), answered]);
+      socket.write(`${chunk.byteLength.toString(16)}\r\n`);
+      socket.write(chunk);
+      sent += chunk.byteLength;
+      if (!socket.write('\r\n')) await Promise.race([once(socket, 'drain'), answered]);
+      if (performance.now() >= startMs + 1000 * enoughSeconds) break;
     }
+    socket.write('0\r\n\r\n');
     await answered;
-    return Buffer.concat(parts).toString().includes(contentHash(bytes, seed)) ? '' : 'the site got other bytes';
+    return { bytes: sent, isRight: () => Buffer.concat(parts).toString().includes(contentHash(sent, seed)) };
   });
 }
 
@@ -69,11 +89,18 @@ export async function endlessDownload(ends: Ends, seed: string, onBytes: (count:
   return socket;
 }
 
+interface Moved {
+  readonly bytes: number;
+  /** Whether they arrived as they were sent. Takes a while, in which the clock does not run. */
+  readonly isRight: () => boolean;
+}
+
+/** A transfer that failed was to move `bytes`. */
 async function timed(
   ends: Ends,
   bytes: number,
   timeoutSeconds: number,
-  work: (socket: Socket) => Promise<string>,
+  work: (socket: Socket, startMs: number) => Promise<Moved>,
 ): Promise<Transfer> {
   const startMs = performance.now();
   let socket: Socket | undefined;
@@ -84,8 +111,9 @@ async function timed(
   tooLate.catch(() => {}); // while connecting nobody waits for it
   try {
     socket = await connectThrough(ends, timeoutSeconds);
-    const fault = await Promise.race([work(socket), tooLate]);
-    return fault === '' ? { bytes, seconds: (performance.now() - startMs) / 1000 } : { bytes, fault };
+    const moved = await Promise.race([work(socket, startMs), tooLate]);
+    const seconds = (performance.now() - startMs) / 1000;
+    return moved.isRight() ? { bytes: moved.bytes, seconds } : { bytes, fault: 'other bytes came' };
   } catch (error) {
     return { bytes, fault: (error as Error).message };
   } finally {
@@ -94,8 +122,12 @@ async function timed(
   }
 }
 
-/** Hands on what follows the head of the answer; resolves at its end with the number of bytes. Rejects on an error. */
-async function readBody(socket: Socket, onPart: (part: Buffer) => void): Promise<number> {
+/** Hands on what follows the head of the answer; resolves at its end, or at `enoughMs`, with the number of bytes. Rejects on an error. */
+async function readBody(
+  socket: Socket,
+  onPart: (part: Buffer) => void,
+  enoughMs = Number.POSITIVE_INFINITY,
+): Promise<number> {
   let head = Buffer.alloc(0);
   let inBody = false;
   let bytes = 0;
@@ -110,11 +142,7 @@ async function readBody(socket: Socket, onPart: (part: Buffer) => void): Promise
     }
     bytes += body.byteLength;
     onPart(body);
+    if (performance.now() >= enoughMs) break;
   }
   return bytes;
-}
-
-function checked(hash: Hash, got: number, bytes: number, seed: string): string {
-  if (got !== bytes) return `${got} of ${bytes} bytes came`;
-  return hash.digest('hex') === contentHash(bytes, seed) ? '' : 'other bytes came';
 }

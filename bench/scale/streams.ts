@@ -19,18 +19,22 @@ export interface StreamTerms {
   readonly quick: boolean;
 }
 
-/** The streams share what the clocks give; they have begun to do so. */
+/** The streams share what the clocks give; they have begun to do so … */
 const SETTLE_MS = 10_000;
+/** … and before the first are measured, what runs often has been compiled. */
+const FIRST_SETTLE_MS = 30_000;
 const ROLES = ['proxy', 'requester'];
 /** Fewer than a session may have: more streams are several users'. */
 const STREAMS_PER_USER = 250;
+/** Of a gateway's metrics. */
+const CLIENT_FRAMES = /^mixsocks_link_frames_(?:in|out)_total\{kind="client"\} (\d+)$/gm;
 /** Read before the application stops. */
 const READ_BYTES = 300_000;
 const READ_TIMEOUT_MS = 120_000;
 
 /**
- * Processor time of the two ends with more and more streams that all download. The clocks fix how many packets there are per
- * second, so what grows is the cost per packet.
+ * Processor time of the two ends with more and more streams that all download: per second, and per packet, since the clocks fix how
+ * many there are but a busy machine makes them late.
  */
 export function streamFigures(build: Build, { counts, seconds, quick }: StreamTerms): Promise<Figure[]> {
   return inScope(async (scope) => {
@@ -47,21 +51,32 @@ export function streamFigures(build: Build, { counts, seconds, quick }: StreamTe
       const fault = await openUpTo(streams, open, ends);
       if (fault !== '') figures.push(failure('scale.streams.open', 'streams', fault, { streams }));
       else figures.push(figure('scale.streams.open', 'streams', open.length, { streams }));
-      await sleep(quick ? 0 : SETTLE_MS);
+      await sleep(quick ? 0 : streams === counts[0] ? FIRST_SETTLE_MS : SETTLE_MS);
+      const framesBefore = await clientFrames(network);
       const used = measureRoles(network);
       const startMs = performance.now();
       await sleep(1000 * seconds);
       const elapsed = (performance.now() - startMs) / 1000;
       const secondsOf = used();
+      const frames = (await clientFrames(network)) - framesBefore;
       for (const role of ROLES) {
         const { pid = 0 } = network.nodesOf(role)[0] ?? {};
         const perSecond = (1000 * (secondsOf.get(role) ?? NaN)) / elapsed;
         figures.push(figure('scale.streams.processor', 'ms/s', perSecond, { streams, role }));
+        const perFrame = (1e6 * (secondsOf.get(role) ?? NaN)) / frames;
+        figures.push(figure('scale.streams.packet', 'us', perFrame, { streams, role }));
         figures.push(figure('scale.streams.memory', 'MB', residentBytes(pid) / 1e6, { streams, role }));
       }
     }
     return figures;
   });
+}
+
+/** Frames so far between gateways and their clients, both ways, padding included: those of the two ends. */
+async function clientFrames(network: Localnet): Promise<number> {
+  const pages = network.nodesOf('gateway').map(async ({ metrics }) => (await fetch(metrics)).text());
+  const counts = [...(await Promise.all(pages)).join('\n').matchAll(CLIENT_FRAMES)].map(([, count]) => Number(count));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Opens streams until there are `count`; says why the first that could not be opened was not. */

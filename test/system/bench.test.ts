@@ -74,6 +74,9 @@ t.test('what is not a benchmark is refused in one line, with code 2', async (t) 
   for (const name of ['sphinx', 'mix', 'e2e', 'page', 'latency', 'idle', 'scale', 'overload']) {
     t.match(help.stdout, new RegExp(`^  ${name} `, 'm'));
   }
+  const beside = run('e2e', '--beside', '/tmp');
+  t.equal(beside.status, 2);
+  t.match(beside.stderr, /Expected HOST:PORT of a SOCKS5 proxy/);
   const commit = run('sphinx', '--against', 'f00dfeed');
   t.equal(commit.status, 1);
   t.match(commit.stderr, /^bench: no commit f00dfeed here[^\n]*\n$/);

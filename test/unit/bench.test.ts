@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { transferFigures } from '../../bench/e2e.ts';
+import { bestOf, transferFigures } from '../../bench/e2e.ts';
 import { measure } from '../../bench/harness/cpu-time.ts';
 import { failure, figure, median, quantile, summarize } from '../../bench/harness/figure.ts';
 import { lawOf } from '../../bench/harness/law.ts';
@@ -139,6 +139,34 @@ t.test('a transfer that came whole has a duration', async (t) => {
   const ends = { socks: await startFront(t), sitePort: port };
   t.ok('seconds' in (await download(ends, 200_000, 30, 'a')));
   t.ok('seconds' in (await upload(ends, 200_000, 30, 'a')));
+});
+
+t.test('of a transfer that takes too long, what has come by then counts', async (t) => {
+  const { port } = await startSite(t);
+  const ends = { socks: await startFront(t), sitePort: port };
+  for (const move of [download, upload]) {
+    const transfer = await move(ends, 1e12, 30, 'a', 0);
+    t.ok('seconds' in transfer && transfer.bytes > 0 && transfer.bytes < 1e9, JSON.stringify(transfer));
+  }
+});
+
+t.test('the best of all rates is one figure for each direction and packet size', async (t) => {
+  const at = (name: string, rate: number, packetSize: number, value: number) =>
+    figure(name, 'kB/s', value, { rate, packetSize });
+  const figures = bestOf([
+    at('e2e.download', 50, 2048, 10),
+    at('e2e.download', 90, 2048, 30),
+    at('e2e.download', 99, 2048, 20),
+    at('e2e.download', 50, 8192, 25),
+    at('e2e.upload', 50, 2048, 5),
+    failure('e2e.download', 'kB/s', 'not done', { rate: 100, packetSize: 2048 }),
+    figure('e2e.download.share', 'ratio', 99, { packetSize: 2048 }),
+  ]);
+  t.strictSame(figures, [
+    figure('e2e.download.best', 'kB/s', 30, { packetSize: 2048 }),
+    figure('e2e.download.best', 'kB/s', 25, { packetSize: 8192 }),
+    figure('e2e.upload.best', 'kB/s', 5, { packetSize: 2048 }),
+  ]);
 });
 
 t.test('a transfer that failed has a reason and no duration, and its figure no value', async (t) => {
