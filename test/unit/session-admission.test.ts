@@ -82,7 +82,7 @@ t.test('a session that had a stream opens no other one later, however many end m
     monotonic(0),
   );
   t.equal(sessions.size, 0);
-  for (let i = 0; i < 70_000; i++) {
+  for (let i = 0; i < 1_000; i++) {
     const id = new Uint8Array(16).fill(0xee);
     new DataView(id.buffer).setUint32(0, i);
     sessions.receive(
@@ -97,8 +97,8 @@ t.test('a session that had a stream opens no other one later, however many end m
 t.test('ids are kept for their time, and not for ever; a full memory says so', async (t) => {
   const rng = seededRng(4);
   const ids = new EndedIds(60_000, rng);
-  const keys = Array.from({ length: 5_000 }, () => Buffer.from(rng.bytes(16)).toString('latin1'));
-  for (const [i, key] of keys.entries()) ids.add(key, monotonic(i * 10));
+  const keys = Array.from({ length: 70_000 }, () => Buffer.from(rng.bytes(16)).toString('latin1'));
+  for (const [i, key] of keys.entries()) ids.add(key, monotonic(Math.floor((i * 50_000) / keys.length)));
   t.ok(keys.every((key) => ids.has(key, monotonic(50_000))));
   t.notOk(ids.has(Buffer.from(rng.bytes(16)).toString('latin1'), monotonic(50_000)));
   t.ok(ids.has(keys[0] as string, monotonic(59_999)), 'as long as a packet of it can be read');
