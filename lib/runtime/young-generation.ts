@@ -3,7 +3,8 @@
  * rate, as every process with clocks does, and collects no less for it.
  *
  * The bound of V8's own (`--max-semi-space-size`) holds only when it is given to node at its start, which whoever types `mixsocks` does not
- * do. So growth is switched off while the space has its size, and on while it has less.
+ * do. So growth is switched off while the space has its size, and on while it has less. The flag is the process's, and V8 switches it on again
+ * with each thread that starts, so that it is set at each review.
  * @module
  */
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
@@ -19,12 +20,7 @@ export function boundYoungGeneration(
   given: readonly (string | undefined)[] = [...process.execArgv, process.env.NODE_OPTIONS],
 ): Timer | undefined {
   if (given.some((options) => options?.includes('semi-space') || options?.includes('semi_space'))) return undefined;
-  let mayGrow = true;
-  const setGrowth = (grows: boolean) => {
-    if (grows === mayGrow) return;
-    mayGrow = grows;
-    setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`);
-  };
+  const setGrowth = (grows: boolean) => setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`);
   setGrowth(false); // while the program is loaded, of which nothing is garbage
   return every(clock, REVIEW_MS, () => setGrowth(2 * youngBytes() <= MOST_YOUNG_BYTES));
 }

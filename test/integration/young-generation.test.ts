@@ -8,15 +8,24 @@ const moduleUrl = new URL('../../dist/lib/runtime/young-generation.js', import.m
 
 /** Makes objects of which many live for a while, reviewing every now and then; prints the most that the space had. */
 const PROGRAM = `
+  import { once } from 'node:events';
+  import { Worker } from 'node:worker_threads';
   import { boundYoungGeneration, youngBytes } from '${moduleUrl}';
   let review = () => {};
   const clock = { after: (_ms, run) => { review = run; return { cancel() { review = () => {}; } }; } };
-  const bound = process.argv[1] === 'bounded' ? boundYoungGeneration(clock) : undefined;
+  const bound = process.argv[1] === 'free' ? undefined : boundYoungGeneration(clock);
   const kept = [];
   let most = 0;
-  for (let n = 0; n < 3e6; n++) {
-    kept[n % 20000] = { a: [n], b: { n } };
-    if (n % 1000 === 0) { review(); most = Math.max(most, youngBytes()); }
+  function makeObjects() {
+    for (let n = 0; n < 3e6; n++) {
+      kept[n % 20000] = { a: [n], b: { n } };
+      if (n % 1000 === 0) { review(); most = Math.max(most, youngBytes()); }
+    }
+  }
+  makeObjects();
+  if (process.argv[1] === 'with-thread') {
+    await once(new Worker('', { eval: true }), 'exit');
+    makeObjects();
   }
   console.log(JSON.stringify({ most, bounds: bound !== undefined }));
 `;
@@ -32,6 +41,11 @@ t.test('the memory for new objects grows to its bound and no further; without th
   t.ok(free.most > 2 * MOST_YOUNG_BYTES, `${free.most} bytes without`);
   t.ok(bounded.most <= 1.25 * MOST_YOUNG_BYTES, `${bounded.most} bytes with`);
   t.ok(bounded.most >= MOST_YOUNG_BYTES / 4, `${bounded.most} bytes: it may grow that far`);
+});
+
+t.test('the bound holds after a thread has started, too', async (t) => {
+  const { most } = await mostBytes('with-thread');
+  t.ok(most <= 1.25 * MOST_YOUNG_BYTES, `${most} bytes`);
 });
 
 t.test('a bound that node got at its start is left alone', async (t) => {
