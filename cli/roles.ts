@@ -26,6 +26,8 @@ export interface RunningRole extends Running {
   /** What the line `listening …` says behind that word. */
   readonly listening: string;
   readonly health: Health;
+  /** Takes no more work, and ends what it has as far as there is time; `stop` is to follow. */
+  drain?(): Promise<void>;
   /** Reads again what can change while the role runs; what SIGHUP means to it. */
   reload?(): void;
 }
@@ -118,8 +120,8 @@ export const ROLES: readonly Role[] = [
       return loaded(RequesterConfig, async (config, components) => {
         const running = await startRequester(config, components);
         const listening = `nowhere but for metrics: ${running.metricsUrl}`;
-        const { health, reload } = running;
-        return { listening, health, ...(reload === undefined ? {} : { reload }), stop: () => running.stop() };
+        const { health, reload, drain } = running;
+        return { listening, health, ...(reload === undefined ? {} : { reload }), drain, stop: () => running.stop() };
       });
     },
   },

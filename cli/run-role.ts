@@ -19,7 +19,7 @@ import type { CommonConfig, Role, RunningRole } from './roles.ts';
 import { ServiceManager, STATUS_PERIOD_MS } from './service-manager.ts';
 import { stopRequested } from './stop-signal.ts';
 
-/** From the request to stop until the process ends whatever is still open. */
+/** From the request to stop, or the end of a drain, until the process ends whatever is still open. */
 const STOP_TIMEOUT_MS = 4000;
 
 const ALIVE_PERIOD_MS = 60_000;
@@ -56,6 +56,8 @@ export async function runRole(role: Role, flags: Readonly<Record<string, unknown
   const status = every(systemClock, STATUS_PERIOD_MS, showStatus);
   try {
     await Promise.race([stop, defect]);
+    if (running.drain !== undefined) void manager.stopping();
+    await Promise.race([running.drain?.(), defect]);
     return 0;
   } catch (error) {
     return reportError(error, `mixsocks ${role.name}`);

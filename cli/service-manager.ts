@@ -25,6 +25,7 @@ export class ServiceManager {
   #status: string | undefined;
   #failed = false;
   /** Messages go out one after the other: they would overtake each other. */
+  #stopping: Promise<void> | undefined;
   #last: Promise<void> = Promise.resolve();
 
   constructor(send: Send | undefined, log: Log) {
@@ -55,7 +56,8 @@ export class ServiceManager {
   }
 
   stopping(): Promise<void> {
-    return this.#tell('STOPPING=1');
+    this.#stopping ??= this.#tell('STOPPING=1');
+    return this.#stopping;
   }
 
   /** Says what is missing, or that nothing is, when that is new. */

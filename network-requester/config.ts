@@ -73,6 +73,9 @@ export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pendi
 
 const timeoutMs = (defaultMs: number, mostMs = 86_400_000) => z.int().min(100).max(mostMs).default(defaultMs);
 
+/** From the request to stop until streams that are open are broken off. */
+export const DEFAULT_DRAIN_MS = 30_000;
+
 /** Addresses and prefixes that an operator may list as the machine's own. */
 export const MAX_OWN_ADDRESSES = 256;
 
@@ -166,6 +169,12 @@ export const RequesterConfig = z.strictObject({
     .describe('name servers to ask instead of those of the system: addresses, with :port where it is not 53'),
   dnsTimeoutMs: timeoutMs(DEFAULT_RESOLVER_LIMITS.timeoutMs).describe('time to resolve a name'),
   idleTimeoutMs: timeoutMs(DEFAULT_EGRESS_LIMITS.idleMs).describe('a stream without a byte for this long is ended'),
+  drainTimeoutMs: z
+    .int()
+    .min(0)
+    .max(3_600_000)
+    .default(DEFAULT_DRAIN_MS)
+    .describe('how long an exit that is asked to stop waits for its streams to end; 0: not at all'),
 });
 
 export type RequesterConfig = z.infer<typeof RequesterConfig>;

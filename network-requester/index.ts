@@ -25,6 +25,8 @@ export interface RunningRequester extends Running {
   readonly ready: () => boolean;
   /** Reads the exit policy again, and announces it; absent when it is in no file. */
   readonly reload?: () => void;
+  /** Takes no more streams, and waits for those that are open; `stop` is to follow. */
+  readonly drain: () => Promise<void>;
 }
 
 /**
@@ -71,6 +73,10 @@ export async function startRequester(config: RequesterConfig, components: Compon
             if (reloadRules(exitPolicyFile, policy, log)) mixnet.announceNow();
           },
         }),
+    drain: async () => {
+      log.info({}, 'draining: streams that are open go on, new ones go to other exits');
+      await mixnet.drain(config.drainTimeoutMs);
+    },
     stop: async () => {
       egress.stop();
       await mixnet.stop();

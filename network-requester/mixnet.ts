@@ -129,6 +129,12 @@ export class RequesterMixnet implements Running {
     this.directory.announceNow();
   }
 
+  /** Takes no more streams. Resolves when those that are open have ended, `maxMs` at the latest; `stop` is to follow. */
+  async drain(maxMs: number): Promise<void> {
+    this.health.stop();
+    await this.hub?.drain(maxMs);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.health.stop();

@@ -98,7 +98,12 @@ export function configOf(
     case 'gateway':
       return { ...common, ...links, networkFile, listen, metricsListen, joinToken, ...fault };
     case 'requester':
-      return { ...common, ...links, networkFile, metricsListen, joinToken, allowPrivate: config.allowPrivate };
+      // Who ends `localnet` does not wait for downloads.
+      return {
+        ...common,
+        ...links,
+        ...{ networkFile, metricsListen, joinToken, allowPrivate: config.allowPrivate, drainTimeoutMs: 0 },
+      };
     case 'proxy': {
       const { allowPrivate, downlink } = config;
       const pages = { socksListen: listen, statusListen: metricsListen };

@@ -43,21 +43,12 @@ export async function fetchThrough(
   return { fault: hash.digest('hex') === patternSha256(bytes, seed) ? '' : `${bytes} bytes, wrong hash`, bytes };
 }
 
-interface Span {
+export interface Stream extends Fetched {
   readonly proxy: string;
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-/** What cannot be while something is done to a proxy or its exit: that streams live, or only that new ones open. */
-type Excuse = 'streams' | 'opening';
-
-export interface Stream extends Span, Fetched {
   readonly path: string;
+  readonly seconds: number;
 }
 
-/** What curl says of a stream that the proxy did not open. */
-const REFUSED = /^curl: \(97\)/;
 const DOWNLOAD_BYTES = 60_000;
 /** After a failure, so that a proxy which is away is not asked all the time. */
 const PAUSE_MS = 500;
@@ -65,7 +56,6 @@ const PAUSE_MS = 500;
 /** Downloads through each proxy, one after another, and beside them one stream that goes on slowly until the end. */
 export class Traffic {
   readonly streams: Stream[] = [];
-  readonly #excused: (Span & { readonly what: Excuse })[] = [];
   #ended = false;
   readonly #loops: Promise<void>[];
 
@@ -84,30 +74,16 @@ export class Traffic {
       const path = pathOf(count);
       const fromMs = performance.now();
       const fetched = await fetchThrough(proxy, this.site, path, { family: count % 2 === 0 ? 4 : 6 });
-      this.streams.push({ proxy: proxy.name, path, fromMs, toMs: performance.now(), ...fetched });
+      const seconds = Math.round((performance.now() - fromMs) / 1000);
+      this.streams.push({ proxy: proxy.name, path, seconds, ...fetched });
       if (fetched.fault !== '') await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 
-  /** Runs something that ends streams of `proxy`, or lets none be opened; those do not count as broken. */
-  async excuse(proxy: string, what: Excuse, run: () => Promise<void>): Promise<void> {
-    const span = { proxy, what, fromMs: performance.now(), toMs: Number.POSITIVE_INFINITY };
-    this.#excused.push(span);
-    await run();
-    span.toMs = performance.now();
-  }
-
-  /** Streams that broke though they need not, as lines. */
+  /** Streams that broke or were refused, as lines. */
   broken(): string[] {
-    const isExcused = ({ proxy, fault, fromMs, toMs }: Stream) =>
-      this.#excused.some((span) => {
-        const isMeant = span.what === 'streams' || REFUSED.test(fault);
-        return isMeant && span.proxy === proxy && span.fromMs < toMs && fromMs < span.toMs;
-      });
-    const broken = this.streams.filter((stream) => stream.fault !== '' && !isExcused(stream));
-    return broken.map(({ path, bytes, fault, fromMs, toMs }) => {
-      return `${path}: ${fault}, after ${bytes} bytes and ${Math.round((toMs - fromMs) / 1000)} s`;
-    });
+    const broken = this.streams.filter(({ fault }) => fault !== '');
+    return broken.map(({ path, bytes, fault, seconds }) => `${path}: ${fault}, after ${bytes} bytes and ${seconds} s`);
   }
 
   /** Downloads of `proxy` that have come whole. */

@@ -40,8 +40,8 @@ t.test('curl reaches a site over IPv4 and IPv6, through both ways into the proxy
       const scheme: Scheme = (i + family / 2) % 2 === 0 ? 'socks5h' : 'http';
       const { fault } = await fetchThrough(network.role(proxy), site, '/bytes/20000?first', { family, scheme });
       t.equal(fault, '', `${proxy}, ${scheme}, ${NAMES[family]}`);
-      const exit = network.role(proxy.replace('proxy', 'exit')).host.address(family);
-      t.match(site.visitors.get(family), new RegExp(`${exit}$`), 'the site sees the exit');
+      const exits = network.names('requester').map((name) => network.role(name).host.address(family));
+      t.ok(exits.includes(site.visitors.get(family) ?? ''), 'the site sees an exit');
     }
   }
 });

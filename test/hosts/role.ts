@@ -3,6 +3,7 @@
  * @module
  */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RoleName } from '../../cli/roles.ts';
@@ -94,6 +95,20 @@ export class HostedRole {
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (this.#child !== undefined) await stopProcess(this.#child, signal);
     this.#child = undefined;
+  }
+
+  /** Asks it to end, and leaves it the time that it takes. */
+  async drain(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    this.#child = undefined;
+  }
+
+  /** Whether its process has ended, or was not started. */
+  get isGone(): boolean {
+    return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   /** What `/readyz` says: empty when it is ready. */

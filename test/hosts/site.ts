@@ -21,6 +21,9 @@ export interface Site {
   url(family: 4 | 6, path: string): string;
   /** What the last request over each family came from. */
   readonly visitors: ReadonlyMap<4 | 6, string>;
+  /** Where the paced answers go that are under way, and not to end. */
+  paced(): readonly string[];
+  /** Ends the paced answers that are under way. */
   endPaced(): void;
 }
 
@@ -29,13 +32,17 @@ const PACE_MS = 1000;
 
 export async function startSite(t: Scope, lan: Lan): Promise<Site> {
   const visitors = new Map<4 | 6, string>();
-  let isEnding = false;
+  let paced: string[] = [];
   // no time limits: a stream may live as long as the test
   const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
     const [, kind, bytes, seed = ''] = /^\/(bytes|paced)(?:\/(\d+))?\?(.*)$/.exec(request.url ?? '') ?? [];
     const family = request.headers.host?.startsWith(NAMES[6]) ? 6 : 4;
-    visitors.set(family, request.socket.remoteAddress ?? '');
-    const sent = kind === 'paced' ? sendPaced(response, seed, () => isEnding) : send(response, Number(bytes), seed);
+    const visitor = request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '';
+    visitors.set(family, visitor);
+    const present = paced;
+    if (kind === 'paced') present.push(visitor);
+    const sent =
+      kind === 'paced' ? sendPaced(response, seed, () => paced !== present) : send(response, Number(bytes), seed);
     sent.catch(() => response.destroy());
   });
   server.listen(0, '::');
@@ -52,8 +59,9 @@ export async function startSite(t: Scope, lan: Lan): Promise<Site> {
     nameServer: place,
     url: (family, path) => `http://${NAMES[family]}:${port}${path}`,
     visitors,
+    paced: () => paced,
     endPaced: () => {
-      isEnding = true;
+      paced = [];
     },
   };
 }

@@ -10,6 +10,7 @@ import { ERRORS } from '../../lib/core/errors.ts';
 import { NODE_DROPS } from '../../lib/mixing/index.ts';
 import { watchRoutes } from '../../lib/net/metrics-page.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
+import { DEFAULT_DRAIN_MS } from '../../network-requester/config.ts';
 import { composeServices } from '../support/compose-file.ts';
 import { WELL } from '../support/status-fixture.ts';
 
@@ -117,8 +118,16 @@ t.test('the unit is for every role, and restarts none for a mistake that a resta
   t.strictSame(new Set(matches(unit, /mixsocks-(\w+)@\.service/g)), new Set(ROLE_NAMES));
   const codes = (['USAGE', 'CONFIG', 'IDENTITY', 'DOCUMENT'] as const).map((code) => ERRORS[code].exitCode);
   t.match(unit, `RestartPreventExitStatus=${codes.join(' ')}\n`);
-  const limit = Number(/STOP_TIMEOUT_MS = (\d+)/.exec(read('cli/run-role.ts'))?.[1]);
-  t.ok(Number(/TimeoutStopSec=(\d+)/.exec(unit)?.[1]) * 1000 > limit, 'a role has its time to stop');
+  const limit = Number(/STOP_TIMEOUT_MS = (\d+)/.exec(read('cli/run-role.ts'))?.[1]) + DEFAULT_DRAIN_MS;
+  const stops = {
+    unit,
+    'compose.yaml': read('deploy/compose.yaml'),
+    'pod.yaml': read('deploy/kubernetes/common/pod.yaml'),
+  };
+  for (const [name, text] of Object.entries(stops)) {
+    const given = /(?:TimeoutStopSec=|stop_grace_period: |terminationGracePeriodSeconds: )(\d+)/.exec(text)?.[1];
+    t.ok(Number(given) * 1000 > limit, `${name}: a role has its time to stop`);
+  }
   t.match(unit, /ExecStart=\/usr\/bin\/env mixsocks %j --dir /);
 });
 

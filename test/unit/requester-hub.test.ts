@@ -8,12 +8,11 @@ import type { Topology } from '../../lib/directory/index.ts';
 import type { LaneFrame } from '../../lib/endpoint/index.ts';
 import { MeasuredCapacity } from '../../lib/runtime/measured-capacity.ts';
 import { type AcceptedStream, type Downlink, ProxySession } from '../../lib/session/index.ts';
+import type { RequesterEndpoint, RequesterHubOptions } from '../../lib/session/requester/hub-options.ts';
 import {
   MAX_REPLY_RATE,
   MAX_TOTAL_REPLY_RATE,
-  type RequesterEndpoint,
   RequesterHub,
-  type RequesterHubOptions,
   SHARE_PERIOD_MS,
 } from '../../lib/session/requester/requester-hub.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';

@@ -121,8 +121,10 @@ export class ExitSet {
 
   /** It has refused a session, or does not answer: another of its sample is used. Takes effect with `followList`. */
   failed({ id }: NodeEntry): void {
+    const isNew = !this.#failing.has(id);
     this.#failing.add(id);
-    if (!this.#rests(id)) this.#restsUntilMs.set(id, this.#options.nowMs() + REST_MS);
+    const untilMs = this.#options.nowMs() + REST_MS;
+    if (isNew || !this.#rests(id)) this.#restsUntilMs.set(id, Math.max(untilMs, this.#restsUntilMs.get(id) ?? untilMs));
   }
 
   /** It has a session. */
@@ -167,7 +169,8 @@ export class ExitSet {
     const isListed = ({ id }: NodeEntry) => listed.some((node) => node.id === id);
     const next = this.#all.filter(({ requester }) => isListed(requester));
     for (const [i, exit] of next.entries()) {
-      if (this.#rests(exit.requester.id)) next[i] = this.#another(exit.policy, next) ?? exit;
+      if (!this.#rests(exit.requester.id)) continue;
+      next[i] = this.#another(exit.policy, next) ?? this.#soonest(exit, next) ?? exit;
     }
     const wanted = Math.min(this.#spread, listed.length);
     while (next.length < wanted) {
@@ -196,16 +199,28 @@ export class ExitSet {
 
   /** One of the sample that is not `inUse`, and does not rest unless `resting`. */
   #another(policy: Exit['policy'], inUse: readonly Exit[], resting = false): Exit | undefined {
+    const isFree = ({ id }: NodeEntry) =>
+      inUse.every(({ requester }) => requester.id !== id) && (resting || !this.#rests(id));
+    const free = this.#sampleOf(policy).filter(isFree);
+    const usual = policy === 'usual' ? free.filter(isUsual) : free;
+    const requester = pick(this.#options.rng, usual.length > 0 ? usual : free);
+    return requester === undefined ? undefined : newExit(requester, policy);
+  }
+
+  #sampleOf(policy: Exit['policy']): NodeEntry[] {
     const sample =
       this.#samples.get(policy) ?? new ExitSample(this.#options.rng, Math.max(EXIT_SAMPLE_SIZE, this.#options.spread));
     this.#samples.set(policy, sample);
-    const free = sample
-      .of(this.#candidates(policy))
-      .filter(({ id }) => inUse.every(({ requester }) => requester.id !== id) && (resting || !this.#rests(id)));
-    const usual = policy === 'usual' ? free.filter(isUsual) : free;
-    const requester = pick(this.#options.rng, usual.length > 0 ? usual : free);
-    if (requester === undefined) return undefined;
-    return { requester, policy, notBeforeMs: Number.NEGATIVE_INFINITY, overdueChecks: 0, replied: false };
+    return [...sample.of(this.#candidates(policy))];
+  }
+
+  /** All rest: the one of the sample that has rested longest, if that is longer than `exit` has. One that restarted is back. */
+  #soonest({ policy, requester }: Exit, inUse: readonly Exit[]): Exit | undefined {
+    const untilMs = ({ id }: NodeEntry) => this.#restsUntilMs.get(id) ?? Number.NEGATIVE_INFINITY;
+    const resting = this.#sampleOf(policy).filter(({ id }) => inUse.every((one) => one.requester.id !== id));
+    const soonest = resting.sort((a, b) => untilMs(a) - untilMs(b))[0];
+    if (soonest === undefined || untilMs(soonest) >= untilMs(requester)) return undefined;
+    return newExit(soonest, policy);
   }
 
   /** Those that let the port through; for any, those that let the usual ports through where they are enough. */
@@ -216,5 +231,13 @@ export class ExitSet {
     return usual.length >= this.#options.spread ? usual : listed;
   }
 }
+
+const newExit = (requester: NodeEntry, policy: Exit['policy']): Exit => ({
+  requester,
+  policy,
+  notBeforeMs: Number.NEGATIVE_INFINITY,
+  overdueChecks: 0,
+  replied: false,
+});
 
 const isUsual = ({ exitPolicy }: NodeEntry) => USUAL_PORTS.every((port) => summaryAllows(exitPolicy, port));

@@ -1,8 +1,8 @@
 /**
- * A stream as the front sees it. It is opened on the hub's current session; when that session turns out to be forgotten
- * by its requester (a restart), or the requester to be gone, before anything came of the stream, it is opened again on the next one, and the application
+ * A stream as the front sees it. It is opened on the hub's current session; when that session turns out to be forgotten by its
+ * requester (a restart), or the requester to be gone or about to stop, before anything came of the stream, it is opened again on the next one, and the application
  * notices nothing but the time. Once it is open, or bytes were written, it ends with its session: to say them again could
- * have them said twice.
+ * have them said twice. A requester that refuses it because it is about to stop has not said them: they are said at the next.
  * @module
  */
 
@@ -11,9 +11,11 @@ import type { MonotonicMs } from '../../core/units.ts';
 import type { BoundAddress, SessionStream, StreamHandlers, StreamTarget } from '../../transport/types.ts';
 import type { ProxySession } from './proxy-session.ts';
 
+/** Bytes written before the answer that are kept for another requester; who writes more is refused with this one. */
+export const MAX_KEPT_BYTES = 16_384;
 /** Sessions that a stream is tried on at most. */
 export const MAX_OPEN_ATTEMPTS = 3;
-/** Refusals with other codes are the requester's word, not the end of a session. */
+/** The session has ended, or the requester is about to stop. Refusals with other codes are its word on the stream. */
 const SESSION_LOST: ErrorCode = 'SESSION_CLOSED';
 /** Only the hub says this of a stream: there is no number for it in REFUSED. */
 const EXIT_GONE: ErrorCode = 'NO_REQUESTER';
@@ -21,10 +23,13 @@ const EXIT_GONE: ErrorCode = 'NO_REQUESTER';
 /** The part of a session that opens streams. */
 export type OpeningSession = Pick<ProxySession, 'open' | 'state'>;
 
+/** The stream needs another session; `isStopping`: since the requester of this one is about to stop. */
+export type OpenAgain = (stream: HubStream, isStopping: boolean) => void;
+
 export class HubStream implements SessionStream, StreamHandlers {
   readonly #target: StreamTarget;
   readonly #handlers: StreamHandlers;
-  readonly #openAgain: (stream: HubStream) => void;
+  readonly #openAgain: OpenAgain;
   #session: OpeningSession | undefined;
   #inner: SessionStream | undefined;
   #attempts = 0;
@@ -35,14 +40,15 @@ export class HubStream implements SessionStream, StreamHandlers {
   waitedForIdentity = false;
   #settled = false;
   #ended = false;
+  /** What was written since it was opened, and whether its end; undefined when it is open, or too much. */
+  #kept: { bytes: number; pieces: Uint8Array[]; end: boolean } | undefined;
   /** Bytes and the end that came before there was a session. */
   #early: Uint8Array[] = [];
   #earlyEnd = false;
   /** The application broke off before there was a session: the bytes before that are still owed. */
   #earlyReset: ErrorCode | undefined;
 
-  /** `openAgain` is called when the stream needs another session. */
-  constructor(target: StreamTarget, handlers: StreamHandlers, openAgain: (stream: HubStream) => void) {
+  constructor(target: StreamTarget, handlers: StreamHandlers, openAgain: OpenAgain) {
     this.#target = target;
     this.#handlers = handlers;
     this.#openAgain = openAgain;
@@ -83,6 +89,7 @@ export class HubStream implements SessionStream, StreamHandlers {
     this.#attempts += 1;
     this.waitedMs = nowMs - (this.#waitingSinceMs ?? nowMs);
     this.#inner = session.open(this.#target, this, nowMs);
+    this.#kept = { bytes: 0, pieces: [], end: false };
     const early = this.#early;
     this.#early = [];
     let room = true;
@@ -106,6 +113,7 @@ export class HubStream implements SessionStream, StreamHandlers {
       return false;
     }
     this.#settled = true;
+    this.#keep(bytes);
     return this.#inner.write(bytes, nowMs);
   }
 
@@ -120,6 +128,7 @@ export class HubStream implements SessionStream, StreamHandlers {
       return;
     }
     this.#settled = true;
+    if (this.#kept !== undefined) this.#kept.end = true;
     this.#inner.end(nowMs);
   }
 
@@ -152,6 +161,7 @@ export class HubStream implements SessionStream, StreamHandlers {
 
   onOpened(bound: BoundAddress): void {
     this.#settled = true;
+    this.#kept = undefined;
     this.#handlers.onOpened(bound);
   }
 
@@ -183,11 +193,24 @@ export class HubStream implements SessionStream, StreamHandlers {
     this.#handlers.onDatagram?.(host, port, bytes);
   }
 
+  #keep(bytes: Uint8Array): void {
+    if (this.#kept === undefined) return;
+    this.#kept.bytes += bytes.byteLength;
+    if (this.#kept.bytes > MAX_KEPT_BYTES) this.#kept = undefined;
+    else this.#kept.pieces.push(new Uint8Array(bytes));
+  }
+
   #triesAgain(code: ErrorCode): boolean {
-    const lost = code === EXIT_GONE || (code === SESSION_LOST && this.#session?.state === 'closed');
-    if (this.#settled || this.#ended || !lost || this.#attempts >= MAX_OPEN_ATTEMPTS) return false;
+    const lost = code === EXIT_GONE || code === SESSION_LOST;
+    if (this.#ended || !lost || this.#attempts >= MAX_OPEN_ATTEMPTS) return false;
+    const isStopping = code === SESSION_LOST && this.#session?.state !== 'closed';
+    const kept = isStopping ? this.#kept : undefined;
+    if (this.#settled && kept === undefined) return false;
     this.#inner = undefined;
-    this.#openAgain(this);
+    this.#settled = false;
+    this.#early = kept?.pieces ?? [];
+    this.#earlyEnd = kept?.end ?? false;
+    this.#openAgain(this, isStopping);
     return true;
   }
 }

@@ -113,3 +113,8 @@ export class IdentityTable {
 export function hasStreams({ session }: Identity): boolean {
   return session !== undefined && session.session.streamsOpen > 0;
 }
+
+/** Nobody has used it yet. */
+export function isSpare({ use }: PooledSession): boolean {
+  return use === 'spare';
+}

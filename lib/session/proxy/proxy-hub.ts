@@ -99,7 +99,9 @@ export class ProxyHub implements Running {
     if (endpoint.linkDownMs > LINK_LOSS_MS) throw new MixError('NO_GATEWAY', 'the gateway does not answer');
     if (requesters().length === 0) throw new MixError('NO_REQUESTER', 'no requester can be used');
     const port = target.kind === 'tcp' ? target.port : forPort;
-    const stream = new HubStream(target, handlers, (lost) => this.#wait({ stream: lost, token, port }, 'no session'));
+    const stream = new HubStream(target, handlers, (lost, isStopping) =>
+      this.#openAgain({ stream: lost, token, port }, isStopping),
+    );
     const request = { stream, token, port };
     // What the caller writes in this turn is to ride in the packet that opens the stream.
     return this.#driver.afterTurn(() => {
@@ -180,6 +182,13 @@ export class ProxyHub implements Running {
       request.stream.fail(asMixError(error).code);
       return undefined;
     }
+  }
+
+  /** Its session has ended, or its exit is about to stop: then the exit is left, as it would be with the end of the session. */
+  #openAgain(request: OpenRequest, isStopping: boolean): void {
+    if (isStopping) this.#pool.onStopping(request.stream.session);
+    this.#wait(request, 'no session');
+    this.#retrySoon();
   }
 
   #wait(request: OpenRequest, shortage: Shortage): void {

@@ -20,7 +20,8 @@ import {
   responsiveOnes,
   type Silences,
 } from './exits.ts';
-import { hasStreams, type Identity, IdentityTable, type PooledSession } from './identities.ts';
+import type { OpeningSession } from './hub-stream.ts';
+import { hasStreams, type Identity, IdentityTable, isSpare, type PooledSession } from './identities.ts';
 import type { ProxySession } from './proxy-session.ts';
 import { busyOnes, shareRate } from './rate-shares.ts';
 
@@ -44,6 +45,8 @@ export const EXTRA_SESSIONS = 64;
 const MAX_ROTATING_SESSIONS = 32;
 /** A session that was closed at once is not started anew before this time: a requester that refuses is not hammered. */
 const RESTART_DELAY_MS = 1_000;
+/** The same for one that stops, where there is no other. */
+const STOPPING_PAUSE_MS = 5_000;
 /** The same for one that keeps reply blocks back. */
 const HOARDING_PAUSE_MS = 10_000;
 /** Ends of a session that was never admitted, for which another requester is used. */
@@ -89,7 +92,7 @@ export class SessionPool {
     this.#fillExits();
     const identity = this.#identityFor(token, responsiveOnes(exits), nowMs);
     if (typeof identity === 'string') return identity;
-    const pooled = identity.session ?? this.#spareAt(identity.exit) ?? this.#start(identity.exit);
+    const pooled = identity.session ?? this.#servingAt(identity.exit).find(isSpare) ?? this.#start(identity.exit);
     if (pooled === undefined) return 'no session';
     identity.session = pooled;
     pooled.use = 'assigned';
@@ -143,7 +146,7 @@ export class SessionPool {
     return found;
   }
 
-  of(session: ProxySession | undefined): PooledSession | undefined {
+  of(session: OpeningSession | undefined): PooledSession | undefined {
     return this.#sessions.find((pooled) => pooled.session === session);
   }
 
@@ -154,12 +157,22 @@ export class SessionPool {
     const nowMs = this.#options.nowMs();
     this.#sessions = this.#sessions.filter((other) => other !== pooled);
     const atOnce = reason !== 'done' && nowMs - pooled.startedMs < RESTART_DELAY_MS;
-    if (atOnce) pooled.exit.notBeforeMs = nowMs + RESTART_DELAY_MS;
+    if (atOnce) pooled.exit.notBeforeMs = nowMs + (reason === 'shutdown' ? STOPPING_PAUSE_MS : RESTART_DELAY_MS);
     this.#identities.sessionEnded(pooled);
     if (ACCUSATIONS[reason] !== undefined) this.#avoid(pooled, nowMs);
     else if (reason === 'shutdown' || (!pooled.wasOpen && REFUSALS.includes(reason))) this.#failed(pooled.requester);
     this.#fillExits();
     this.shareRates();
+  }
+
+  /** The requester of `session` takes no more streams: new ones open at another, and what is open goes on. */
+  onStopping(session: OpeningSession | undefined): void {
+    const pooled = this.of(session);
+    if (pooled === undefined || pooled.use === 'draining') return;
+    pooled.exit.notBeforeMs = this.#options.nowMs() + STOPPING_PAUSE_MS;
+    this.#identities.sessionEnded(pooled);
+    this.#failed(pooled.requester);
+    if (this.#servingAt(pooled.exit).includes(pooled)) this.#drain(pooled);
   }
 
   /** Another of its sample is used, where it has one that has not failed lately. */
@@ -251,10 +264,6 @@ export class SessionPool {
     return draining < MAX_ROTATING_SESSIONS ? this.#start(exit) : undefined;
   }
 
-  #spareAt(exit: Exit): PooledSession | undefined {
-    return this.#sessions.find((pooled) => pooled.exit === exit && pooled.use === 'spare');
-  }
-
   #drain(pooled: PooledSession): void {
     pooled.use = 'draining';
     this.#fillExits(); // its exit must not be without a session while this one closes
@@ -263,7 +272,6 @@ export class SessionPool {
 
   /** These exits are no longer in use: identities and sessions that had one get another. */
   #leave(left: readonly Exit[]): void {
-    if (left.length === 0) return;
     this.#identities.leave(left, () => this.drawExit());
     for (const pooled of [...this.#sessions]) {
       if (!left.includes(pooled.exit)) continue;

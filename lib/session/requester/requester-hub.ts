@@ -10,39 +10,18 @@ import { asMixError } from '../../core/errors.ts';
 import { maxMin } from '../../core/max-min.ts';
 import { keyGraceMs, packetBytes } from '../../core/params.ts';
 import type { MonotonicMs } from '../../core/units.ts';
-import { contentSlots, LaneFeeder, type LaneFrame, type MixEndpoint } from '../../endpoint/index.ts';
+import { contentSlots, LaneFeeder, type LaneFrame } from '../../endpoint/index.ts';
 import type { Lane } from '../../link/index.ts';
-import type { Components, Running } from '../../runtime/components.ts';
-import type { MeasuredCapacity } from '../../runtime/measured-capacity.ts';
-import type { AcceptHandler, Reply, SessionLimits } from '../../transport/types.ts';
+import type { Running } from '../../runtime/components.ts';
+import type { Reply } from '../../transport/types.ts';
 import { SessionDriver } from '../session-driver.ts';
-import type { SessionMeter } from '../session-meter.ts';
 import { MismatchLog } from '../versions.ts';
 import { paidRate, replyTerms } from './admission.ts';
+import { acceptUnless, streamsEnded } from './drain.ts';
+import type { RequesterEndpoint, RequesterHubOptions } from './hub-options.ts';
 import { sendLastAnswers } from './last-answers.ts';
 import type { RequesterSession } from './requester-session.ts';
 import { SessionTable } from './session-table.ts';
-
-/** The part of a MixEndpoint that a requester's sessions use. */
-export type RequesterEndpoint = Pick<
-  MixEndpoint,
-  'topology' | 'laws' | 'surbUsable' | 'addLane' | 'addFeeder' | 'onTopology' | 'sealReply' | 'linkState'
->;
-
-export interface RequesterHubOptions {
-  /** Counts what the sessions do. */
-  readonly meter?: SessionMeter;
-  readonly components: Pick<Components, 'clock' | 'rng' | 'log' | 'memory'>;
-  readonly endpoint: RequesterEndpoint;
-  readonly accept: AcceptHandler;
-  readonly accessToken?: Uint8Array;
-  readonly maxSessions?: number;
-  /** Replies per second of all sessions together (default 20,000). */
-  readonly maxTotalReplyRate?: number;
-  /** What the machine carries, and how busy its main thread was since the last call: bounds them too. */
-  readonly load?: { readonly capacity: MeasuredCapacity; readonly busyShare: () => number };
-  readonly limits?: Partial<SessionLimits>;
-}
 
 /** A link to a gateway. */
 interface Way {
@@ -89,6 +68,7 @@ export class RequesterHub implements Running {
   #arriving: Way | undefined;
   /** Replies that were made since the load was last looked at. */
   #made = 0;
+  #draining = false;
   #timers: readonly Timer[] = [];
   readonly #driver: SessionDriver;
 
@@ -101,7 +81,7 @@ export class RequesterHub implements Running {
       rng: components.rng,
       payloadBytes,
       terms: () => ({ delay: endpoint.laws, params: endpoint.topology.params.session }),
-      accept: options.accept,
+      accept: acceptUnless(() => this.#draining, options.accept, components.clock),
       surbUsable: (surb372) => endpoint.surbUsable(surb372),
       onOtherVersion: (version) => mismatches.proxyRefused(version),
       ...(accessToken === undefined ? {} : { accessToken }),
@@ -168,6 +148,13 @@ export class RequesterHub implements Running {
 
   sessions(): RequesterSession[] {
     return [...this.#table.sessions()];
+  }
+
+  /** Takes no more sessions and streams. Resolves when those that are open have ended, `maxMs` at the latest; `stop` is to follow. */
+  async drain(maxMs: number): Promise<void> {
+    this.#draining = true;
+    this.#table.drain();
+    await streamsEnded(() => this.#table.sessions(), this.#options.components.clock, maxMs);
   }
 
   /** Sends CLOSE to the proxies as far as there are reply blocks, then forgets everything. */

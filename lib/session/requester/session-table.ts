@@ -71,6 +71,7 @@ export class SessionTable {
   readonly #answers: Reply[] = [];
   readonly #dropped: Record<string, number> = {};
   #sessionCallback: (session: RequesterSession) => void = () => {};
+  #draining = false;
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
@@ -140,6 +141,11 @@ export class SessionTable {
     this.#sessionCallback = callback;
   }
 
+  /** Takes no new session from now on: their proxies go elsewhere. */
+  drain(): void {
+    this.#draining = true;
+  }
+
   closeAll(reason: CloseReason, nowMs: MonotonicMs): void {
     for (const session of [...this.#sessions.values()]) session.close(reason, nowMs);
   }
@@ -179,6 +185,7 @@ export class SessionTable {
   /** A newcomer without proof takes the place of another one without proof, if of anybody: seats are for the others. */
   #refusalOf(hello: HelloFrame, nowMs: MonotonicMs): CloseReason | undefined {
     const { accessToken } = this.#options;
+    if (this.#draining) return 'shutdown';
     if (!this.#checkVersion(hello.version)) return 'version';
     if (accessToken !== undefined && !constantTimeEqual(accessToken, hello.token)) return 'token';
     if (this.#endedIds.isFull(nowMs) || this.#options.memory?.admits('sessions') === false) return 'limit';

@@ -16,6 +16,7 @@ import {
 } from '../../../lib/session/index.ts';
 import type { HubEndpoint } from '../../../lib/session/proxy/hub-options.ts';
 import { ProxyHub } from '../../../lib/session/proxy/proxy-hub.ts';
+import { acceptUnless } from '../../../lib/session/requester/drain.ts';
 import type { SessionMeter } from '../../../lib/session/session-meter.ts';
 import { type Log, silentLog } from '../../../lib/telemetry/log.ts';
 import { nodeEntry } from '../nodes.ts';
@@ -104,6 +105,7 @@ export class HubWorld {
   readonly #surbs = new Map<string, { receiver: ReplyReceiver; block: ReplyBlock }>();
   readonly #ledgers = new ReplyLedgers<ReplyReceiver>(new PathHealth());
   readonly #loops = new OwnLoops(() => false);
+  readonly #draining = new Set<string>();
   readonly #sendsLoops: boolean;
   readonly #credit = new WeakMap<object, number>();
   #lane: HandLane | undefined;
@@ -189,7 +191,14 @@ export class HubWorld {
 
   /** The requester forgets everything, as after a restart. */
   restart(name: string): void {
+    this.#draining.delete(name);
     this.tables.set(name, this.#newTable(name));
+  }
+
+  /** The requester is about to stop. */
+  drain(name: string): void {
+    this.#draining.add(name);
+    this.tables.get(name)?.drain();
   }
 
   /** Replies per second that the requester of this name was asked for, over its sessions. */
@@ -217,6 +226,7 @@ export class HubWorld {
   }
 
   #newTable(requester: string): SessionTable {
+    const isDraining = () => this.#draining.has(requester);
     const versions = this.nodes.find(({ name }) => name === requester)?.sessionVersions;
     return new SessionTable({
       ...(versions === undefined ? {} : { versions }),
@@ -224,20 +234,24 @@ export class HubWorld {
       payloadBytes: PAYLOAD_BYTES,
       terms: () => ({ delay: new DelayLaws({ meanDelayMs: 1, mixHops: 3 }) }),
       surbUsable: () => !this.hoarders.has(requester) || this.#rng.int(10) === 0,
-      accept: (stream, kind, host, _port, session) => {
-        const arrived: Arrived = { requester, session, host, kind, stream, bytes: 0 };
-        this.arrived.push(arrived);
-        stream.opened({ host: '0.0.0.0', port: 0 }, this.clock.nowMs());
-        return {
-          onData: (bytes) => {
-            arrived.bytes += bytes.byteLength;
-            stream.consume(bytes.byteLength, this.clock.nowMs());
-          },
-          onFin: () => {},
-          onReset: () => this.onReset(host),
-          onDrain: () => {},
-        };
-      },
+      accept: acceptUnless(
+        isDraining,
+        (stream, kind, host, _port, session) => {
+          const arrived: Arrived = { requester, session, host, kind, stream, bytes: 0 };
+          this.arrived.push(arrived);
+          stream.opened({ host: '0.0.0.0', port: 0 }, this.clock.nowMs());
+          return {
+            onData: (bytes) => {
+              arrived.bytes += bytes.byteLength;
+              stream.consume(bytes.byteLength, this.clock.nowMs());
+            },
+            onFin: () => {},
+            onReset: () => this.onReset(host),
+            onDrain: () => {},
+          };
+        },
+        this.clock,
+      ),
     });
   }
 
