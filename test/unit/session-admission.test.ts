@@ -74,26 +74,6 @@ t.test('before it has proven that it receives, a session has one stream', async 
   t.equal([...sessions.sessions()][0]?.stats().streamsOpened, 4);
 });
 
-t.test('a session that had a stream opens no other one later, however many end meanwhile', async (t) => {
-  const sessions = table();
-  sessions.receive(packet(idOf(1), 1, open(0)), monotonic(0));
-  sessions.receive(
-    packet(idOf(1), 2, (b) => b.close(owner, 0), { hello: false, blocks: 0 }),
-    monotonic(0),
-  );
-  t.equal(sessions.size, 0);
-  for (let i = 0; i < 1_000; i++) {
-    const id = new Uint8Array(16).fill(0xee);
-    new DataView(id.buffer).setUint32(0, i);
-    sessions.receive(
-      packet(id, 1, (b) => b.close(owner, 0), { blocks: 0 }),
-      monotonic(1),
-    );
-  }
-  sessions.receive(packet(idOf(1), 1, open(0)), monotonic(50_000));
-  t.equal(sessions.size, 0, 'the request in it is not made again');
-});
-
 t.test('ids are kept for their time, and not for ever; a full memory says so', async (t) => {
   const rng = seededRng(4);
   const ids = new EndedIds(60_000, rng);

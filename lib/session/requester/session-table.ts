@@ -41,7 +41,7 @@ const MAX_HELD_PACKETS = 16;
  */
 const MEMORY_MS = 60_000;
 /** Reasons that are remembered; the ids of sessions that had a stream all are (ended-ids.ts). */
-const MAX_REMEMBERED = 65_536;
+export const MAX_REMEMBERED = 65_536;
 /** A session that goes on sending after its end gets CLOSE again, this often at most. */
 const CLOSE_AGAIN_MS = 2_000;
 const MAX_ANSWERS = 256;
