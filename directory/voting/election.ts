@@ -4,6 +4,7 @@
  */
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import type { UnixMs } from '../../lib/core/units.ts';
+import { speaks, type VersionRange, versionsText } from '../../lib/core/version-range.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
 import {
   type Consensus,
@@ -27,6 +28,7 @@ export type Assemble = (
   descriptors: readonly Descriptor[],
   params: Merged['params'],
   previous: Consensus | undefined,
+  version: number,
 ) => Consensus | string;
 
 /** What all who counted the same votes would sign. */
@@ -46,6 +48,8 @@ export interface ElectionOptions {
   readonly identitySeed: Uint8Array;
   readonly assemble: Assemble;
   readonly merge: typeof mergeBallots;
+  /** Of consensuses, that this authority makes. */
+  readonly versions: VersionRange;
 }
 
 export class Election {
@@ -82,6 +86,7 @@ export class Election {
     this.merged = this.options.merge(
       this.counted.map(({ ballot }) => ballot),
       this.options.quorum,
+      this.slot.attempt,
     );
     if (this.merged === undefined) {
       this.problem = `${this.counted.length} votes count, and ${this.options.quorum.threshold} are needed`;
@@ -117,18 +122,23 @@ export class Election {
   conclude(): void {
     const { merged } = this;
     if (merged === undefined || this.result !== undefined || this.problem !== '') return;
+    const { version } = merged;
+    if (version === undefined || !speaks(this.options.versions, version)) {
+      this.problem = versionProblem(version, this.options.versions);
+      return;
+    }
     if (this.missingDescriptors().length > 0 || this.missingPrevious() !== undefined) return;
     const descriptors = merged.nodes.flatMap(([identity, digest]) => {
       const found = this.#descriptors.get(digest)?.descriptor;
       return found?.identity === identity ? [found] : [];
     });
-    const made = this.options.assemble(this.slot, descriptors, merged.params, this.#previous?.consensus);
+    const made = this.options.assemble(this.slot, descriptors, merged.params, this.#previous?.consensus, version);
     if (typeof made === 'string') {
       this.problem = made;
       return;
     }
     const payload = canonicalJson(made);
-    const fault = faultOf(payload);
+    const fault = faultOf(payload, this.options.versions);
     if (fault !== undefined) {
       this.problem = `the votes come to what no member would take: ${fault}`;
       return;
@@ -154,10 +164,17 @@ export class Election {
   }
 }
 
+/** Why there is none of this version, in one line. */
+function versionProblem(agreed: number | undefined, ours: VersionRange): string {
+  if (agreed === undefined) return 'the authorities have no version of the consensus in common: update the older ones';
+  const line = `the votes agree on version ${agreed} of the consensus, and this authority makes ${versionsText(ours)}`;
+  return agreed > ours.highest ? `${line}: update mixsocks` : line;
+}
+
 /** What is wrong with a consensus, in one line: one that members refuse must not use up the epoch. */
-function faultOf(payload: string): string | undefined {
+function faultOf(payload: string, versions: VersionRange): string | undefined {
   try {
-    parseConsensus(payload);
+    parseConsensus(payload, versions);
     return undefined;
   } catch (error) {
     if (error instanceof DocumentRefused) return error.message;

@@ -6,10 +6,13 @@
  *   descriptors the one on most ballots is taken, then the one with the smaller digest.
  * - Parameters: the lower median of each number; of anything else what stands on most ballots.
  * - The consensus that this one follows is the one that more than half name.
+ * - Its version is the highest that the ballots of all authorities say they can make. Where there is none, those that as many can make as
+ *   must sign are tried in turn, the lowest first, one each attempt: a liar holds a version back, but neither raises it nor stops the others.
  * @module
  */
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { minDeliveryRate, type NetworkParams, type TrafficClass } from '../../lib/core/params.ts';
+import { speaks } from '../../lib/core/version-range.ts';
 import type { NetworkFile } from '../../lib/directory/index.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { Ballot, Previous } from './vote.ts';
@@ -30,6 +33,8 @@ export interface Merged {
   readonly nodes: readonly (readonly [IdentityHex, string])[];
   readonly params: NetworkParams;
   readonly previous: Previous | undefined;
+  /** Of the consensus; undefined when not as many as must sign can make the same one. */
+  readonly version: number | undefined;
 }
 
 export function quorumOf({ authorities, threshold }: Pick<NetworkFile, 'authorities' | 'threshold'>): Quorum {
@@ -38,7 +43,8 @@ export function quorumOf({ authorities, threshold }: Pick<NetworkFile, 'authorit
 }
 
 /** Merges the ballots of different authorities; undefined when there are fewer than the threshold. */
-export function mergeBallots(ballots: readonly Ballot[], { threshold, witnesses }: Quorum): Merged | undefined {
+export function mergeBallots(ballots: readonly Ballot[], quorum: Quorum, attempt = 0): Merged | undefined {
+  const { threshold, witnesses } = quorum;
   if (ballots.length < threshold) return undefined;
   return {
     nodes: chosenNodes(ballots, witnesses),
@@ -47,7 +53,20 @@ export function mergeBallots(ballots: readonly Ballot[], { threshold, witnesses 
       ballots.map(({ previous }) => previous),
       witnesses,
     ),
+    version: agreedVersion(ballots, quorum, attempt),
   };
+}
+
+/** The version of the consensus; undefined when not as many as must sign can make the same one. */
+function agreedVersion(ballots: readonly Ballot[], { threshold, faults }: Quorum, attempt: number): number | undefined {
+  const ranges = ballots.map(
+    ({ version, consensusVersions = { lowest: version, highest: version } }) => consensusVersions,
+  );
+  const makers = (version: number) => ranges.filter((range) => speaks(range, version)).length;
+  const highest = [...new Set(ranges.map((range) => range.highest))].sort((a, b) => a - b);
+  const ofAll = highest.filter((version) => makers(version) === threshold + faults).at(-1);
+  const possible = highest.filter((version) => makers(version) >= threshold);
+  return ofAll ?? possible[attempt % possible.length];
 }
 
 /** On how many ballots a node stands, and on how many with each descriptor. */

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { identityHex } from '../../lib/config/fields.ts';
 import type { NetworkParams } from '../../lib/core/params.ts';
 import { epochNumber } from '../../lib/core/units.ts';
-import { checkVersion, DOCUMENT_VERSION, DocumentRefused, MAX_NODES } from '../../lib/directory/index.ts';
+import { checkVersion, DOCUMENT_VERSION, DocumentRefused, MAX_NODES, versionRange } from '../../lib/directory/index.ts';
 import { networkParams } from '../../lib/directory/network-params.ts';
 import { firstProblem } from '../../lib/directory/refusal.ts';
 
@@ -40,6 +40,8 @@ const vote = z.strictObject({
 
 const ballot = z.strictObject({
   version,
+  /** Those of the consensus that its authority can make; without it the version of the ballot alone. */
+  consensusVersions: versionRange.exactOptional(),
   params: networkParams,
   previous: z.strictObject({ epoch: epochField, digest: hash }).exactOptional(),
   nodes: z

@@ -171,6 +171,7 @@ export class Voting {
       identitySeed,
       assemble,
       merge,
+      versions: verifier.versions,
     });
   }
 
@@ -190,7 +191,10 @@ export class Voting {
     const { verifier, identity, identitySeed, crypto, records, view } = this.options;
     const viewed = view(slot);
     if (viewed === undefined) return undefined;
-    const ballot = canonicalJson({ version: DOCUMENT_VERSION, ...viewed });
+    const { lowest, highest } = verifier.versions;
+    const isPlain = lowest === DOCUMENT_VERSION && highest === DOCUMENT_VERSION;
+    const named = isPlain ? {} : { consensusVersions: verifier.versions };
+    const ballot = canonicalJson({ version: DOCUMENT_VERSION, ...viewed, ...named });
     const payload = canonicalJson({
       version: DOCUMENT_VERSION,
       network: verifier.networkIdHex,
@@ -260,7 +264,7 @@ export class Voting {
   }
 
   #isOf(epoch: EpochNumber, payload: string): boolean {
-    const consensus = unlessRefused(() => parseConsensus(payload));
+    const consensus = unlessRefused(() => parseConsensus(payload, this.options.verifier.versions));
     return consensus?.epoch === epoch && consensus.network === this.options.verifier.networkIdHex;
   }
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import type { VersionRange } from '../core/version-range.ts';
+import { speaks, type VersionRange, versionsText } from '../core/version-range.ts';
 import { DocumentRefused } from './refusal.ts';
 
 /** Version of the document format, in every document. */
@@ -12,7 +12,7 @@ export const DOCUMENT_VERSION = 2;
 export const MAX_EXTENSIONS_CHARS = 96;
 
 const version = z.int('expected a whole number').min(1).max(65_535);
-const versionRange = z
+export const versionRange = z
   .strictObject({ lowest: version, highest: version })
   .refine(({ lowest, highest }: VersionRange) => lowest <= highest, 'expected a highest version not below the lowest');
 
@@ -51,13 +51,13 @@ export function versionsOfField(text: string | undefined): VersionRange | undefi
 }
 
 /** Throws DocumentRefused when it has another version. What that changes is unknown; that a document has a version is not. */
-export function checkVersion(kind: string, document: unknown): void {
+export function checkVersion(kind: string, document: unknown, reads: VersionRange = DOCUMENT_VERSIONS): void {
   const version = (document as { version?: unknown } | null)?.version;
-  if (!Number.isInteger(version) || version === DOCUMENT_VERSION) return;
+  if (!Number.isInteger(version) || speaks(reads, Number(version))) return;
   // Who is refused a descriptor is its node, which may be the newer one.
-  const isOurs = Number(version) > DOCUMENT_VERSION && kind !== 'descriptor';
+  const isOurs = Number(version) > reads.highest && kind !== 'descriptor';
   throw new DocumentRefused(
     'version',
-    `${kind}: has version ${version}, and this program reads version ${DOCUMENT_VERSION}; ${isOurs ? 'update mixsocks' : 'update the older one'}`,
+    `${kind}: has version ${version}, and this program reads version ${versionsText(reads)}; ${isOurs ? 'update mixsocks' : 'update the older one'}`,
   );
 }

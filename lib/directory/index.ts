@@ -26,6 +26,7 @@ export {
   DOCUMENT_VERSION,
   DOCUMENT_VERSIONS,
   DOCUMENT_VERSIONS_HEADER,
+  versionRange,
   versionsField,
   versionsOfField,
 } from './document-versions.ts';

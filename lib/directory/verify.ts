@@ -3,8 +3,10 @@
  * @module
  */
 import { type IdentityHex, toHex } from '../core/bytes.ts';
+import type { VersionRange } from '../core/version-range.ts';
 import type { Crypto } from '../crypto/index.ts';
 import { isCountersigned } from './countersignature.ts';
+import { DOCUMENT_VERSIONS } from './document-versions.ts';
 import {
   type Consensus,
   type Descriptor,
@@ -44,6 +46,8 @@ export class Verifier {
   constructor(
     readonly network: NetworkFile,
     readonly crypto: Crypto,
+    /** Of consensuses: those that this program reads, and makes where it is an authority. Only a test has others. */
+    readonly versions: VersionRange = DOCUMENT_VERSIONS,
   ) {
     this.networkIdHex = toHex(networkId(network, crypto));
     this.#authorities = new Set(network.authorities.map((authority) => authority.id));
@@ -53,7 +57,7 @@ export class Verifier {
   consensus(text: string): VerifiedConsensus {
     const envelope = parseEnvelope('consensus', text, MAX_CONSENSUS_BYTES);
     const signers = this.#requireThreshold(envelope);
-    const consensus = parseConsensus(envelope.payload);
+    const consensus = parseConsensus(envelope.payload, this.versions);
     if (consensus.network !== this.networkIdHex) {
       throw new DocumentRefused('wrong-network', `consensus: is of another network than '${this.network.name}'`);
     }

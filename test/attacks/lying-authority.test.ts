@@ -115,8 +115,8 @@ t.test('a consensus of another epoch is not taken for one of this epoch, nor its
 });
 
 t.test('what members would refuse is not signed: it would use up the epoch', async (t) => {
-  const assemble: VotingOptions['assemble'] = (slot, descriptors, params, previous) => {
-    const made = assembler(new Verifier(network, crypto))(slot, descriptors, params, previous);
+  const assemble: VotingOptions['assemble'] = (...given) => {
+    const made = assembler(new Verifier(network, crypto))(...given);
     return typeof made === 'string' ? made : { ...made, params: { ...made.params, maxDelayMs: -1 } };
   };
   const network = testNetwork(4, 3);

@@ -54,7 +54,7 @@ export class Honest implements Shown {
     readonly world: VotingWorld,
     readonly index: number,
     public temper: Temper,
-    readonly mutant: Partial<VotingOptions>,
+    public mutant: Partial<VotingOptions>,
   ) {
     this.isUp = temper.down !== true;
     if (temper.crash !== undefined) this.records.cut = { ...temper.crash };
@@ -148,7 +148,7 @@ export class Honest implements Shown {
     const { world } = this;
     this.startedMs = world.clock.nowMs();
     this.#nextPollMs.clear();
-    const { verifier } = world;
+    const verifier = this.mutant.verifier ?? world.verifier;
     return new Voting({
       verifier,
       identity: world.idOf(this.index),
