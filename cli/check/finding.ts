@@ -8,6 +8,7 @@ export const CHECKS = [
   'folder',
   'config',
   'keys',
+  'tokens',
   'network',
   'authorities',
   'clock',

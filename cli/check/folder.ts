@@ -8,7 +8,7 @@ import { privacyFault } from '../../lib/core/private-file.ts';
 import { type Finding, ok, problem } from './finding.ts';
 
 /** What only the role may read; of folders also what is in them. The rest of a folder is signed, and no secret. */
-const PRIVATE = ['identity.pem', 'config.json', 'guards.json', 'sphinx', 'keys', 'tokens', 'expelled'];
+const PRIVATE = ['identity.pem', 'config.json', 'guards.json', 'sphinx', 'keys', 'tokens', 'expelled', 'invitations'];
 /** Of one folder that are looked at. */
 const MAX_FILES = 4096;
 /** Faults that are listed one by one. */

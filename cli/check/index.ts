@@ -30,6 +30,7 @@ import { checkPorts, holderText } from './ports.ts';
 import { roleOfFolder } from './role-of-folder.ts';
 import { checkSettings } from './settings.ts';
 import type { CheckedConfig, Subject } from './subject.ts';
+import { checkTokens } from './tokens.ts';
 
 export interface CheckOptions {
   readonly role?: string;
@@ -74,6 +75,7 @@ export async function checkRole(
   const role = await roleOfFolder(dir, asked, holder);
   const findings = await foundBy('folder', () => checkFolder(dir));
   const identity = role.hasIdentity ? await identityIn(dir, findings) : undefined;
+  findings.push(...(await foundBy('tokens', () => checkTokens(role.name, dir))));
   const config = await configIn(dir, role, env, findings);
   if (config !== undefined) {
     const subject = { role: role.name, dir, config, identity, holder, components: quietComponents(clock) };

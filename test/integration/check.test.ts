@@ -179,6 +179,28 @@ t.test('keys: none, damaged, of another node, of a copy, from a backup', async (
   t.match(await faults(dir), [/^problem keys: cannot read .*identity\.pem: there is no such file/]);
 });
 
+t.test('a damaged file of a token is named, for the role would not start with it', async (t) => {
+  const home = t.testdir();
+  for (const [name, folder] of [
+    ['directory', 'tokens'],
+    ['gateway', 'invitations'],
+  ] as const) {
+    const dir = join(home, name);
+    await initRole(roleOf(name), { dir }, {});
+    const file = join(dir, folder, `${'a'.repeat(16)}.json`);
+    mkdirSync(join(dir, folder), { recursive: true, mode: 0o700 });
+    writeFileSync(file, '{', { mode: 0o600 });
+    const found = (await look(dir)).findings.filter(({ check }) => check === 'tokens');
+    t.match(found, [{ level: 'problem', line: new RegExp(`^${file} `) }], name);
+    t.equal(found.length, 1);
+    chmodSync(file, 0o644);
+    t.match(await faults(dir), [new RegExp(`^problem folder: ${file} can be read`)]);
+    rmSync(file);
+    const mended = (await look(dir)).findings.filter(({ check }) => check === 'tokens');
+    t.match(mended, [{ level: 'ok' }]);
+  }
+});
+
 t.test('the configuration: what no role knows, what does not fit, what cannot be dialled', async (t) => {
   const { dir } = await mixWorld(t);
   const file = join(dir, 'config.json');

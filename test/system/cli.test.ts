@@ -108,7 +108,7 @@ t.test('init makes a folder once', async (t) => {
   const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as object;
   t.strictSame(config, {
     ...{ role: 'mixnode', name: 'mix', networkFile: 'network.json' },
-    ...{ listen: '127.0.0.1:4321', layer: 2 },
+    ...{ listen: ['127.0.0.1:4321'], layer: 2 },
   });
   t.equal(statSync(join(dir, 'identity.pem')).mode & 0o777, 0o600);
   t.equal(statSync(join(dir, 'config.json')).mode & 0o777, 0o600);
