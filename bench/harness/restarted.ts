@@ -6,7 +6,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReadyFile, ReadyNode } from '../../cli/localnet/ready.ts';
-import type { Build } from './build.ts';
+import { type Build, hasOption } from './build.ts';
 import { Localnet, STANDARD, startProgram, until } from './localnet.ts';
 import { inScope, progress, type Scope } from './scope.ts';
 
@@ -41,10 +41,13 @@ export class RestartedNetwork {
     );
     const pids = new Map<string, number>();
     const files: string[] = [];
-    for (const [name, change] of Object.entries({ [DIRECTORY]: () => ({}), ...changes })) {
+    // Load generators, which the authority cannot reach, take the places of nodes.
+    const unreachable = hasOption(build, 'directory', '--check-reachability') ? { checkReachability: false } : {};
+    const all: RestartOptions['changes'] = { [DIRECTORY]: () => ({}), ...changes };
+    for (const [name, change] of Object.entries(all)) {
       const node = ready.nodes.find((one) => one.name === name);
       if (node === undefined) throw new Error(`no node ${name} in the network`);
-      changeConfig(node, change);
+      changeConfig(node, (config) => ({ ...change(config), ...(name === DIRECTORY ? unreachable : {}) }));
       files.push(...(name === DIRECTORY ? [] : [join(node.dir, 'consensus.json')]));
       // What was agreed on before is forgotten; descriptors and keys are kept.
       for (const known of ['consensus', 'consensus.json'])
