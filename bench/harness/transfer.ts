@@ -22,6 +22,15 @@ export interface Ends {
   readonly user?: string;
 }
 
+/** Moves `bytes`; after `enoughSeconds` what has been moved is enough, after `timeoutSeconds` it has failed. `seed`: which content. */
+type Move = (
+  ends: Ends,
+  bytes: number,
+  timeoutSeconds: number,
+  seed: string,
+  enoughSeconds?: number,
+) => Promise<Transfer>;
+
 /** A connection to the site; the caller closes it. Rejects with the proxy's reason. */
 export async function connectThrough({ socks, sitePort, user }: Ends, timeoutSeconds: number): Promise<Socket> {
   const [host = '', port] = socks.split(':');
@@ -35,14 +44,8 @@ export async function connectThrough({ socks, sitePort, user }: Ends, timeoutSec
 }
 
 /** Asks for `bytes` of content and reads them; after `enoughSeconds` what has come is enough. */
-export function download(
-  ends: Ends,
-  bytes: number,
-  timeoutSeconds: number,
-  seed: string,
-  enoughSeconds = Number.POSITIVE_INFINITY,
-): Promise<Transfer> {
-  return timed(ends, bytes, timeoutSeconds, async (socket, startMs) => {
+export const download: Move = (ends, bytes, timeoutSeconds, seed, enoughSeconds = Number.POSITIVE_INFINITY) =>
+  timed(ends, bytes, timeoutSeconds, async (socket, startMs) => {
     socket.write(`GET /bytes/${bytes}?${seed} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n`);
     const hash = createHash('sha256');
     const enoughMs = startMs + 1000 * enoughSeconds;
@@ -50,17 +53,10 @@ export function download(
     if (got === 0 || (got !== bytes && performance.now() < enoughMs)) throw new Error(`${got} of ${bytes} bytes came`);
     return { bytes: got, isRight: () => hash.digest('hex') === contentHash(got, seed) };
   });
-}
 
 /** Sends `bytes` of content, or what goes in `enoughSeconds`; it has arrived when the site has answered with its hash. */
-export function upload(
-  ends: Ends,
-  bytes: number,
-  timeoutSeconds: number,
-  seed: string,
-  enoughSeconds = Number.POSITIVE_INFINITY,
-): Promise<Transfer> {
-  return timed(ends, bytes, timeoutSeconds, async (socket, startMs) => {
+export const upload: Move = (ends, bytes, timeoutSeconds, seed, enoughSeconds = Number.POSITIVE_INFINITY) =>
+  timed(ends, bytes, timeoutSeconds, async (socket, startMs) => {
     const head = ['POST /sha256 HTTP/1.1', 'Host: site', 'Connection: close', 'Transfer-Encoding: chunked'];
     socket.write(`${head.join('\r\n')}\r\n\r\n`);
     const parts: Buffer[] = [];
@@ -78,7 +74,6 @@ export function upload(
     await answered;
     return { bytes: sent, isRight: () => Buffer.concat(parts).toString().includes(contentHash(sent, seed)) };
   });
-}
 
 /** A download without end; `onBytes` hears how many came. The caller destroys the socket. */
 export async function endlessDownload(ends: Ends, seed: string, onBytes: (count: number) => void): Promise<Socket> {

@@ -1,6 +1,7 @@
 /**
  * A TCP connection to one of the addresses of a node: attempts begin one after the other, a little apart or when one has failed, and the
- * first that succeeds is taken ("Happy Eyeballs", RFC 8305, of at most two addresses).
+ * first that succeeds is taken ("Happy Eyeballs", RFC 8305, of at most two addresses). `autoSelectFamily` of node:net gives the first attempt up
+ * when it begins the second, and has one port for both.
  * @module
  */
 import { connect, isIP, type Socket } from 'node:net';
