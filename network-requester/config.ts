@@ -67,9 +67,11 @@ export interface ResolverLimits {
   readonly pending: number;
   /** Names whose answer is remembered. */
   readonly cached: number;
+  /** Addresses of a family, and names of an address, of one answer. */
+  readonly records: number;
 }
 
-export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pending: 256, cached: 4096 };
+export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pending: 256, cached: 4096, records: 16 };
 
 const timeoutMs = (defaultMs: number, mostMs = 86_400_000) => z.int().min(100).max(mostMs).default(defaultMs);
 

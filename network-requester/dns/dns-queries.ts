@@ -43,22 +43,34 @@ const ABSENT_TTL_MS = 30_000;
 const FAILURE_TTL_MS = 2_000;
 /** Names of addresses come without their time to live. */
 const REVERSE_TTL_MS = 60_000;
+/** RFC 1035 section 2.3.4. A longer text has escapes for bytes that no host name has. */
+const MAX_NAME_CHARS = 253;
 
 interface Settled<T> {
   readonly records: readonly T[];
   readonly failed: boolean;
 }
 
+/** What bounds a question and its answer. */
+export interface DnsBounds {
+  readonly timeoutMs: number;
+  /**
+   * Addresses of a family, and names, that count; the rest is dropped. Whoever owns a name or an address decides how many it has: 64 KiB
+   * hold thousands, and some versions of Node.js give the time to live of the first 256 only.
+   */
+  readonly records: number;
+}
+
 /** The addresses of a name. Never rejects. */
 export async function askForAddresses(
   dns: DnsQueries,
   name: string,
-  timeoutMs: number,
+  { timeoutMs, records: most }: DnsBounds,
   clock: Clock,
 ): Promise<DnsAnswer> {
   const answers: Settled<AddressRecord>[] = [PENDING, PENDING];
   const both = [dns.resolve4(name, { ttl: true }), dns.resolve6(name, { ttl: true })].map(async (query, family) => {
-    const answer = await settle(query);
+    const answer = await settle(query, most);
     answers[family] = answer;
     return answer;
   });
@@ -79,12 +91,13 @@ export async function askForAddresses(
 export async function askForNames(
   dns: DnsQueries,
   address: string,
-  timeoutMs: number,
+  { timeoutMs, records: most }: DnsBounds,
   clock: Clock,
 ): Promise<DnsAnswer> {
   let answer: Settled<string> = PENDING;
-  const query = settle(dns.reverse(address)).then((names) => {
-    answer = names;
+  const names = dns.reverse(address).then((all) => all.filter(({ length }) => length <= MAX_NAME_CHARS));
+  const query = settle(names, most).then((settled) => {
+    answer = settled;
     return answer;
   });
   await settled([query], timeoutMs, clock);
@@ -101,9 +114,10 @@ function nothing(failed: boolean): DnsAnswer {
   return { found: [], failure, ttlMs: failed ? FAILURE_TTL_MS : ABSENT_TTL_MS };
 }
 
-async function settle<T>(query: Promise<T[]>): Promise<Settled<T>> {
+/** The first `most` records of an answer. */
+async function settle<T>(query: Promise<T[]>, most: number): Promise<Settled<T>> {
   try {
-    return { records: await query, failed: false };
+    return { records: (await query).slice(0, most), failed: false };
   } catch (error) {
     return { records: [], failed: !ABSENT.has(systemCode(error) ?? '') };
   }

@@ -75,7 +75,7 @@ export class SystemResolver implements NameResolver {
   async #ask(key: string, ask: typeof askForAddresses): Promise<DnsAnswer> {
     const { pending, timeoutMs } = this.#limits;
     if (this.#pending.size >= pending) throw new MixError('LIMIT', 'too many names are being resolved');
-    const question = ask(this.#dns(Math.ceil(timeoutMs / DNS_ATTEMPTS)), key, timeoutMs, this.#clock);
+    const question = ask(this.#dns(Math.ceil(timeoutMs / DNS_ATTEMPTS)), key, this.#limits, this.#clock);
     this.#pending.set(key, question);
     try {
       const answer = await question;

@@ -1,8 +1,10 @@
 /**
- * A name server for tests, on loopback unless another address is given: A, AAAA and PTR records of a small zone, over UDP (RFC 1035).
+ * A name server for tests, on loopback unless another address is given: A, AAAA and PTR records of a small zone (RFC 1035), over UDP, and
+ * over TCP what is too long for that.
  * @module
  */
-import { isIP } from 'node:net';
+import { once } from 'node:events';
+import { createServer, isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { noteDestination } from './destinations.ts';
 import type { Scope } from './localnet.ts';
@@ -15,6 +17,9 @@ const TYPE = { A: 1, PTR: 12, AAAA: 28 } as const;
 const HEADER_BYTES = 12;
 const NXDOMAIN = 3;
 const TTL_S = 60;
+const MAX_UDP_BYTES = 512;
+/** TC, in the second pair of bytes: the rest comes over TCP. */
+const TRUNCATED = 0x0200;
 
 export interface TestDns {
   /** Address and port. */
@@ -29,10 +34,34 @@ export async function startDns(t: Scope, zone: Zone, host = '127.0.0.1'): Promis
   const asked: string[] = [];
   const peer = await UdpPeer.open(t, host, (self, query, from) => {
     asked.push(questionOf(query).name);
-    self.send(answerTo(query, zone), from.port, from.address);
+    self.send(overUdp(query, answerTo(query, zone)), from.port, from.address);
   });
+  await answerOverTcp(t, zone, host, peer.port);
   noteDestination(peer.port, ...Object.keys(zone));
   return { place: `${host}:${peer.port}`, port: peer.port, asked };
+}
+
+async function answerOverTcp(t: Scope, zone: Zone, host: string, port: number): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      const answer = answerTo(bytes.subarray(2), zone); // a query is short, and comes in one piece
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(answer.length);
+      socket.end(Buffer.concat([length, answer]));
+    });
+  });
+  server.listen(port, host);
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+}
+
+function overUdp(query: Buffer, answer: Buffer): Buffer {
+  if (answer.length <= MAX_UDP_BYTES) return answer;
+  const head = Buffer.from(answer.subarray(0, questionOf(query).end));
+  head.writeUInt16BE(head.readUInt16BE(2) | TRUNCATED, 2);
+  head.writeUInt16BE(0, 6);
+  return head;
 }
 
 function questionOf(query: Buffer): { name: string; type: number; end: number } {
