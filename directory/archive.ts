@@ -8,12 +8,14 @@
  * @module
  */
 
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type IdentityHex, isIdentityHex } from '../lib/core/bytes.ts';
 import { makeFolder } from '../lib/core/folders.ts';
-import { decodeText } from '../lib/core/text-file.ts';
+import { loadTextFile } from '../lib/core/text-file.ts';
 import { type EpochNumber, epochNumber } from '../lib/core/units.ts';
+import { MAX_CONSENSUS_BYTES } from '../lib/directory/documents.ts';
+import { envelopeBytes } from '../lib/directory/envelope.ts';
 import { createFileDurably, writeFileAtomic } from '../lib/directory/index.ts';
 
 /** Consensus files kept; older ones are deleted. */
@@ -58,7 +60,7 @@ export class Archive {
       await Promise.all(
         identities.map(async (identity): Promise<[IdentityHex, string]> => {
           const file = this.#descriptorFile(identity);
-          return [identity, decodeText(await readFile(file), file, 'DOCUMENT')];
+          return [identity, await loadTextFile(file, { code: 'DOCUMENT' })];
         }),
       ),
     );
@@ -75,7 +77,7 @@ export class Archive {
   /** What `saveUnreachable` kept last. */
   async unreachable(): Promise<ReadonlyMap<string, string>> {
     try {
-      return new Map(Object.entries(JSON.parse(await readFile(this.#unreachable, 'utf8')) as Record<string, string>));
+      return new Map(Object.entries(JSON.parse(await loadTextFile(this.#unreachable)) as Record<string, string>));
     } catch {
       return new Map();
     }
@@ -89,8 +91,8 @@ export class Archive {
   }
 
   async consensus(epoch: EpochNumber): Promise<string> {
-    const file = this.#consensusFile(epoch);
-    return decodeText(await readFile(file), file, 'DOCUMENT');
+    const maxBytes = envelopeBytes(MAX_CONSENSUS_BYTES);
+    return loadTextFile(this.#consensusFile(epoch), { code: 'DOCUMENT', maxBytes });
   }
 
   /** Epochs of the recorded consensuses, oldest first. */

@@ -8,16 +8,16 @@
  *     DIR/evidence/<epoch>-<kind>-<authority>.json      two documents that one authority must not both have signed
  * @module
  */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { systemCode } from '../../lib/core/errors.ts';
 import { makeFolder } from '../../lib/core/folders.ts';
-import { decodeText } from '../../lib/core/text-file.ts';
+import { loadTextFile } from '../../lib/core/text-file.ts';
 import type { EpochNumber } from '../../lib/core/units.ts';
 import { MAX_CONSENSUS_BYTES } from '../../lib/directory/documents.ts';
-import { parseEnvelope } from '../../lib/directory/envelope.ts';
+import { envelopeBytes, parseEnvelope } from '../../lib/directory/envelope.ts';
 import { createFileDurably } from '../../lib/directory/index.ts';
 import { CONSENSUSES_KEPT } from '../archive.ts';
 import type { Slot } from './schedule.ts';
@@ -29,6 +29,9 @@ import type { EvidenceKind, VotingRecords } from './voting-records.ts';
 export const ATTEMPTS_KEPT = 4;
 /** Files of evidence; one is enough to act on. */
 export const MAX_EVIDENCE_FILES = 64;
+
+/** Longest file that is read: a consensus, or the votes of one authority with their ballots. */
+const MAX_RECORD_BYTES = envelopeBytes(MAX_CONSENSUS_BYTES);
 
 const SIGNED = 'signed.json';
 const OWN = 'own.json';
@@ -161,7 +164,7 @@ async function readVotes(path: string): Promise<KeptVote[]> {
 
 async function textOf(path: string): Promise<string | undefined> {
   try {
-    return decodeText(await readFile(path), path, 'DOCUMENT');
+    return await loadTextFile(path, { code: 'DOCUMENT', maxBytes: MAX_RECORD_BYTES });
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;

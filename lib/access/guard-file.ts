@@ -2,10 +2,10 @@
  * The guards of a proxy on disk, so that a restart does not draw others: whoever draws often meets every gateway.
  * @module
  */
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { identityHex } from '../config/fields.ts';
-import { asMixError, systemCode } from '../core/errors.ts';
+import { asMixError, MixError, systemCode } from '../core/errors.ts';
+import { loadTextFile } from '../core/text-file.ts';
 import type { UnixMs } from '../core/units.ts';
 import { writeFileAtomic } from '../directory/files.ts';
 import { type GuardState, MAX_DRAWS, SAMPLE_SIZE } from '../endpoint/index.ts';
@@ -42,13 +42,13 @@ export class GuardFile {
   /** The guards kept; undefined, with a warning, when the file is damaged or of another network. */
   async load(): Promise<GuardState | undefined> {
     try {
-      const text = await readFile(this.path, 'utf8');
+      const text = await loadTextFile(this.path);
       const { version: _version, network, ...state } = contents.parse(JSON.parse(text));
       if (network === this.networkIdHex) return state;
       this.log.warn({ file: this.path }, 'the guards kept are of another network: new ones are drawn');
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return undefined;
-      const reason = systemCode(error) ?? 'it is damaged';
+      const reason = error instanceof MixError ? error.message : (systemCode(error) ?? 'it is damaged');
       this.log.warn({ file: this.path, reason }, 'the guards kept can not be read: new ones are drawn');
     }
     return undefined;

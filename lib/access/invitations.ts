@@ -3,12 +3,10 @@
  * follow from it differ from invitation to invitation.
  * @module
  */
-import { stat } from 'node:fs/promises';
 import { fromHex, type IdentityHex, toHex } from '../core/bytes.ts';
 import { MixError, systemCode, systemReason } from '../core/errors.ts';
 import type { NetworkParams } from '../core/params.ts';
-import { privacyFault } from '../core/private-file.ts';
-import { readTextFile } from '../core/text-file.ts';
+import { loadTextFile } from '../core/text-file.ts';
 import {
   type AccessGrant,
   accessGrant,
@@ -92,9 +90,7 @@ function parsed(line: string) {
 
 async function secretIn(file: string): Promise<Uint8Array | undefined> {
   try {
-    const fault = privacyFault(file, await stat(file));
-    if (fault !== undefined) throw new MixError('CONFIG', fault);
-    const secret = fromHex(readTextFile(file).trim(), SECRET_BYTES);
+    const secret = fromHex((await loadTextFile(file, { isPrivate: true })).trim(), SECRET_BYTES);
     if (secret !== undefined) return secret;
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;

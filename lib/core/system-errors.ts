@@ -24,7 +24,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space',
   ENOTDIR: 'a part of the path is not a folder',
   ENOTEMPTY: 'the folder is not empty',
-  ENXIO: 'there is no such device',
+  ENXIO: 'it is a socket, or a device that is not there',
   EPERM: 'permission denied',
   EPIPE: 'whoever read it is gone',
   EROFS: 'the file system is read-only',

@@ -4,13 +4,12 @@
  * @module
  */
 
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { identityHex } from '../config/fields.ts';
 import { concatBytes } from '../core/bytes.ts';
 import { MixError, systemCode, systemReason } from '../core/errors.ts';
 import { PAYLOAD_SIZES } from '../core/params.ts';
-import { decodeText } from '../core/text-file.ts';
+import { loadTextFile } from '../core/text-file.ts';
 import type { Crypto } from '../crypto/index.ts';
 import { writeFileAtomic } from './files.ts';
 import { firstProblem } from './refusal.ts';
@@ -70,7 +69,7 @@ export function parseNetworkFile(text: string, where = 'network.json'): NetworkF
 export async function loadNetworkFile(path: string): Promise<NetworkFile> {
   let text: string;
   try {
-    text = decodeText(await readFile(path), path, 'DOCUMENT');
+    text = await loadTextFile(path, { code: 'DOCUMENT' });
   } catch (error) {
     if (systemCode(error) === 'ENOENT') {
       const remedy = "copy the network's network.json there, or say where it is (networkFile)";

@@ -10,9 +10,8 @@ import { join } from 'node:path';
 import { constantTimeEqual, type IdentityHex, identityHexOf } from '../core/bytes.ts';
 import { MixError, systemCode, systemReason } from '../core/errors.ts';
 import { makeFolder } from '../core/folders.ts';
-import { privacyFault } from '../core/private-file.ts';
 import type { Rng } from '../core/rng.ts';
-import { decodeText } from '../core/text-file.ts';
+import { loadTextFile } from '../core/text-file.ts';
 import { privateKeyOfSeed, rawPublicKey, seedOfPrivateKey, selfSignedCertificate } from './certificate.ts';
 
 export interface NodeIdentity {
@@ -82,22 +81,12 @@ export async function loadIdentity(dir: string): Promise<NodeIdentity> {
 }
 
 async function readPrivate(path: string): Promise<string> {
-  let file: Awaited<ReturnType<typeof open>>;
   try {
-    file = await open(path, 'r');
+    return await loadTextFile(path, { code: 'IDENTITY', maxBytes: MAX_FILE_BYTES, isPrivate: true });
   } catch (error) {
+    if (error instanceof MixError) throw error;
     const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : systemReason(error);
     throw new MixError('IDENTITY', `cannot read ${path}: ${why}`, error);
-  }
-  try {
-    const facts = await file.stat();
-    if (!facts.isFile()) throw new MixError('IDENTITY', `${path} is not a file`);
-    if (facts.size > MAX_FILE_BYTES) throw new MixError('IDENTITY', `${path} is too long to be an identity`);
-    const fault = privacyFault(path, facts);
-    if (fault !== undefined) throw new MixError('IDENTITY', fault);
-    return decodeText(await file.readFile(), path, 'IDENTITY');
-  } finally {
-    await file.close();
   }
 }
 

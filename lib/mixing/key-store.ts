@@ -4,7 +4,7 @@
  * @module
  */
 
-import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import { MixError, systemCode, systemReason } from '../core/errors.ts';
@@ -38,7 +38,7 @@ export function readKeys(dir: string): StoredKeys | undefined {
   const path = join(dir, KEY_FILE);
   let text: string;
   try {
-    text = readTextFile(path, 'IDENTITY');
+    text = readTextFile(path, { code: 'IDENTITY' });
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     if (error instanceof MixError) throw error;
@@ -53,7 +53,8 @@ export function writeKeys(dir: string, keys: StoredKeys): void {
   const path = join(dir, KEY_FILE);
   const fresh = `${path}.new`;
   try {
-    const fd = openSync(fresh, 'w', 0o600);
+    rmSync(fresh, { force: true }); // what a crash left there
+    const fd = openSync(fresh, 'wx', 0o600);
     try {
       writeFileSync(fd, JSON.stringify(keys));
       fsyncSync(fd);

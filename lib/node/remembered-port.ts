@@ -3,9 +3,10 @@
  * tried first.
  * @module
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MixError } from '../core/errors.ts';
+import { readTextFile } from '../core/text-file.ts';
 import type { HostPort } from '../net/address.ts';
 
 const PORT_FILE = 'listen-port';
@@ -13,7 +14,7 @@ const PORT_FILE = 'listen-port';
 /** In the order of the listeners; empty when there are none. */
 function rememberedPorts(dir: string): number[] {
   try {
-    const ports = readFileSync(join(dir, PORT_FILE), 'latin1').trim().split('\n').map(Number);
+    const ports = readTextFile(join(dir, PORT_FILE)).trim().split('\n').map(Number);
     return ports.every((port) => Number.isInteger(port) && port > 0 && port <= 65_535) ? ports : [];
   } catch {
     return [];
@@ -37,8 +38,15 @@ export async function listenAgain<T extends { readonly addresses: readonly HostP
     listener = await listen(wanted);
   }
   const taken = portsOf(listener.addresses);
-  if (isAny && taken !== portsOf(last)) writeFileSync(join(dir, PORT_FILE), taken, { mode: 0o600 });
+  if (isAny && taken !== portsOf(last)) rememberPorts(join(dir, PORT_FILE), taken);
   return listener;
+}
+
+function rememberPorts(path: string, ports: string): void {
+  const fresh = `${path}.new`;
+  rmSync(fresh, { force: true });
+  writeFileSync(fresh, ports, { mode: 0o600, flag: 'wx' });
+  renameSync(fresh, path);
 }
 
 /** A line for each. */

@@ -41,7 +41,7 @@ export class HostsFile {
       const { mtimeMs, size, ino } = statSync(this.path);
       const version = `${mtimeMs} ${size} ${ino}`;
       if (version === this.#version) return;
-      this.#take(size > MAX_FILE_BYTES ? new Map() : parseHosts(readTextFile(this.path)));
+      this.#take(parseHosts(readTextFile(this.path, { maxBytes: MAX_FILE_BYTES })));
       this.#version = version;
     } catch {
       this.#take(new Map());

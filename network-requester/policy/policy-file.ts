@@ -5,9 +5,8 @@
  * @module
  */
 
-import { readFileSync, statSync } from 'node:fs';
-import { asMixError, MixError, systemCode } from '../../lib/core/errors.ts';
-import { decodeText } from '../../lib/core/text-file.ts';
+import { asMixError, MixError, systemCode, systemReason } from '../../lib/core/errors.ts';
+import { readTextFile } from '../../lib/core/text-file.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import type { ExitPolicy } from './exit-policy.ts';
 import { type ExitRule, parseRules } from './exit-rules.ts';
@@ -16,12 +15,21 @@ const MAX_FILE_BYTES = 256 * 1024;
 
 /** The rules of a file. Throws MixError CONFIG with one line. */
 export function loadRules(path: string): ExitRule[] {
+  const text = textOf(path);
   try {
-    if (statSync(path).size > MAX_FILE_BYTES) throw new MixError('CONFIG', `is longer than ${MAX_FILE_BYTES} bytes`);
-    return parseRules(decodeText(readFileSync(path), 'the file'));
+    return parseRules(text);
   } catch (error) {
-    const reason = systemCode(error) === 'ENOENT' ? 'does not exist' : asMixError(error).message;
-    throw new MixError('CONFIG', `exit policy ${path}: ${reason}`);
+    throw new MixError('CONFIG', `exit policy ${path}: ${asMixError(error).message}`);
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readTextFile(path, { maxBytes: MAX_FILE_BYTES });
+  } catch (error) {
+    if (error instanceof MixError) throw new MixError('CONFIG', `exit policy ${error.message}`); // it names the file
+    const reason = systemCode(error) === 'ENOENT' ? 'does not exist' : systemReason(error);
+    throw new MixError('CONFIG', `exit policy ${path}: ${reason}`, error);
   }
 }
 

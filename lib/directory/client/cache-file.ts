@@ -4,14 +4,18 @@
  * @module
  */
 
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { MixError, systemCode, systemReason } from '../../core/errors.ts';
-import { decodeText } from '../../core/text-file.ts';
+import { loadTextFile } from '../../core/text-file.ts';
 import type { EpochNumber } from '../../core/units.ts';
+import { MAX_CONSENSUS_BYTES } from '../documents.ts';
+import { envelopeBytes } from '../envelope.ts';
 import { createFileDurably, writeFileAtomic } from '../files.ts';
 import type { Evidence } from './consensus-store.ts';
+
+/** Longest file that is read: what a store keeps is a handful. */
+const MAX_CACHE_BYTES = 8 * envelopeBytes(MAX_CONSENSUS_BYTES);
 
 const contents = z.strictObject({ network: z.string(), consensuses: z.array(z.string()).max(16) });
 
@@ -28,7 +32,7 @@ export class CacheFile {
   async load(): Promise<string[]> {
     let text: string;
     try {
-      text = decodeText(await readFile(this.path), this.path, 'DOCUMENT');
+      text = await loadTextFile(this.path, { code: 'DOCUMENT', maxBytes: MAX_CACHE_BYTES });
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return [];
       if (error instanceof MixError) throw error;

@@ -6,12 +6,12 @@
  *     DIR/FOLDER/<id>.uses.json    who came by it: written by the role, before it lets anybody in
  * @module
  */
-import { access, chown, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { access, chown, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IdentityHex } from '../../core/bytes.ts';
 import { MixError, systemCode, systemReason } from '../../core/errors.ts';
 import { makeFolder } from '../../core/folders.ts';
-import { decodeText } from '../../core/text-file.ts';
+import { loadTextFile } from '../../core/text-file.ts';
 import { createFileDurably, foreignOwner, writeFileAtomic } from '../files.ts';
 import {
   isTokenId,
@@ -164,7 +164,7 @@ export async function namesIn(folder: string): Promise<string[]> {
 
 async function textOf(path: string): Promise<string | undefined> {
   try {
-    return decodeText(await readFile(path), path);
+    return await loadTextFile(path);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     if (error instanceof MixError) throw error;
