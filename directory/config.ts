@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { connectionsPerSource, memoryBudget } from '../lib/config/fields.ts';
-import { DEFAULT_PARAMS, PAYLOAD_SIZES } from '../lib/core/params.ts';
+import { DEFAULT_PARAMS, defaultNodeLoopRate, PAYLOAD_SIZES } from '../lib/core/params.ts';
 import {
   SESSION_PARAM_NAMES,
   SESSION_PARAMS,
@@ -17,6 +17,9 @@ import { SERVER_LIMITS } from './server.ts';
 
 const { standard, fast } = DEFAULT_PARAMS.classes as Required<typeof DEFAULT_PARAMS.classes>;
 const rate = (value: number) => z.number().min(0).max(10_000).default(value);
+const SIZES_WITH_FEWER_LOOPS = PAYLOAD_SIZES.filter((size) => size !== DEFAULT_PARAMS.payloadBytes)
+  .map((size) => `${defaultNodeLoopRate(size)} with payloadBytes ${size}`)
+  .join(', ');
 const deliveryRate = (name: string) =>
   z
     .number()
@@ -92,7 +95,14 @@ export const DirectoryConfig = z.strictObject({
     .max(3_600_000)
     .default(DEFAULT_PARAMS.maxDelayMs)
     .describe('longest delay a node grants'),
-  nodeLoopRate: rate(DEFAULT_PARAMS.nodeLoopRate).describe('own loops of each mix and gateway per second'),
+  nodeLoopRate: z
+    .number()
+    .min(0)
+    .max(10_000)
+    .optional()
+    .describe(
+      `own loops of each mix and gateway per second (default ${DEFAULT_PARAMS.nodeLoopRate}; ${SIZES_WITH_FEWER_LOOPS})`,
+    ),
   minCapacity: z
     .int()
     .min(0)

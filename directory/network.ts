@@ -9,6 +9,7 @@ import { MixError } from '../lib/core/errors.ts';
 import {
   DEFAULT_PARAMS,
   defaultDeliveryRate,
+  defaultNodeLoopRate,
   minDeliveryRate,
   type NetworkParams,
   type TrafficClass,
@@ -130,7 +131,7 @@ export function networkParams(config: DirectoryConfig, network: NetworkFile): Ne
     meanDelayMs: config.meanDelayMs,
     maxDelayMs: config.maxDelayMs,
     epochMs: network.epochSeconds * 1000,
-    nodeLoopRate: config.nodeLoopRate,
+    nodeLoopRate: config.nodeLoopRate ?? defaultNodeLoopRate(network.payloadBytes),
     minCapacity: config.minCapacity,
     mixingTarget: config.mixingTarget,
     clients: config.clients,

@@ -21,7 +21,7 @@ export type Measure = (config: LocalnetConfig) => MachineCosts;
 export function chooseRates(config: LocalnetConfig, saved: NetworkRates | undefined, measure: Measure): ChosenRates {
   const asked = ratesWith(config);
   if (config.keepRates) {
-    if (saved !== undefined && !sameRates(saved, asked))
+    if (saved !== undefined && isBelow(saved, asked))
       throw new MixError(
         'CONFIG',
         `${config.dir} holds a network with rates lowered to ${text(saved)}: use another --dir, or leave out --keep-rates`,
@@ -45,8 +45,8 @@ export function chooseRates(config: LocalnetConfig, saved: NetworkRates | undefi
   return { rates, notice: `${lowered}${more} (--keep-rates keeps them)` };
 }
 
-function sameRates(one: NetworkRates, other: NetworkRates): boolean {
-  return (Object.keys(one) as (keyof NetworkRates)[]).every((name) => one[name] === other[name]);
+function isBelow(saved: NetworkRates, asked: NetworkRates): boolean {
+  return (Object.keys(asked) as (keyof NetworkRates)[]).some((name) => saved[name] < asked[name]);
 }
 
 const text = ({ rate, replyRate }: NetworkRates): string => `${rate}:${replyRate}`;

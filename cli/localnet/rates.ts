@@ -2,7 +2,7 @@
  * The rates of a local network, lowered to what its machine carries. Pure: machine.ts measures, capacity.ts reckons.
  * @module
  */
-import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
+import { DEFAULT_PARAMS, defaultNodeLoopRate } from '../../lib/core/params.ts';
 import {
   type MachineCosts,
   type NetworkRates,
@@ -10,6 +10,7 @@ import {
   type ProcessorTime,
   processorTime,
 } from './capacity.ts';
+import type { LocalnetConfig } from './config.ts';
 
 export interface FittedRates {
   readonly rates: NetworkRates;
@@ -39,10 +40,13 @@ const LEAST_OPTION = 0.1;
 const MOST_FACTOR = 1024;
 const STEPS = 40;
 
+/** What a user asks for. */
+type AskedRates = Pick<LocalnetConfig, 'rate' | 'replyRate' | 'packetSize'>;
+
 /** The rates of a network with these for packets and replies, and the default ones for loops and drop packets. */
-export function ratesWith({ rate, replyRate }: Pick<NetworkRates, 'rate' | 'replyRate'>): NetworkRates {
+export function ratesWith({ rate, replyRate, packetSize }: AskedRates): NetworkRates {
   const { loopRate = 0, dropRate = 0 } = DEFAULT_PARAMS.classes.standard ?? {};
-  return { rate, replyRate, loopRate, dropRate, nodeLoopRate: DEFAULT_PARAMS.nodeLoopRate };
+  return { rate, replyRate, loopRate, dropRate, nodeLoopRate: defaultNodeLoopRate(packetSize) };
 }
 
 /** `asked`, lowered together as far as a machine with these costs needs it. */

@@ -385,3 +385,12 @@ t.test('the id of a network depends on all that its members must agree on, and o
     'as docs/PROTOCOL.md says',
   );
 });
+
+t.test('nodes of a network with large packets send fewer loops, unless its authority says how many', async (t) => {
+  const config = DirectoryConfig.parse({ dir: '/tmp' });
+  const large = { ...network, payloadBytes: 32_768 };
+  t.equal(networkParams(config, network).nodeLoopRate, 10);
+  t.equal(networkParams(config, large).nodeLoopRate, 2);
+  t.equal(networkParams({ ...config, nodeLoopRate: 7 }, large).nodeLoopRate, 7);
+  t.equal(networkParams({ ...config, nodeLoopRate: 0 }, large).nodeLoopRate, 0);
+});

@@ -8,6 +8,7 @@ import { LocalnetConfig } from '../../cli/localnet/config.ts';
 import { prepareFolder } from '../../cli/localnet/folder.ts';
 import { measureMachine } from '../../cli/localnet/machine.ts';
 import { fitRates, ratesWith } from '../../cli/localnet/rates.ts';
+import { PAYLOAD_SIZES } from '../../lib/core/params.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import { TWO_PROCESSORS as TWO } from '../support/machine-costs.ts';
 
@@ -24,7 +25,7 @@ function slower(costs: MachineCosts, factor: number): MachineCosts {
   return Object.fromEntries(times) as unknown as MachineCosts;
 }
 
-const asked = (rate: number, replyRate: number): NetworkRates => ratesWith({ rate, replyRate });
+const asked = (rate: number, replyRate: number): NetworkRates => ratesWith({ rate, replyRate, packetSize: 2048 });
 const ratio = ({ rate, replyRate }: NetworkRates) => replyRate / rate;
 
 t.test('the default rates stay as they are where the machine carries them', async (t) => {
@@ -113,11 +114,18 @@ t.test('the user gets one line when rates were lowered, and nothing when they fi
   );
 });
 
+t.test('nodes send fewer loops of larger packets, two a second at least', async (t) => {
+  const sent = PAYLOAD_SIZES.map((packetSize) => ratesWith({ ...SHAPE, packetSize }).nodeLoopRate);
+  t.strictSame(sent, [10, 2.5, 2, 2]);
+});
+
 t.test('with keepRates nothing is measured and rates are as given', async (t) => {
   const unused = () => t.fail('measured') as never;
   const config = configOf({ rate: 600, replyRate: 1500, keepRates: true });
   t.strictSame(chooseRates(config, undefined, unused), { rates: asked(600, 1500), notice: undefined });
   t.strictSame(chooseRates(config, asked(600, 1500), unused), { rates: asked(600, 1500), notice: undefined });
+  const moreLoops = { ...asked(600, 1500), nodeLoopRate: 20 };
+  t.strictSame(chooseRates(config, moreLoops, unused).rates, asked(600, 1500), 'of a folder with more');
   t.throws(() => chooseRates({ ...config, dir: '/net' }, asked(300, 750), unused), {
     code: 'CONFIG',
     message: '/net holds a network with rates lowered to 300:750: use another --dir, or leave out --keep-rates',
