@@ -23,6 +23,8 @@ export interface DatagramChannelOptions {
 export const MAX_DATAGRAM_BYTES = 65_507;
 const MAX_HOST_BYTES = 255;
 const LENGTH_BYTES = 4;
+const NO_BYTES = new Uint8Array(0);
+const MIN_UNREAD_BYTES = 2048;
 /** Length of the host, host, port, datagram. */
 const MAX_RECORD_BYTES = 1 + MAX_HOST_BYTES + 2 + MAX_DATAGRAM_BYTES;
 
@@ -30,7 +32,9 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
   readonly #options: DatagramChannelOptions;
   #stream: SessionStream | undefined;
   #room = true;
-  #unread: Uint8Array = new Uint8Array(0);
+  /** What has come of the next record, in memory that is larger. */
+  #unread = NO_BYTES;
+  #unreadBytes = 0;
   #readBytes = 0;
   #dead = false;
 
@@ -64,39 +68,63 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
 
   onData(bytes: Uint8Array): void {
     if (!this.#dead) {
-      this.#unread = concatBytes(this.#unread, bytes);
-      while (!this.#dead && this.#readRecord());
-      this.#options.memory?.set(this.#unread.byteLength === 0 ? 0 : this.#unread.buffer.byteLength, this.#readBytes);
+      this.#append(bytes);
+      let read = 0;
+      for (let length = this.#readRecord(read); length > 0; length = this.#readRecord(read)) read += length;
+      this.#readBytes += read;
+      this.#keepFrom(read);
+      this.#options.memory?.set(this.#unread.byteLength, this.#readBytes);
     }
     // What is kept is bounded by one record, so the credit can go back at once; but last, as the next bytes may come
     // from inside this call.
     this.#stream?.consume(bytes.byteLength, this.#options.clock.nowMs());
   }
 
-  /** Takes one whole record off what has come; false when there is none. */
-  #readRecord(): boolean {
-    if (this.#unread.byteLength < LENGTH_BYTES) return false;
-    const length = new DataView(this.#unread.buffer, this.#unread.byteOffset).getUint32(0);
+  /** Grows by doubling: a record may come byte by byte, hundreds in a packet. */
+  #append(bytes: Uint8Array): void {
+    const end = this.#unreadBytes + bytes.byteLength;
+    if (end > this.#unread.byteLength) {
+      const grown = new Uint8Array(Math.max(end, 2 * this.#unread.byteLength, MIN_UNREAD_BYTES));
+      grown.set(this.#unread.subarray(0, this.#unreadBytes));
+      this.#unread = grown;
+    }
+    this.#unread.set(bytes, this.#unreadBytes);
+    this.#unreadBytes = end;
+  }
+
+  /** Bytes of the whole record at `from`, which is handed on; 0 when there is none. */
+  #readRecord(from: number): number {
+    if (this.#dead || this.#unreadBytes < from + LENGTH_BYTES) return 0;
+    const length = new DataView(this.#unread.buffer).getUint32(from);
     if (length > MAX_RECORD_BYTES) {
       this.#die();
-      return false;
+      return 0;
     }
-    if (this.#unread.byteLength < LENGTH_BYTES + length) return false;
-    const record = this.#unread.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
-    this.#unread = this.#unread.subarray(LENGTH_BYTES + length);
-    this.#readBytes += LENGTH_BYTES + length;
+    const end = from + LENGTH_BYTES + length;
+    if (this.#unreadBytes < end) return 0;
+    const record = this.#unread.slice(from + LENGTH_BYTES, end); // whoever gets it may keep it
     const reader = new ByteReader(record);
     const host = Buffer.from(reader.take(reader.u8())).toString('utf8');
     const port = reader.u16();
-    if (reader.failed) this.#die();
-    else this.#options.onDatagram(host, port, record.subarray(reader.offset));
-    return true;
+    if (reader.failed) {
+      this.#die();
+      return 0;
+    }
+    this.#options.onDatagram(host, port, record.subarray(reader.offset));
+    return end - from;
+  }
+
+  #keepFrom(read: number): void {
+    if (read === this.#unreadBytes || this.#dead) this.#unread = NO_BYTES;
+    else this.#unread.copyWithin(0, read, this.#unreadBytes);
+    this.#unreadBytes = this.#unread === NO_BYTES ? 0 : this.#unreadBytes - read;
   }
 
   /** Takes no more. */
   close(): void {
     this.#dead = true;
-    this.#unread = new Uint8Array(0);
+    this.#unread = NO_BYTES;
+    this.#unreadBytes = 0;
     this.#options.memory?.set(0);
   }
 

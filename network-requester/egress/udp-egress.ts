@@ -25,7 +25,7 @@ export class UdpEgress implements AcceptedHandlers {
   readonly #onGone: () => void;
   readonly #channel: DatagramChannel;
   readonly #sockets: UdpSockets;
-  /** Name → its addresses, checked against the policy with each datagram. */
+  /** Name → the address that it stands for, if any; checked against the policy with each datagram. */
   readonly #names = new Map<string, Promise<readonly string[]>>();
   #waiting = 0;
   readonly #memory: MemoryAccount | undefined;
@@ -121,10 +121,10 @@ export class UdpEgress implements AcceptedHandlers {
       this.#waitedBytes += bytes.buffer.byteLength;
       this.#memory?.add(-bytes.buffer.byteLength, this.#waitedBytes);
     };
-    this.#addressesOf(name).then(
-      (addresses) => {
+    this.#addressOf(name, port).then(
+      (address) => {
         waited();
-        if (!this.#over) this.#toAddresses(addresses, port, bytes);
+        if (!this.#over) this.#toAddresses(address, port, bytes);
       },
       () => {
         waited();
@@ -134,23 +134,33 @@ export class UdpEgress implements AcceptedHandlers {
     );
   }
 
-  #addressesOf(name: string): Promise<readonly string[]> {
+  #addressOf(name: string, port: number): Promise<readonly string[]> {
     const known = this.#names.get(name);
     if (known !== undefined) return known;
-    const addresses = this.#context.resolver.resolve(name);
-    this.#names.set(name, addresses);
+    const address = this.#context.resolver.resolve(name).then((addresses) => this.#choose(addresses, port));
+    this.#names.set(name, address);
     if (this.#names.size > this.#context.limits.udpNames) {
       const [oldest] = this.#names.keys();
       if (oldest !== undefined) this.#names.delete(oldest);
     }
-    return addresses;
+    return address;
   }
 
-  /** There is no handshake to try addresses by: the first IPv4 one, as nearly every exit has IPv4. */
+  /**
+   * There is no handshake to try addresses by: the first IPv4 one, as nearly every exit has IPv4. Chosen once, for the port of the first
+   * datagram: dozens of addresses to judge for each of the dozens of datagrams in a packet are more work than the packet.
+   */
+  #choose(addresses: readonly string[], port: number): readonly string[] {
+    const { policy } = this.#context;
+    const permitted = policy.permitted(addresses, port);
+    const usable = permitted.length > 0 ? permitted : policy.speakable(addresses);
+    const address = usable.find(({ family }) => family === 4) ?? usable[0];
+    return address === undefined ? [] : [address.text];
+  }
+
   #toAddresses(addresses: readonly string[], port: number, bytes: Uint8Array): void {
     const { policy, onDatagram, onBytes } = this.#context;
-    const permitted = policy.permitted(addresses, port);
-    const address = permitted.find(({ family }) => family === 4) ?? permitted[0];
+    const [address] = policy.permitted(addresses, port);
     if (address === undefined) {
       onDatagram('policy');
     } else if (this.#sockets.send(address, port, bytes)) {

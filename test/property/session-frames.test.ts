@@ -126,6 +126,12 @@ function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (_, v) => (v instanceof Uint8Array ? Buffer.from(v).toString('hex') : v)));
 }
 
+/** Of several ACKs the first: a packet has one at most. */
+function withOneAck(list: readonly Case[]): Case[] {
+  const first = list.find(({ expected }) => expected.type === FRAME.ACK);
+  return list.filter((one) => one.expected.type !== FRAME.ACK || one === first);
+}
+
 function packet(list: readonly Case[]): { payload: Uint8Array; written: Case[] } {
   const payload = new Uint8Array(PAYLOAD_BYTES);
   const builder = new PacketBuilder(payload, 3);
@@ -141,7 +147,7 @@ function packet(list: readonly Case[]): { payload: Uint8Array; written: Case[] }
 t.test('every frame comes back as it was written', async () => {
   fc.assert(
     fc.property(fc.array(cases, { minLength: 1, maxLength: 12 }), (list) => {
-      const { payload, written } = packet(list);
+      const { payload, written } = packet(withOneAck(list));
       if (written.length === 0) return;
       assert.deepEqual(plain(decodeFrames(payload, 3)), plain(written.map((one) => one.expected)));
     }),

@@ -144,16 +144,21 @@ export function isEliciting(type: number): boolean {
   return type !== FRAME.PADDING && type !== FRAME.ACK && type !== FRAME.CLOSE;
 }
 
-/** All frames from `offset` to the end of `payload`, or undefined if anything is wrong with any of them. */
+/**
+ * All frames from `offset` to the end of `payload`, or undefined if anything is wrong with any of them. One ACK says all that there is to
+ * say: hundreds in a packet would each be compared with thousands of packets that were sent.
+ */
 export function decodeFrames(payload: Uint8Array, offset: number): Frame[] | undefined {
   const reader = new ByteReader(payload);
   reader.offset = offset;
   const frames: Frame[] = [];
+  let acks = 0;
   while (reader.left > 0) {
     const type = reader.u8();
     if (type === FRAME.PADDING) return allZero(payload, reader.offset) ? frames : undefined;
     const frame = decodeFrame(type, reader);
     if (frame === undefined || reader.failed) return undefined;
+    if (type === FRAME.ACK && ++acks > 1) return undefined;
     frames.push(frame);
   }
   return frames;

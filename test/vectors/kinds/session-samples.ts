@@ -89,6 +89,7 @@ export const READ_FRAMES: Samples = {
   'malformed: RESPONSE of seven bytes': read('1301020304050607'),
   'malformed: padding that is not zero': read('010001'),
   'malformed: ACK below 0': read('02050006'),
+  'malformed: a second ACK': read('0205000002030000'),
   'malformed: ACK whose second range is below 0': read('020501000400'),
   'malformed: ACK with a range too few': read('0205020000'),
   'malformed: ACK cut short': read('0205'),

@@ -1,0 +1,105 @@
+/**
+ * A peer fills its packets with hundreds of small frames, each of which makes the other end work: acknowledgements that each name
+ * thousands of packets, bytes of a record that come one by one, datagrams to a name with dozens of addresses.
+ */
+import t, { type Test } from 'tap';
+import type { MemoryAccount } from '../../lib/core/memory-budget.ts';
+import { DatagramChannel, MAX_DATAGRAM_BYTES } from '../../lib/relay/datagram-channel.ts';
+import type { AcceptedStream, SessionStream, StreamHandlers } from '../../lib/session/index.ts';
+import { FRAME } from '../../lib/transport/wire/frames.ts';
+import type { PacketBuilder } from '../../lib/transport/wire/packet-builder.ts';
+import { decodeDownlink, decodeUplink } from '../../lib/transport/wire/payload.ts';
+import { Egress } from '../../network-requester/egress/egress.ts';
+import { ExitPolicy } from '../../network-requester/policy/exit-policy.ts';
+import { eventually, testComponents } from '../support/front-world.ts';
+import { idOf, packet, verdict } from '../support/session-packets.ts';
+import { UdpPeer } from '../support/udp.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+/** ACK of number 1 alone. */
+const ACK_BYTES = [FRAME.ACK, 1, 0, 0];
+const NO_ACCOUNT = [0, 0, 0, 0, 0];
+
+function acks(count: number): (builder: PacketBuilder) => void {
+  const bytes = Array.from({ length: count }, () => ACK_BYTES).flat();
+  return (builder) => builder.bytes.set(bytes, builder.offset);
+}
+
+t.test('a packet with more than one acknowledgement ends the session', async (t) => {
+  t.equal(verdict(acks(1)), 'fine');
+  t.equal(verdict(acks(2)), 'protocol');
+  t.equal(verdict(acks(300)), 'protocol');
+});
+
+t.test('nor is it read by a proxy, or where it only fills a slot', async (t) => {
+  for (const number of [0, 7]) {
+    const downlink = (count: number) =>
+      Uint8Array.from([number, ...NO_ACCOUNT, ...Array.from({ length: count }, () => ACK_BYTES).flat()]);
+    t.not(decodeDownlink(downlink(1)), undefined);
+    t.equal(decodeDownlink(downlink(2)), undefined);
+    const uplink = (count: number) => packet(idOf(1), number, acks(count), { hello: false });
+    t.not(decodeUplink(uplink(1)), undefined);
+    t.equal(decodeUplink(uplink(2)), undefined);
+  }
+});
+
+t.test('a record that comes byte by byte is moved a few times, not with each byte', async (t) => {
+  const sizes = new Set<number>();
+  const memory = { set: (bytes: number) => sizes.add(bytes) } as unknown as MemoryAccount;
+  const got: Uint8Array[] = [];
+  const channel = new DatagramChannel({
+    clock: new VirtualClock(),
+    memory,
+    onDatagram: (_host, _port, bytes) => got.push(bytes),
+    onMalformed: () => t.fail('malformed'),
+  });
+  channel.attach({ consume() {} } as unknown as SessionStream);
+  const datagram = Buffer.alloc(MAX_DATAGRAM_BYTES).fill('mixed ');
+  const record = Buffer.concat([Buffer.alloc(4), Buffer.from('\u0001x\u0000\u0035'), datagram]);
+  record.writeUInt32BE(record.length - 4);
+  for (const byte of record) channel.onData(Uint8Array.of(byte));
+  t.same(got.map(Buffer.from), [datagram]);
+  t.ok(sizes.size < 10, `${sizes.size} sizes`);
+});
+
+/** Counts what it judges. */
+class CountingPolicy extends ExitPolicy {
+  judged = 0;
+  override speakable(addresses: readonly string[]) {
+    this.judged += addresses.length;
+    return super.speakable(addresses);
+  }
+}
+
+/** An association at an exit, for which every name has these addresses. */
+function association(t: Test, addresses: readonly string[]) {
+  const components = testComponents();
+  const policy = new CountingPolicy({ clock: components.clock, allowPrivate: true });
+  const resolve = () => Promise.resolve(addresses);
+  const egress = new Egress({ components, allowPrivate: true, policy, resolver: { resolve, reverse: resolve } });
+  t.teardown(() => egress.stop());
+  const stream: Partial<AcceptedStream> = { id: 1, opened: () => {}, reset: () => {} };
+  const handlers = egress.accept(stream as AcceptedStream, 'udp', '0.0.0.0', 0, 'one') as StreamHandlers;
+  const send = (port: number, text: string) => handlers.onDatagram?.('crowd.example', port, Buffer.from(text));
+  return { policy, send };
+}
+
+t.test('the addresses of a name are judged once, however many datagrams go there', async (t) => {
+  const site = await UdpPeer.open(t);
+  const others = Array.from({ length: 31 }, (_, i) => `2001:db8::${i + 1}`);
+  const { policy, send } = association(t, [...others, '127.0.0.1']);
+  const datagrams = 50;
+  for (let i = 0; i < datagrams; i++) send(site.port, `${i}`);
+  await eventually(() => site.received.length === datagrams);
+  t.equal(policy.judged, 32 + datagrams);
+});
+
+t.test('neither do addresses that are refused cost more', async (t) => {
+  const { policy, send } = association(
+    t,
+    Array.from({ length: 32 }, () => '0.0.0.1'),
+  );
+  for (let i = 0; i < 50; i++) send(1000 + i, 'x');
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(policy.judged, 64);
+});
