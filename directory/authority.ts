@@ -9,7 +9,6 @@
 
 import { type IdentityHex, identityHexOf } from '../lib/core/bytes.ts';
 import type { Clock } from '../lib/core/clock.ts';
-import { asMixError } from '../lib/core/errors.ts';
 import { epochAt, keyGraceMs, type NetworkParams } from '../lib/core/params.ts';
 import { type EpochNumber, laterEpoch, type UnixMs } from '../lib/core/units.ts';
 import type { Crypto } from '../lib/crypto/index.ts';
@@ -31,6 +30,7 @@ import type { Archive } from './archive.ts';
 import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from './consensus-builder.ts';
 import type { Members } from './members/members.ts';
 import type { Reachability } from './reachability.ts';
+import { ServedConsensuses } from './served.ts';
 import { SignedAhead } from './signed-ahead.ts';
 import { assembler, viewOf } from './voting/ballot-view.ts';
 import type { Slot } from './voting/schedule.ts';
@@ -43,8 +43,6 @@ import type { VotingRecords } from './voting/voting-records.ts';
  * gateways still come, and the consensus is for an epoch.
  */
 export const SECOND_GATEWAY_WAIT_MS = 10_000;
-/** Consensuses in memory: the next, the current, and two before. */
-const EPOCHS_SERVED = 4;
 
 export interface AuthorityOptions {
   readonly verifier: Verifier;
@@ -64,9 +62,8 @@ export interface AuthorityOptions {
 }
 
 export class Authority {
-  readonly #signed = new Map<number, VerifiedConsensus>();
-  /** No epoch up to this one is signed any more. */
-  #newest = -1;
+  /** No epoch up to its newest one is signed any more. */
+  readonly #signed: ServedConsensuses;
   /** What was last logged about missing nodes. */
   #lacks = '';
   #startedMs = 0;
@@ -82,6 +79,11 @@ export class Authority {
 
   constructor(readonly options: AuthorityOptions) {
     this.#announcements = new Announcements(options);
+    this.#signed = new ServedConsensuses({
+      ...options,
+      // A clock that is set back makes nothing that had expired good again.
+      onConsensus: ({ epoch }) => options.members.membership.noteTime(timing.signingMs(epoch, this.epochMs, true)),
+    });
     this.signedAhead = new SignedAhead(this.epochMs, options.log);
     const { votingRecords: records, admission, verifier, crypto, identitySeed } = options;
     if (records === undefined) return;
@@ -104,23 +106,14 @@ export class Authority {
 
   /** Reads what was kept: the authority serves on at once where it was killed. */
   async open(): Promise<void> {
-    const { archive, clock, log, verifier, members, reachability } = this.options;
+    const { archive, clock, members, reachability } = this.options;
     this.#startedMs = clock.wallMs();
     await archive.open();
     await members.open();
     await this.#announcements.restore();
-    const epochs = await archive.epochs();
-    // Even a document that can not be read any more has used up its epoch.
-    this.#newest = epochs.at(-1) ?? -1;
-    for (const epoch of epochs.slice(-EPOCHS_SERVED)) {
-      try {
-        this.#serve(verifier.consensus(await archive.consensus(epoch)));
-      } catch (error) {
-        log.warn({ epoch, problem: asMixError(error).message }, 'kept consensus not used');
-      }
-    }
-    const last = this.#signed.get(this.#newest)?.consensus;
-    if (last !== undefined) reachability?.trust(last);
+    await this.#signed.open();
+    const { last } = this.#signed;
+    if (last !== undefined) reachability?.trust(last.consensus);
   }
 
   /** The consensus of `epoch`, if signed. */
@@ -130,10 +123,7 @@ export class Authority {
 
   /** The newest consensus whose epoch has begun. */
   current(): VerifiedConsensus | undefined {
-    const epoch = epochAt(this.options.clock.wallMs(), this.epochMs);
-    return [...this.#signed.values()]
-      .filter(({ consensus }) => consensus.epoch <= epoch)
-      .sort((a, b) => b.consensus.epoch - a.consensus.epoch)[0];
+    return this.#signed.current();
   }
 
   /** Takes a descriptor; resolves when it is kept and its node was reached. Rejects with DocumentRefused. */
@@ -157,7 +147,8 @@ export class Authority {
       await this.#forget([...admission.dismiss(), ...admission.expire(nowMs)]);
       reachability?.tick(admission.held);
       await archive.saveUnreachable(this.unreachable());
-      this.signedAhead.look((await this.options.votingRecords?.newestSigned()) ?? this.#newest, nowMs);
+      await this.#signed.recall();
+      this.signedAhead.look((await this.options.votingRecords?.newestSigned()) ?? this.#signed.newest, nowMs);
       if (this.voting !== undefined) return this.voting.tick();
       const epoch = epochAt(nowMs, this.epochMs);
       await this.#signIfDue(epoch, nowMs);
@@ -181,11 +172,11 @@ export class Authority {
   }
 
   async #signIfDue(epoch: EpochNumber, nowMs: UnixMs): Promise<void> {
-    if (epoch <= this.#newest) return;
+    if (epoch <= this.#signed.newest) return;
     const { verifier, params } = this.options;
     if (nowMs < timing.signingMs(epoch, this.epochMs, true)) return;
     const descriptors = this.#reached().map(({ descriptor }) => descriptor);
-    const nodes = nodesFor(epoch, descriptors, verifier.network, params, this.#signed.get(this.#newest)?.consensus);
+    const nodes = nodesFor(epoch, descriptors, verifier.network, params, this.#signed.last?.consensus);
     if (!this.#isEnough(epoch, nodes, nowMs)) return;
     if (!this.#complete(nodes) && nowMs < this.#waitUntilMs(epoch)) return;
     await this.#sign(epoch, nodes, descriptors);
@@ -199,15 +190,15 @@ export class Authority {
 
   /** Whether a consensus of these nodes is worth an epoch. */
   #isEnough(epoch: EpochNumber, nodes: readonly NodeRecord[], nowMs: UnixMs): boolean {
-    const lacks = lacking(nodes, this.#newest < 0 ? this.options.minimums : ROUTABLE);
+    const lacks = lacking(nodes, this.#signed.newest < 0 ? this.options.minimums : ROUTABLE);
     if (epoch === epochAt(nowMs, this.epochMs)) this.#tellLacking(lacks);
-    return lacks === '' && !(this.#newest < 0 && this.#waitsForGateways(nodes, nowMs));
+    return lacks === '' && !(this.#signed.newest < 0 && this.#waitsForGateways(nodes, nowMs));
   }
 
   /** What this authority votes for. */
   #view({ epoch }: Slot): Omit<Ballot, 'version'> | undefined {
     const { clock } = this.options;
-    const view = viewOf(epoch, this.#reached(), this.#signed.get(this.#newest), this.options);
+    const view = viewOf(epoch, this.#reached(), this.#signed.last, this.options);
     return this.#isEnough(epoch, view.nodes, clock.wallMs()) ? view.ballot : undefined;
   }
 
@@ -217,9 +208,8 @@ export class Authority {
     const verified = verifier.consensus(text);
     const { epoch, nodes } = verified.consensus;
     await archive.recordConsensus(epoch, text);
-    this.#newest = Math.max(this.#newest, epoch);
     log.info({ epoch, nodes: nodes.length, signatures: verified.signers.size }, 'consensus published');
-    this.#serve(verified);
+    this.#signed.add(verified);
   }
 
   /** Before the first consensus: whether a requester is about to name another gateway. */
@@ -241,7 +231,7 @@ export class Authority {
   #complete(nodes: readonly NodeRecord[]): boolean {
     const { membership } = this.options.members;
     const announced = new Set(nodes.map((node) => node.identity));
-    const last = this.#signed.get(this.#newest)?.consensus.nodes ?? [];
+    const last = this.#signed.last?.consensus.nodes ?? [];
     return last.every((node) => announced.has(node.identity) || membership.refusalOf(node) !== undefined);
   }
 
@@ -250,7 +240,7 @@ export class Authority {
    * come back, for as long as the nodes need to notice.
    */
   #waitUntilMs(epoch: EpochNumber): number {
-    if (this.#newest < 0) return 0;
+    if (this.#signed.newest < 0) return 0;
     const graceMs = keyGraceMs(this.epochMs);
     const ownMs = this.#startedMs + Math.min(graceMs / 2, 45_000);
     return Math.max(timing.signingMs(epoch, this.epochMs, false), ownMs);
@@ -258,28 +248,19 @@ export class Authority {
 
   async #sign(epoch: EpochNumber, nodes: NodeRecord[], descriptors: readonly Descriptor[]): Promise<void> {
     const { verifier, params, identitySeed, crypto, archive, log } = this.options;
-    const last = this.#signed.get(this.#newest)?.consensus;
+    const last = this.#signed.last?.consensus;
     const consensus = buildConsensus(epoch, nodes, params, verifier.networkIdHex, descriptors, last);
     const text = signDocument('consensus', consensus, identitySeed, crypto);
     const verified = verifier.consensus(text); // what members would refuse must not use up the epoch
     const recorded = await archive.recordConsensus(epoch, text);
-    this.#newest = Math.max(this.#newest, epoch);
+    this.#signed.useUp(epoch);
     if (recorded) {
       const { meanDelayMs } = consensus.params;
       log.info({ epoch, nodes: nodes.length, fromMs: consensus.validAfterMs, meanDelayMs }, 'consensus signed');
-      this.#serve(verified);
+      this.#signed.add(verified);
     } else {
       log.warn({ epoch }, 'a consensus of this epoch was recorded already; serving that one');
-      this.#serve(verifier.consensus(await archive.consensus(epoch)));
-    }
-  }
-
-  #serve(verified: VerifiedConsensus): void {
-    this.#signed.set(verified.consensus.epoch, verified);
-    // A clock that is set back makes nothing that had expired good again.
-    this.options.members.membership.noteTime(timing.signingMs(verified.consensus.epoch, this.epochMs, true));
-    for (const epoch of this.#signed.keys()) {
-      if (epoch <= verified.consensus.epoch - EPOCHS_SERVED) this.#signed.delete(epoch);
+      this.#signed.add(verifier.consensus(await archive.consensus(epoch)));
     }
   }
 

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { Archive } from '../../directory/archive.ts';
 import { Authority } from '../../directory/authority.ts';
 import { authorityFaults } from '../../directory/readiness.ts';
+import { EPOCHS_SERVED } from '../../directory/served.ts';
 import { DiskRecords } from '../../directory/voting/disk-records.ts';
 import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import { Verifier } from '../../lib/directory/index.ts';
@@ -115,6 +116,38 @@ t.test('an authority that signs the next epoch in time is not ahead, nor one tha
   }
   t.same(lines(), []);
 });
+
+t.test(
+  'what was signed before the clock was ahead is served again when it is right, also after a restart',
+  async (t) => {
+    const dir = await folder(t);
+    const clock = new SettableClock();
+    const before = await started(dir, clock);
+    await before.announce();
+    const present = before.authority.current();
+    const first = epochOf(network, clock.wallMs());
+    t.equal(present?.consensus.epoch, first);
+    for (let ahead = 10; ahead < 10 + 2 * EPOCHS_SERVED; ahead++) {
+      clock.aheadMs = ahead * EPOCH_MS;
+      await before.announce();
+    }
+    const newest = before.authority.current()?.consensus.epoch ?? epochNumber(0);
+    t.equal(newest, first + 9 + 2 * EPOCHS_SERVED);
+    t.equal(before.authority.consensus(epochNumber(first)), undefined, 'by that clock it is long past');
+
+    clock.aheadMs = 0;
+    for (const { authority } of [before, await started(dir, clock)]) {
+      await authority.tick();
+      t.equal(authority.current()?.digest, present?.digest);
+      t.ok(authority.consensus(epochNumber(newest)), 'its time is to come');
+      t.equal(authority.consensus(epochNumber(newest - EPOCHS_SERVED)), undefined, 'no more of these than before');
+      clock.aheadMs = (newest - EPOCHS_SERVED - first) * EPOCH_MS;
+      await authority.tick();
+      t.equal(authority.current()?.consensus.epoch, newest - EPOCHS_SERVED, 'and is there when its time has come');
+      clock.aheadMs = 0;
+    }
+  },
+);
 
 t.test('where several vote it is what this authority has signed that counts', async (t) => {
   const records = new DiskRecords(await folder(t));
