@@ -12,7 +12,7 @@ import { fixed, fixedHex, type Json } from '../kind.ts';
 
 type Fields = Readonly<Record<string, Json>>;
 
-const crypto = createCrypto('noble');
+const crypto = createCrypto('fastest');
 const EPOCH = 500_000;
 const EPOCH_MS = 3_600_000;
 const START_MS = EPOCH * EPOCH_MS;
