@@ -1,6 +1,6 @@
 /**
- * `npm test`: builds, then runs processes of tests, two at a time and the longest first: a system test with its network beside
- * tests of another kind, or beside format, lint and types. Tests of a kind share a process, since a process of its own
+ * `npm test`: builds, then runs processes of tests, three at a time and the longest first, since many wait for sockets and other
+ * processes; at most two of them are system tests with their networks. Tests of a kind share a process, since a process of its own
  * for each file would take longer than most files.
  * The last line is for people and programs: `N passed, N failed` (and `, N skipped`). It counts assertions; a step that fails
  * as a whole counts as one.
@@ -19,6 +19,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const TIMEOUT_S = 900;
 /** A process that is past its time says first where it hangs. */
 const KILL_AFTER_MS = (TIMEOUT_S + 10) * 1000;
+/** Two processors are busy then, even while some of them wait. */
+const AT_ONCE = 3;
+/** A network is some ten processes. */
+const NETWORKS_AT_ONCE = 2;
 /** The kinds beside the system tests. */
 const KINDS = ['integration', 'simulation', 'property', 'attacks', 'unit'];
 /** Files that wait for the browser, which takes minutes where it has to be installed: never together with others. */
@@ -28,28 +32,51 @@ const WITH_BROWSER = [
   'test/attacks/web-page-probes.test.ts',
   'test/system/browser.test.ts',
 ];
-/** Seconds that the long ones take; what is not here takes `SHORT_SECONDS`. They only decide what is started first. */
+/** Judges clocks, which more than one neighbour disturbs. */
+const KEEPS_CLOCKS = 'test/system/wire.test.ts';
+/** System tests without a network; the others have one. */
+const WITHOUT_NETWORK = [
+  'bench',
+  'cli',
+  'engines',
+  'key-exchange',
+  'memory',
+  'run-sealed',
+  'service-manager',
+  'status-watch',
+];
+/** Seconds that the long ones take; what is not here takes those of its kind, or 0.3. They only decide what is started first. */
 const SECONDS = {
-  'test/system/localnet.test.ts': 110,
-  'test/system/front.test.ts': 90,
-  'test/system/bench.test.ts': 10,
-  'test/system/package.test.ts': 38,
-  'test/system/transport-faults.test.ts': 38,
-  'test/system/wire.test.ts': 38,
-  'test/system/path-health.test.ts': 34,
-  'test/system/cli.test.ts': 30,
-  'test/system/hosting.test.ts': 20,
+  'test/system/localnet.test.ts': 150,
+  'test/system/front.test.ts': 69,
+  'test/system/run.test.ts': 47,
+  'test/system/browser.test.ts': 41,
+  'test/system/cli.test.ts': 41,
+  'test/system/private-network.test.ts': 40,
+  'test/system/package.test.ts': 33,
+  'test/system/memory.test.ts': 31,
+  'test/system/transport-faults.test.ts': 30,
+  'test/system/path-health.test.ts': 25,
+  'test/system/wire.test.ts': 24,
+  'test/system/join-tokens.test.ts': 21,
+  'test/system/hosting.test.ts': 21,
+  'test/system/bench.test.ts': 18,
+  'test/system/run-sealed.test.ts': 17,
+  'test/system/status-watch.test.ts': 5,
+  'test/system/engines.test.ts': 5,
+  'test/system/key-exchange.test.ts': 4,
+  'test/system/service-manager.test.ts': 4,
   'test/integration/directory-loss-marks.test.ts': 8,
   'test/integration/folder-lock.test.ts': 8,
   'test/integration/thread-failures.test.ts': 7,
-  'test/integration/page-browser.test.ts': 5,
+  'test/attacks/web-page-probes.test.ts': 17,
+  'test/integration/page-browser.test.ts': 15,
   'test/integration/client-lossy-gateway.test.ts': 4,
   'test/integration/directory-epochs.test.ts': 4,
   'test/integration/directory-network.test.ts': 4,
   'test/integration/mixnode-turnover.test.ts': 4,
   'test/integration/proxy-egress.test.ts': 4,
   'test/integration/proxy-session.test.ts': 4,
-  'test/system/key-exchange.test.ts': 2,
   'test/integration/library-agent.test.ts': 3,
   'test/integration/link-key-exchange.test.ts': 2,
   'test/integration/link-client.test.ts': 3,
@@ -94,7 +121,7 @@ const SECONDS = {
   'test/unit/layers.test.ts': 1,
   'test/unit/requester-hub.test.ts': 1,
 };
-const SHORT_SECONDS = 0.3;
+const SHORT_SECONDS = { attacks: 5, integration: 3 };
 
 const tapBin = `${root}node_modules/tap/dist/esm/run.mjs`;
 const tapClass = `${root}node_modules/@tapjs/test/test-built/dist/esm/index.js`;
@@ -107,7 +134,7 @@ function testFiles(kind) {
   return entries.filter((name) => name.endsWith('.test.ts')).map((name) => `${folder}/${name}`);
 }
 
-const secondsOf = (file) => SECONDS[file] ?? SHORT_SECONDS;
+const secondsOf = (file) => SECONDS[file] ?? SHORT_SECONDS[file.split('/')[1]] ?? 0.3;
 
 /** Divides the tests of a kind among `count` processes that take about the same time; a job for each. */
 function kindJobs(kind, count) {
@@ -136,10 +163,12 @@ function kindJobs(kind, count) {
 }
 
 function fileJob(file) {
+  const [, kind, name] = /^test\/(\w+)\/(.*)\.test\.ts$/.exec(file) ?? [];
   return {
     name: file,
     seconds: secondsOf(file),
-    network: file.startsWith('test/system/') && !file.endsWith('/cli.test.ts'),
+    network: kind === 'system' && !WITHOUT_NETWORK.includes(name),
+    places: file === KEEPS_CLOCKS ? AT_ONCE - 1 : 1,
     browser: WITH_BROWSER.includes(file),
     run: () => runTests(file, file),
   };
@@ -258,31 +287,35 @@ function scriptJob(name, seconds) {
   return { name, seconds, run: async () => ((await script(name)) ? NOTHING : FAILED) };
 }
 
-/** Sums the counts of `jobs`, run two at a time: a network beside what needs none as long as there are both. */
+/** Sums the counts of `jobs`. Whatever fits is started, the longest first; what needs more than one place before the others. */
 async function runJobs(jobs) {
   const total = { ...NOTHING };
-  const left = [...jobs].sort((a, b) => b.seconds - a.seconds);
+  const left = jobs.map((job) => ({ places: 1, ...job })).sort((a, b) => b.places - a.places || b.seconds - a.seconds);
+  const running = new Map();
   let browser = !left.some((job) => job.browser);
-  const installed = browser
-    ? undefined
-    : installBrowser().then(() => {
-        browser = true;
-      });
-  const take = (networks) => {
-    const suits = (job) => browser || job.browser !== true;
-    const job = left.find((job) => suits(job) && (job.network === true) === networks) ?? left.find(suits) ?? left[0];
-    left.splice(left.indexOf(job), 1);
-    return job;
+  const installed = browser ? undefined : installBrowser();
+  installed?.then(() => {
+    browser = true;
+  });
+  const taken = () => [...running.keys()];
+  const fits = (job) =>
+    taken().reduce((sum, { places }) => sum + places, job.places) <= AT_ONCE &&
+    (!job.network || taken().filter(({ network }) => network).length < NETWORKS_AT_ONCE) &&
+    (!job.browser || browser);
+  const start = async (job) => {
+    const counts = await job.run();
+    for (const kind of Object.keys(total)) total[kind] += counts[kind];
+    running.delete(job);
   };
-  const worker = async (networks) => {
-    while (left.length > 0) {
-      const job = take(networks);
-      if (job.browser) await installed;
-      const counts = await job.run();
-      for (const kind of Object.keys(total)) total[kind] += counts[kind];
+  while (left.length > 0 || running.size > 0) {
+    const job = left.find(fits);
+    if (job === undefined) {
+      await Promise.race([...running.values(), ...(browser ? [] : [installed])]);
+      continue;
     }
-  };
-  await Promise.all([worker(true), worker(false)]);
+    left.splice(left.indexOf(job), 1);
+    running.set(job, start(job));
+  }
   return total;
 }
 
