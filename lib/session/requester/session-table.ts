@@ -27,13 +27,10 @@ import {
 import { closeNumber } from '../../transport/wire/reasons.ts';
 import { seatToLeave, unprovenToLeave } from './admission.ts';
 import { EndedIds } from './ended-ids.ts';
+import { HeldPackets } from './held-packets.ts';
 import { RequesterSession } from './requester-session.ts';
 
 const DEFAULT_MAX_SESSIONS = 1024;
-/** How long packets of an unknown session wait for its HELLO. */
-const HOLD_MS = 500;
-const MAX_HELD_SESSIONS = 256;
-const MAX_HELD_PACKETS = 16;
 /**
  * How long an ended session is remembered, so that its late packets do not count as unknown. A mix that holds back the
  * packet with HELLO, OPEN and a request could else have the request made once more; the caller gives the time for which
@@ -45,11 +42,6 @@ export const MAX_REMEMBERED = 65_536;
 /** A session that goes on sending after its end gets CLOSE again, this often at most. */
 const CLOSE_AGAIN_MS = 2_000;
 const MAX_ANSWERS = 256;
-
-interface Held {
-  readonly packets: Uplink[];
-  readonly dueMs: MonotonicMs;
-}
 
 interface Ended {
   readonly untilMs: MonotonicMs;
@@ -64,7 +56,7 @@ export class SessionTable {
   readonly #limits: SessionLimits;
   readonly #versions: VersionRange;
   readonly #sessions = new Map<string, RequesterSession>();
-  readonly #held = new Map<string, Held>();
+  readonly #held: HeldPackets;
   readonly #ended = new Map<string, Ended>();
   readonly #endedIds: EndedIds;
   readonly #endedMemory: MemoryAccount | undefined;
@@ -77,6 +69,7 @@ export class SessionTable {
     this.#options = options;
     this.#limits = requesterLimits(options.limits, options.payloadBytes);
     this.#versions = options.versions ?? SESSION_VERSIONS;
+    this.#held = new HeldPackets(options.payloadBytes);
     this.#endedIds = new EndedIds(options.memoryMs ?? MEMORY_MS, options.rng);
     this.#endedMemory = options.memory?.account('sessions');
   }
@@ -101,7 +94,7 @@ export class SessionTable {
     if (session !== undefined) session.receive(packet, nowMs);
     else if ((this.#ended.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY) > nowMs) this.#closeAgain(key, packet, nowMs);
     else if (this.#endedIds.has(key, nowMs)) this.#drop('ended-session');
-    else this.#onUnknown(key, packet, nowMs);
+    else this.#onUnknown(key, packet, plaintext, nowMs);
     return session;
   }
 
@@ -117,19 +110,16 @@ export class SessionTable {
 
   /** The earliest deadline of the table and all its sessions. */
   nextDeadlineMs(): number {
-    let earliest = Number.POSITIVE_INFINITY;
+    let earliest = this.#held.dueMs;
     for (const session of this.#sessions.values()) earliest = Math.min(earliest, session.nextDeadlineMs());
-    for (const held of this.#held.values()) return Math.min(earliest, held.dueMs); // the first is the oldest
     return earliest;
   }
 
   /** Ticks the table and all its sessions. */
   tick(nowMs: MonotonicMs): void {
     for (const session of this.#sessions.values()) session.tick(nowMs);
-    for (const [key, held] of this.#held) {
-      if (held.dueMs > nowMs) break;
-      this.#held.delete(key);
-      this.#refuse(key, held.packets, 'unknown', nowMs);
+    for (let key = this.#held.overdue(nowMs); key !== undefined; key = this.#held.overdue(nowMs)) {
+      this.#refuse(key, this.#held.take(key), 'unknown', nowMs);
     }
     for (const [key, ended] of this.#ended) {
       if (ended.untilMs > nowMs) break;
@@ -162,24 +152,24 @@ export class SessionTable {
     else this.#checkVersion(versionOf(plaintext) ?? this.#versions.highest);
   }
 
-  #onUnknown(key: string, packet: Uplink, nowMs: MonotonicMs): void {
+  #onUnknown(key: string, packet: Uplink, plaintext: Uint8Array, nowMs: MonotonicMs): void {
     const hello = packet.frames.find((frame) => frame.type === FRAME.HELLO);
     if (hello === undefined) {
-      this.#hold(key, packet, nowMs);
+      if (packet.number === UNNUMBERED) this.#drop('unknown-session');
+      else if (!this.#held.add(key, plaintext, nowMs)) this.#drop('hold-full');
       return;
     }
     const refusal = this.#refusalOf(hello, nowMs);
-    const held = this.#held.get(key);
-    this.#held.delete(key);
+    const held = this.#held.take(key);
     if (refusal !== undefined) {
-      this.#refuse(key, [...(held?.packets ?? []), packet], refusal, nowMs);
+      this.#refuse(key, [...held, packet], refusal, nowMs);
       return;
     }
     const session = this.#create(key, nowMs);
     session.receive(packet, nowMs);
     if (session.closed) return;
     this.#sessionCallback(session);
-    for (const earlier of held?.packets ?? []) session.receive(earlier, nowMs);
+    for (const earlier of held) session.receive(earlier, nowMs);
   }
 
   /** A newcomer without proof takes the place of another one without proof, if of anybody: seats are for the others. */
@@ -225,24 +215,6 @@ export class SessionTable {
     });
     this.#sessions.set(key, session);
     return session;
-  }
-
-  #hold(key: string, packet: Uplink, nowMs: MonotonicMs): void {
-    if (packet.number === UNNUMBERED) {
-      this.#drop('unknown-session');
-      return;
-    }
-    let held = this.#held.get(key);
-    if (held === undefined) {
-      if (this.#held.size >= MAX_HELD_SESSIONS) {
-        this.#drop('hold-full');
-        return;
-      }
-      held = { packets: [], dueMs: laterMs(nowMs, HOLD_MS) };
-      this.#held.set(key, held);
-    }
-    if (held.packets.length < MAX_HELD_PACKETS) held.packets.push(packet);
-    else this.#drop('hold-full');
   }
 
   /** Drops the packets; sends CLOSE with the reason, if one of them brought a reply block. */

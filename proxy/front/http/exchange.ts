@@ -17,6 +17,8 @@ import { type ForwardedRequest, planRequest } from './plan.ts';
 
 /** Bytes of a response's header. */
 export const MAX_RESPONSE_HEADER_BYTES = 65_536;
+/** Of answers that the program has not read, beyond which interim ones are left out: a site may send them without end. */
+export const MAX_UNREAD_INTERIM_BYTES = 65_536;
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
@@ -172,6 +174,7 @@ export class HttpExchange {
   /** Interim responses (RFC 9110 section 15.2) go on, but to HTTP/1.0. */
   #inform(status: number, rawHeaders: readonly string[]): void {
     if (!this.#current || this.#over || this.response.headersSent || this.request.httpVersion === '1.0') return;
+    if ((this.response.socket?.writableLength ?? 0) > MAX_UNREAD_INTERIM_BYTES) return;
     if (status === 100) {
       this.#continued = true;
       this.response.writeContinue();
