@@ -72,10 +72,6 @@ export class FrameSocket {
     return this.#queued;
   }
 
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   /** Bytes of an unfinished inbound frame. */
   get pendingBytes(): number {
     return this.#splitter.pendingBytes;

@@ -62,10 +62,6 @@ export class ConnectionTable<C> {
     return this.#seats.size;
   }
 
-  get pending(): number {
-    return this.#pending;
-  }
-
   /** A new connection from `address`. */
   open(connection: C, address: string | undefined, nowMs: MonotonicMs): Seating<C> {
     const source = this.#sourceOf(address);

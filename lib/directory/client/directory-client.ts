@@ -77,11 +77,6 @@ export class DirectoryClient implements Running {
     });
   }
 
-  /** The id of the network, hex. */
-  get networkIdHex(): string {
-    return this.#verifier.networkIdHex;
-  }
-
   /** Loads the cache and begins to poll. Resolves without waiting for the network. */
   async start(): Promise<void> {
     if (this.#running !== undefined) return;

@@ -67,11 +67,6 @@ export class AckTracker {
     return this.#received.empty ? -1 : this.#received.endAt(this.#received.count - 1) - 1;
   }
 
-  /** Whether something waits for an acknowledgement at all. */
-  get waiting(): boolean {
-    return this.#waiting > 0;
-  }
-
   /** When an ACK must go out; Infinity when nothing waits for one. */
   get dueMs(): number {
     if (this.#waiting === 0) return Number.POSITIVE_INFINITY;

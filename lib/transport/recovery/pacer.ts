@@ -60,15 +60,6 @@ export class Pacer {
     this.#creditMs = nowMs;
   }
 
-  get perSecond(): number {
-    return this.#perSecond;
-  }
-
-  /** The share of packets that the paths lose, not we. */
-  get explainedLoss(): number {
-    return this.#explained;
-  }
-
   /** When the next packet may leave; in the past when it may now. */
   nextMs(nowMs: MonotonicMs): number {
     this.#refill(nowMs);

@@ -69,10 +69,6 @@ export class SendBuffer {
     return this.unsentBytes + this.lostBytes;
   }
 
-  get finQueued(): boolean {
-    return this.#fin === 'queued';
-  }
-
   /** Whether the application can add nothing more. */
   get finished(): boolean {
     return this.#fin !== 'none' || this.#sealed;
