@@ -20,18 +20,16 @@ const MAX_STATUS_CHARS = 200;
 type Send = (assignment: string) => Promise<void>;
 
 export class ServiceManager {
-  readonly #send: Send | undefined;
-  readonly #log: Log;
   #status: string | undefined;
   #failed = false;
   /** Messages go out one after the other: they would overtake each other. */
   #stopping: Promise<void> | undefined;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(send: Send | undefined, log: Log) {
-    this.#send = send;
-    this.#log = log;
-  }
+  constructor(
+    private readonly send: Send | undefined,
+    private readonly log: Log,
+  ) {}
 
   /**
    * That of `env`, if it names one and this process is the service: what another mixsocks has started (localnet, run) is not, though
@@ -44,7 +42,7 @@ export class ServiceManager {
 
   /** Whether there is one. */
   get present(): boolean {
-    return this.#send !== undefined;
+    return this.send !== undefined;
   }
 
   ready(): Promise<void> {
@@ -69,7 +67,7 @@ export class ServiceManager {
   }
 
   #tell(assignment: string): Promise<void> {
-    const send = this.#send;
+    const send = this.send;
     if (send === undefined) return Promise.resolve();
     this.#last = this.#last.then(() => send(assignment)).catch((error) => this.#complain(error));
     return this.#last;
@@ -80,7 +78,7 @@ export class ServiceManager {
     if (this.#failed) return;
     this.#failed = true;
     const reason = systemCode(error) ?? String(error);
-    this.#log.warn({ reason }, 'the service manager could not be notified: systemd-notify failed');
+    this.log.warn({ reason }, 'the service manager could not be notified: systemd-notify failed');
   }
 }
 

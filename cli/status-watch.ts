@@ -104,23 +104,20 @@ async function untilStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 class Appender {
-  readonly #options: WatchOptions;
   #shown = false;
 
-  constructor(options: WatchOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: WatchOptions) {}
 
   open(): void {}
 
   show(status: Status): void {
-    const { format, asJson, output } = this.#options;
+    const { format, asJson, output } = this.options;
     output.write(`${this.#shown && !asJson ? '\n' : ''}${format(status)}`);
     this.#shown = true;
   }
 
   complain(line: string): void {
-    this.#options.complain(line);
+    this.options.complain(line);
   }
 
   close(): void {}
@@ -153,18 +150,15 @@ const MOVES: Readonly<Record<string, (page: number) => number>> = {
 };
 
 class Screen {
-  readonly #options: WatchOptions;
   #lines: readonly string[] = [];
   #complaint = '';
   /** Lines that are scrolled out at the top. */
   #above = 0;
 
-  constructor(options: WatchOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: WatchOptions) {}
 
   open(): void {
-    const { output, input } = this.#options;
+    const { output, input } = this.options;
     output.write(ENTER);
     process.once('exit', this.#leave); // also when a defect ends the process
     output.on('resize', this.#draw);
@@ -175,7 +169,7 @@ class Screen {
   }
 
   show(status: Status): void {
-    this.#lines = this.#options.format(status).trimEnd().split('\n');
+    this.#lines = this.options.format(status).trimEnd().split('\n');
     this.#complaint = '';
     this.#draw();
   }
@@ -186,7 +180,7 @@ class Screen {
   }
 
   close(): void {
-    const { output, input } = this.#options;
+    const { output, input } = this.options;
     output.off('resize', this.#draw);
     process.off('exit', this.#leave);
     this.#leave();
@@ -196,7 +190,7 @@ class Screen {
   }
 
   readonly #leave = (): void => {
-    const { output, input } = this.#options;
+    const { output, input } = this.options;
     if (input.isTTY === true) input.setRawMode?.(false);
     output.write(LEAVE);
   };
@@ -204,7 +198,7 @@ class Screen {
   /** Several keys may come at once. */
   readonly #onKey = (bytes: Uint8Array): void => {
     for (const [key] of Buffer.from(bytes).toString('latin1').matchAll(KEYS)) {
-      if (ENDS.includes(key)) this.#options.stop.abort();
+      if (ENDS.includes(key)) this.options.stop.abort();
       this.#above += MOVES[key]?.(this.#room) ?? 0;
     }
     this.#draw();
@@ -212,11 +206,11 @@ class Screen {
 
   /** Lines of the status that fit above the last one. */
   get #room(): number {
-    return Math.max(1, (this.#options.output.rows || USUAL_ROWS) - 1);
+    return Math.max(1, (this.options.output.rows || USUAL_ROWS) - 1);
   }
 
   readonly #draw = (): void => {
-    const { output, intervalMs } = this.#options;
+    const { output, intervalMs } = this.options;
     const last = Math.max(0, this.#lines.length - this.#room);
     this.#above = Math.min(last, Math.max(0, this.#above));
     const shown = this.#lines.slice(this.#above, this.#above + this.#room);

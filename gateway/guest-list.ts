@@ -43,7 +43,6 @@ export interface GuestListOptions {
 export type GuestVerdict = 'known' | 'new' | AccessRefusal;
 
 export class GuestList {
-  readonly #options: GuestListOptions;
   readonly #book = new TokenBook<InvitationTerms, InvitationUse>();
   readonly #keeper: TokenKeeper<InvitationTerms, InvitationUse>;
   /** Those of open links need no second look at their signatures. */
@@ -54,8 +53,7 @@ export class GuestList {
   #looks = 0;
   #isLooking = false;
 
-  constructor(options: GuestListOptions) {
-    this.#options = options;
+  constructor(private readonly options: GuestListOptions) {
     const { log } = options;
     this.#keeper = new TokenKeeper({
       ...options,
@@ -70,7 +68,7 @@ export class GuestList {
   }
 
   get isPrivate(): boolean {
-    return this.#options.isPrivate();
+    return this.options.isPrivate();
   }
 
   /** Reads the invitations. Rejects with CONFIG when a file is damaged. */
@@ -85,7 +83,7 @@ export class GuestList {
 
   /** What the operator has done takes effect, in an open network for the time when it is private. Call it about once a second. */
   async upkeep(): Promise<void> {
-    this.#book.noteTime(this.#options.clock.wallMs());
+    this.#book.noteTime(this.options.clock.wallMs());
     if (this.#isLooking) return; // a slow disk
     this.#isLooking = true;
     await this.#look().finally(() => {
@@ -94,7 +92,7 @@ export class GuestList {
   }
 
   async #look(): Promise<void> {
-    const changedMs = await this.#options.files.changedMs();
+    const changedMs = await this.options.files.changedMs();
     this.#looks += 1;
     if (changedMs === this.#changedMs && this.#looks < MOST_LOOKS) return;
     this.#changedMs = changedMs;
@@ -102,7 +100,7 @@ export class GuestList {
     await this.#keeper.reread(0);
     if (!this.#isChanged) return;
     this.#isChanged = false;
-    this.#options.onRevoked();
+    this.options.onRevoked();
   }
 
   /**
@@ -126,13 +124,13 @@ export class GuestList {
     if (!this.#isProven(access, token)) return 'not-invited';
     if (isRevoked(token.terms)) return 'invitation-revoked';
     if (token.uses.has(identityHexOf(access.accessKey))) return this.#book.isSaved(token.terms.key) ? 'known' : 'new';
-    if (isExpired(token.terms, this.#book.latest(this.#options.clock.wallMs()))) return 'invitation-expired';
+    if (isExpired(token.terms, this.#book.latest(this.options.clock.wallMs()))) return 'invitation-expired';
     return isUsedUp(token) ? 'invitation-used-up' : 'new';
   }
 
   /** Counts one that `judge` calls new. Resolves with whether that is on the disk. */
   async enter(access: AccessProof): Promise<boolean> {
-    const { clock, log } = this.#options;
+    const { clock, log } = this.options;
     const key = keyOf(access);
     const identity = identityHexOf(access.accessKey);
     const atMs = Math.floor(clock.wallMs()) as InvitationUse['atMs'];
@@ -152,7 +150,7 @@ export class GuestList {
   /** Of a client that came before, the grant was verified then. */
   #isProven(access: AccessProof, { uses }: Token): boolean {
     if (this.#verified.has(access)) return true;
-    const { crypto } = this.#options;
+    const { crypto } = this.options;
     const { accessKey, proven, proof } = access;
     const isProven =
       (uses.has(identityHexOf(accessKey)) || isGranted(access, crypto)) &&

@@ -23,13 +23,14 @@ const BURST_SECONDS = 5;
 const MAX_REMEMBERED = 4096;
 
 export class Admission {
-  readonly #limits: AdmissionLimits;
   readonly #rate: TokenBucket;
   readonly #sessions = new Map<string, Held>();
   #streams = 0;
 
-  constructor(limits: AdmissionLimits, nowMs: MonotonicMs) {
-    this.#limits = limits;
+  constructor(
+    private readonly limits: AdmissionLimits,
+    nowMs: MonotonicMs,
+  ) {
     this.#rate = new TokenBucket(limits.streamsPerSecond, limits.streamsPerSecond * BURST_SECONDS, nowMs);
   }
 
@@ -40,7 +41,7 @@ export class Admission {
   /** Counts a stream of `session` in, unless a bound is reached. Every stream let in is released once. */
   admit(session: string, nowMs: MonotonicMs): boolean {
     const held = this.#heldBy(session, nowMs);
-    if (this.#streams >= this.#limits.streams || held.streams >= this.#limits.streamsPerSession) return false;
+    if (this.#streams >= this.limits.streams || held.streams >= this.limits.streamsPerSession) return false;
     if (!this.takeRate(session, nowMs)) return false;
     this.#streams += 1;
     held.streams += 1;
@@ -60,7 +61,7 @@ export class Admission {
   }
 
   #heldBy(session: string, nowMs: MonotonicMs): Held {
-    const perSecond = this.#limits.streamsPerSecondPerSession;
+    const perSecond = this.limits.streamsPerSecondPerSession;
     const held = this.#sessions.get(session) ?? {
       streams: 0,
       rate: new TokenBucket(perSecond, perSecond * BURST_SECONDS, nowMs),

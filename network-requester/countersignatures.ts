@@ -36,9 +36,6 @@ interface LinkConfig {
 }
 
 export class Countersignatures {
-  readonly #components: Components;
-  readonly #identity: NodeIdentity;
-  readonly #network: NetworkFile;
   readonly #held = new Map<IdentityHex, Countersignature>();
   #asking: Promise<void> = Promise.resolve();
 
@@ -48,13 +45,15 @@ export class Countersignatures {
   /** Until when a gateway is left alone. */
   readonly #pausedUntilMs = new Map<IdentityHex, MonotonicMs>();
 
-  constructor(components: Components, identity: NodeIdentity, network: NetworkFile, config: LinkConfig) {
+  constructor(
+    private readonly components: Components,
+    private readonly identity: NodeIdentity,
+    private readonly network: NetworkFile,
+    config: LinkConfig,
+  ) {
     this.#client = { trafficClass: config.trafficClass, clocked: false };
     this.#keyExchange = config.linkKeyExchange;
     this.#refusals = new LinkRefusalLog(components.clock, components.log, config.linkKeyExchange);
-    this.#components = components;
-    this.#identity = identity;
-    this.#network = network;
   }
 
   /** Those of `gateways` that are held and not too old. */
@@ -88,13 +87,13 @@ export class Countersignatures {
   }
 
   async #ask(gateway: LinkTarget): Promise<void> {
-    const { clock, crypto, outboundAddress } = this.#components;
-    const id = networkId(this.#network, crypto);
+    const { clock, crypto, outboundAddress } = this.components;
+    const id = networkId(this.network, crypto);
     const answer = await askCountersignature({
-      identity: this.#identity,
+      identity: this.identity,
       gateway,
       networkId: id,
-      packetBytes: packetBytes(this.#network.payloadBytes),
+      packetBytes: packetBytes(this.network.payloadBytes),
       client: this.#client,
       keyExchange: this.#keyExchange,
       localAddress: outboundAddress,
@@ -105,16 +104,16 @@ export class Countersignatures {
           this.#pausedUntilMs.set(gateway.id, laterMs(clock.nowMs(), NO_COMMON_GROUP_PAUSE_MS));
       },
     });
-    const { publicKey } = this.#identity;
+    const { publicKey } = this.identity;
     const given = answer && readCountersignature(answer, gateway.id, id, publicKey, crypto);
     if (given !== undefined) this.#held.set(gateway.id, given);
   }
 
   #isPaused({ id }: LinkTarget): boolean {
-    return this.#components.clock.nowMs() < (this.#pausedUntilMs.get(id) ?? Number.NEGATIVE_INFINITY);
+    return this.components.clock.nowMs() < (this.#pausedUntilMs.get(id) ?? Number.NEGATIVE_INFINITY);
   }
 
   #ageMs({ madeMs }: Countersignature): number {
-    return this.#components.clock.wallMs() - madeMs;
+    return this.components.clock.wallMs() - madeMs;
   }
 }

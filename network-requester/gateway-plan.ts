@@ -29,11 +29,9 @@ interface Place {
 }
 
 export class GatewayPlan {
-  readonly #options: GatewayPlanOptions;
   readonly #places: readonly Place[];
 
-  constructor(options: GatewayPlanOptions) {
-    this.#options = options;
+  constructor(private readonly options: GatewayPlanOptions) {
     const { fixed } = options;
     const count = fixed?.length ?? MAX_REQUESTER_GATEWAYS;
     this.#places = Array.from({ length: count }, (_, i) => ({ announced: fixed?.[i], linked: undefined }));
@@ -59,7 +57,7 @@ export class GatewayPlan {
    * changed.
    */
   resettle(usable: readonly IdentityHex[]): boolean {
-    if (this.#options.fixed !== undefined) return false;
+    if (this.options.fixed !== undefined) return false;
     return this.#changes(() => {
       for (const place of this.#places) {
         if (place.announced !== undefined && usable.includes(place.announced)) continue;
@@ -86,7 +84,7 @@ export class GatewayPlan {
   /** The gateway `linked` has been away for `downMs`, or is there (0). Whether `announced` has changed. */
   review(topology: Topology, linked: IdentityHex, downMs: number): boolean {
     const place = this.#places.find((one) => one.linked === linked);
-    if (this.#options.fixed !== undefined || place === undefined) return false;
+    if (this.options.fixed !== undefined || place === undefined) return false;
     return this.#changes(() => {
       if (downMs === 0) place.announced = linked;
       else if (downMs >= ANNOUNCE_ANOTHER_AFTER_MS && place.announced === linked)
@@ -96,7 +94,7 @@ export class GatewayPlan {
 
   /** Those that do not answer are not announced: the next `review` or consensus picks others. */
   giveUp(isSilent: (gateway: IdentityHex) => boolean): void {
-    if (this.#options.fixed !== undefined) return;
+    if (this.options.fixed !== undefined) return;
     for (const place of this.#places) {
       if (place.announced === undefined || place.announced === place.linked || !isSilent(place.announced)) continue;
       place.announced = place.linked;
@@ -108,7 +106,7 @@ export class GatewayPlan {
     const isLinked = (id: IdentityHex) => this.#places.some(({ linked }) => linked === id);
     const { announced } = place;
     if (announced !== undefined && !isLinked(announced) && topology.byId(announced) !== undefined) return announced;
-    if (this.#options.fixed !== undefined) return undefined;
+    if (this.options.fixed !== undefined) return undefined;
     const other = this.#another(topology.soundGateways.map(({ id }) => id).filter((id) => !isLinked(id)));
     place.announced = other ?? announced;
     return other;
@@ -118,7 +116,7 @@ export class GatewayPlan {
   #another(ids: readonly IdentityHex[]): IdentityHex | undefined {
     const taken = new Set(this.#places.flatMap(({ announced, linked }) => [announced, linked]));
     return pick(
-      this.#options.rng,
+      this.options.rng,
       ids.filter((id) => !taken.has(id)),
     );
   }
@@ -131,7 +129,7 @@ export class GatewayPlan {
 
   /** The gateways that the consensus names for us. */
   #named(topology: Topology): NodeEntry[] {
-    const { gateways = [] } = topology.byId(this.#options.self) ?? {};
+    const { gateways = [] } = topology.byId(this.options.self) ?? {};
     return gateways.flatMap((id) => topology.byId(id) ?? []);
   }
 }

@@ -47,10 +47,7 @@ const UPKEEP_MS = 10_000;
 type Announced = Pick<ExitPolicy, 'summary' | 'observe'>;
 
 export class RequesterMixnet implements Running {
-  readonly #config: RequesterConfig;
-  readonly #components: Components;
   readonly #identity: NodeIdentity;
-  readonly #network: NetworkFile;
   readonly #keys: SphinxKeyRing;
   /** Shares what is accepted between the links, by their places. */
   readonly #policer: FairPolicer<number>;
@@ -69,16 +66,13 @@ export class RequesterMixnet implements Running {
   #pending = false;
 
   private constructor(
-    config: RequesterConfig,
-    components: Components,
+    private readonly config: RequesterConfig,
+    private readonly components: Components,
     identity: NodeIdentity,
-    network: NetworkFile,
+    private readonly network: NetworkFile,
     readonly policy: Announced,
   ) {
-    this.#config = config;
-    this.#components = components;
     this.#identity = identity;
-    this.#network = network;
     const terms = { ...config, ...network, epochMs: epochMsOf(network), dir: join(config.dir, 'keys') };
     const { policer, keys } = openPolicedKeys<number>(components, terms);
     policer.setWeights(new Map(Array.from({ length: MAX_REQUESTER_GATEWAYS }, (_, place) => [place, 1])));
@@ -117,7 +111,7 @@ export class RequesterMixnet implements Running {
   async serve(accept: AcceptHandler): Promise<void> {
     await this.#findGateways();
     if (this.#stopped) return;
-    this.directory.announce((epochs) => this.#descriptor(epochs), this.#identity.seed, this.#config.joinToken);
+    this.directory.announce((epochs) => this.#descriptor(epochs), this.#identity.seed, this.config.joinToken);
     await this.#waitForListing();
     if (this.#stopped) return;
     await this.#openLinks(accept);
@@ -147,7 +141,7 @@ export class RequesterMixnet implements Running {
 
   /** Until one has countersigned. Those that do not answer are replaced after a while. */
   async #findGateways(): Promise<void> {
-    const { clock } = this.#components;
+    const { clock } = this.components;
     let sinceMs = clock.nowMs();
     for (; !this.#stopped; await sleep(clock, POLL_MS)) {
       await this.#lookForGateways();
@@ -163,10 +157,10 @@ export class RequesterMixnet implements Running {
 
   /** The gateways that are listed, or announced before there is a list. */
   async #lookForGateways(): Promise<void> {
-    const wallMs = this.#components.clock.wallMs();
+    const wallMs = this.components.clock.wallMs();
     const topology = this.directory.topology();
     this.#gateways =
-      topology?.soundGateways ?? (await announcedGateways(this.directory, wallMs, epochMsOf(this.#network)));
+      topology?.soundGateways ?? (await announcedGateways(this.directory, wallMs, epochMsOf(this.network)));
   }
 
   /** Asks the gateways of the plan for their countersignatures. Whether all have given one. */
@@ -189,9 +183,9 @@ export class RequesterMixnet implements Running {
   #descriptor(epochs: readonly EpochNumber[]): DescriptorDraft {
     const gateways = this.#countersignatures.of(this.#plan.announced);
     if (gateways.length === 0) throw new MixError('NO_GATEWAY', 'no gateway has countersigned yet');
-    const wallMs = this.#components.clock.wallMs();
+    const wallMs = this.components.clock.wallMs();
     const keyOf = (epoch: EpochNumber) => this.#keys.publicKey(epoch, wallMs);
-    return describeRequester(this.#config, gateways, this.policy.summary, epochs, keyOf);
+    return describeRequester(this.config, gateways, this.policy.summary, epochs, keyOf);
   }
 
   /**
@@ -199,7 +193,7 @@ export class RequesterMixnet implements Running {
    * announce itself any more is replaced: with it the requester would be in no consensus, and the first might need it.
    */
   async #waitForListing(): Promise<void> {
-    const { clock, log } = this.#components;
+    const { clock, log } = this.components;
     let sinceMs = clock.nowMs();
     for (; !this.#stopped; await sleep(clock, POLL_MS)) {
       const topology = await this.directory.waitForTopology(GATEWAY_POLL_MS).catch(() => undefined);
@@ -225,7 +219,7 @@ export class RequesterMixnet implements Running {
 
   #maintain(): void {
     this.health.worked();
-    this.#keys.advance(this.#components.clock.wallMs());
+    this.#keys.advance(this.components.clock.wallMs());
     if (this.#keys.takeRenewed()) this.directory.announceNow();
     const topology = this.directory.topology();
     if (topology === undefined || this.hub === undefined) return;
@@ -234,20 +228,20 @@ export class RequesterMixnet implements Running {
       const linked = endpoint?.gateway?.id;
       return linked !== undefined && this.#plan.review(topology, linked, endpoint?.linkDownMs ?? 0);
     });
-    if (changed.includes(true)) this.#components.log.warn({}, 'another gateway is announced, for the next consensus');
+    if (changed.includes(true)) this.components.log.warn({}, 'another gateway is announced, for the next consensus');
     if (changed.includes(true) || this.#pending) void this.#announce();
     else void this.#obtain(); // what is old is renewed
   }
 
   /** Tries until it starts; logs each reason once. */
   async #start(endpoint: MixEndpoint): Promise<void> {
-    for (let lastReason = ''; !this.#stopped; await sleep(this.#components.clock, POLL_MS)) {
+    for (let lastReason = ''; !this.#stopped; await sleep(this.components.clock, POLL_MS)) {
       try {
         endpoint.start();
         return;
       } catch (error) {
         const { code, message } = asMixError(error);
-        if (message !== lastReason) this.#components.log.warn({ code, reason: message }, 'cannot join the network yet');
+        if (message !== lastReason) this.components.log.warn({ code, reason: message }, 'cannot join the network yet');
         lastReason = message;
       }
     }
@@ -263,28 +257,28 @@ export class RequesterMixnet implements Running {
       this.#endpoints[place] = endpoint;
       await this.#start(endpoint);
       if (this.#stopped) return;
-      if (this.hub === undefined) this.hub = startHub(this.#config, this.#components, endpoint, accept);
+      if (this.hub === undefined) this.hub = startHub(this.config, this.components, endpoint, accept);
       else this.hub.attach(endpoint);
     }
   }
 
   #makeEndpoint(place: number): MixEndpoint {
-    const components = this.#components;
+    const components = this.components;
     const finalHop = new FinalHop({
       components,
       policer: this.#policer,
       link: this.#policer.link(place),
       keys: this.#keys,
-      payloadBytes: this.#network.payloadBytes,
+      payloadBytes: this.network.payloadBytes,
       onMessage: (message) => this.hub?.receive(message, endpoint),
     });
     const endpoint: MixEndpoint = new MixEndpoint({
       components,
       identity: this.#identity,
-      networkId: networkId(this.#network, components.crypto),
+      networkId: networkId(this.network, components.crypto),
       directory: this.directory,
-      trafficClass: this.#config.trafficClass,
-      keyExchange: this.#config.linkKeyExchange,
+      trafficClass: this.config.trafficClass,
+      keyExchange: this.config.linkKeyExchange,
       usableGateways: (topology) => {
         const gateway = this.#chooseGateways(topology)[place];
         return gateway === undefined ? [] : [gateway];

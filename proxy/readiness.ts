@@ -23,20 +23,18 @@ export interface ReadinessOptions {
 
 /** One line when there is a way for the first time or again, one when there is none, one when the reason is another. */
 export class Readiness {
-  readonly #options: ReadinessOptions;
   #timer: Timer | undefined;
   #sinceMs: MonotonicMs;
   #logged: string | undefined;
   readonly health: RoleHealth;
 
-  constructor(options: ReadinessOptions) {
-    this.#options = options;
+  constructor(private readonly options: ReadinessOptions) {
     this.#sinceMs = options.clock.nowMs();
     this.health = new RoleHealth(options.clock, 'the look for a way through the network', () => this.#faults());
   }
 
   start(): void {
-    const { clock } = this.#options;
+    const { clock } = this.options;
     this.#sinceMs = clock.nowMs();
     this.#timer = every(clock, CHECK_PERIOD_MS, () => this.#check());
   }
@@ -47,12 +45,12 @@ export class Readiness {
   }
 
   #faults(): string[] {
-    const missing = this.#options.obstacle();
+    const missing = this.options.obstacle();
     return missing === undefined ? [] : [missing.message];
   }
 
   #check(): void {
-    const { obstacle, clock, log } = this.#options;
+    const { obstacle, clock, log } = this.options;
     const missing = obstacle();
     const nowMs = clock.nowMs();
     this.health.worked();

@@ -26,7 +26,6 @@ export interface Launch {
 }
 
 export class BrowserProcess {
-  readonly #launch: Launch;
   readonly #child: ChildProcess;
   /** Resolves with what went wrong, or nothing, when the browser has ended. */
   readonly ended: Promise<MixError | undefined>;
@@ -34,8 +33,7 @@ export class BrowserProcess {
   #gone = false;
   #stderr = '';
 
-  constructor(launch: Launch) {
-    this.#launch = launch;
+  constructor(private readonly launch: Launch) {
     // A group of its own: a Ctrl-C of the terminal reaches us alone, and what the browser starts can be ended with it.
     this.#child = spawn(launch.path, launch.args, {
       stdio: ['ignore', 'inherit', 'pipe'],
@@ -83,9 +81,9 @@ export class BrowserProcess {
       const script = isShell(this.pid);
       const args = commandLine(this.pid);
       if (args === undefined) return;
-      const bad = args.find((arg) => this.#launch.browser.undoing.test(arg));
+      const bad = args.find((arg) => this.launch.browser.undoing.test(arg));
       if (bad !== undefined) {
-        const { browser, path } = this.#launch;
+        const { browser, path } = this.launch;
         throw new MixError(
           'CONFIG',
           `${path} starts ${browser.name} with ${bad}, which is not safe: remove that option`,
@@ -107,7 +105,7 @@ export class BrowserProcess {
   }
 
   #failure(how: string): MixError {
-    const { name } = this.#launch.browser;
+    const { name } = this.launch.browser;
     if (/No usable sandbox/i.test(this.#stderr)) {
       const why =
         'this system lets no ordinary user set up its sandbox (unprivileged user namespaces are switched off)';

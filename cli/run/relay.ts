@@ -22,15 +22,13 @@ export interface RelayTarget {
 }
 
 export class ProxyRelay {
-  readonly #target: RelayTarget;
-  readonly #maxConnections: number;
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
 
-  constructor(target: RelayTarget, maxConnections = MAX_RELAYED) {
-    this.#target = target;
-    this.#maxConnections = maxConnections;
-  }
+  constructor(
+    private readonly target: RelayTarget,
+    private readonly maxConnections = MAX_RELAYED,
+  ) {}
 
   /** Takes connections from `listen`: a port, or a server that listens already. Resolves with the port. Rejects with a system error. */
   serve(listen: { readonly port: number; readonly host: string } | Server): Promise<number> {
@@ -55,13 +53,13 @@ export class ProxyRelay {
 
   async #relay(socket: Socket): Promise<void> {
     socket.on('error', () => {}); // 'close' follows
-    if (this.#sockets.size >= 2 * this.#maxConnections) {
+    if (this.#sockets.size >= 2 * this.maxConnections) {
       socket.destroy();
       return;
     }
     this.#keep(socket);
     try {
-      const { place, localAddress, login } = this.#target;
+      const { place, localAddress, login } = this.target;
       const outward = await dialProxy(place, localAddress);
       this.#keep(outward);
       if (login !== undefined) await this.#logIn(socket, outward, login);
@@ -96,24 +94,22 @@ export function joinSockets(one: Socket, other: Socket): void {
 }
 
 class RelayEnd {
-  readonly #socket: Socket;
   #reader: SocketReader | undefined;
   #peer: RelayEnd | undefined;
   /** It takes no more bytes. */
   #lost = false;
 
-  constructor(socket: Socket) {
-    this.#socket = socket;
+  constructor(private readonly socket: Socket) {
     socket.setNoDelay(true);
     socket.on('error', () => {}); // 'close' follows
   }
 
   start(peer: RelayEnd): void {
-    const socket = this.#socket;
+    const socket = this.socket;
     this.#peer = peer;
     this.#reader = new SocketReader(socket, {
       onBytes: (bytes) => peer.write(bytes),
-      onFin: () => (this.#lost ? peer.breakOff() : peer.#socket.end()),
+      onFin: () => (this.#lost ? peer.breakOff() : peer.socket.end()),
       onReset: () => peer.breakOff(),
     });
     socket.on('drain', () => peer.#reader?.resume());
@@ -125,7 +121,7 @@ class RelayEnd {
 
   write(bytes: Uint8Array): boolean {
     if (this.#lost) return true;
-    return this.#socket.write(bytes, (error) => {
+    return this.socket.write(bytes, (error) => {
       if (error) this.#lose(error);
     });
   }
@@ -134,8 +130,8 @@ class RelayEnd {
   breakOff(): void {
     this.#lost = true;
     this.#reader?.stop();
-    if (this.#socket.destroyed) return;
-    breakOffBehindBytes(this.#socket, systemClock);
+    if (this.socket.destroyed) return;
+    breakOffBehindBytes(this.socket, systemClock);
   }
 
   /** What was received before is still handed on, and then how it ended. */

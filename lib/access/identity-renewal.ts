@@ -20,13 +20,10 @@ export interface IdentityRenewalOptions {
 }
 
 export class IdentityRenewal {
-  readonly #options: IdentityRenewalOptions;
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(options: IdentityRenewalOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: IdentityRenewalOptions) {}
 
   /** The identity in use is fresh now. */
   start(): void {
@@ -39,12 +36,12 @@ export class IdentityRenewal {
   }
 
   #schedule(delayMs: number): void {
-    this.#timer = this.#options.clock.after(delayMs, () => void this.#attempt());
+    this.#timer = this.options.clock.after(delayMs, () => void this.#attempt());
   }
 
   /** Never rejects. */
   async #attempt(): Promise<void> {
-    const { log, makeIdentity, renew } = this.#options;
+    const { log, makeIdentity, renew } = this.options;
     let nextMs = IDENTITY_LIFE_MS;
     try {
       const fresh = await makeIdentity();

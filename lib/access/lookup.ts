@@ -35,18 +35,15 @@ export interface LookupEvents {
 }
 
 export class Lookup implements StreamHandlers {
-  readonly #question: Question;
-  readonly #context: LookupContext;
-  readonly #events: LookupEvents;
   #stream: SessionStream | undefined;
   #message: Uint8Array = new Uint8Array(0);
   #over = false;
 
-  constructor(question: Question, context: LookupContext, events: LookupEvents) {
-    this.#question = question;
-    this.#context = context;
-    this.#events = events;
-  }
+  constructor(
+    private readonly question: Question,
+    private readonly context: LookupContext,
+    private readonly events: LookupEvents,
+  ) {}
 
   /** What was asked over, as far as it was. */
   get stream(): SessionStream | undefined {
@@ -55,8 +52,8 @@ export class Lookup implements StreamHandlers {
 
   /** An address needs no question to be resolved: it is its own answer. */
   start(): void {
-    const { host, reverse } = this.#question;
-    const verdict = checkDestination(host, this.#context.allowPrivate);
+    const { host, reverse } = this.question;
+    const verdict = checkDestination(host, this.context.allowPrivate);
     if (!verdict.ok) this.#fail(verdict.code);
     else if (verdict.destination.kind === 'name' && reverse) this.#fail('ADDRESS_TYPE');
     else if (verdict.destination.kind === 'name' || reverse) this.#ask(verdict.destination.host);
@@ -67,12 +64,12 @@ export class Lookup implements StreamHandlers {
   stop(code: ErrorCode): void {
     if (this.#over) return;
     this.#over = true;
-    this.#stream?.reset(code, this.#context.clock.nowMs());
+    this.#stream?.reset(code, this.context.clock.nowMs());
   }
 
   /** Only now: until then the stream may still change its session. */
   onOpened(): void {
-    this.#stream?.end(this.#context.clock.nowMs());
+    this.#stream?.end(this.context.clock.nowMs());
   }
 
   onDrain(): void {}
@@ -88,7 +85,7 @@ export class Lookup implements StreamHandlers {
   onData(bytes: Uint8Array): void {
     if (this.#over) return;
     this.#message = concatBytes(this.#message, bytes);
-    this.#stream?.consume(bytes.byteLength, this.#context.clock.nowMs());
+    this.#stream?.consume(bytes.byteLength, this.context.clock.nowMs());
     if (this.#message.byteLength > MAX_ANSWER_BYTES) this.#giveUp();
   }
 
@@ -100,38 +97,38 @@ export class Lookup implements StreamHandlers {
   }
 
   #ask(host: string): void {
-    const { isolation, forPort } = this.#question;
+    const { isolation, forPort } = this.question;
     const kept = { ...(isolation === undefined ? {} : { isolation }), ...(forPort === undefined ? {} : { forPort }) };
     try {
-      this.#stream = this.#context.opener.open({ kind: 'resolve', host, port: 0, ...kept }, this);
+      this.#stream = this.context.opener.open({ kind: 'resolve', host, port: 0, ...kept }, this);
     } catch (error) {
       this.#fail(asMixError(error).code);
     }
   }
 
   #onAnswer({ addresses, names }: ResolveAnswer): void {
-    const { allowPrivate } = this.#context;
-    const answers = this.#question.reverse ? names : addresses;
-    const allowed = this.#question.reverse
+    const { allowPrivate } = this.context;
+    const answers = this.question.reverse ? names : addresses;
+    const allowed = this.question.reverse
       ? names.filter((name) => allowPrivate || !isPrivateName(name))
       : addresses.filter((address) => checkDestination(address, allowPrivate).ok);
     if (allowed.length > 0) this.#find(allowed);
-    else this.#fail(answers.length > 0 && !this.#question.reverse ? 'POLICY' : 'NOT_FOUND');
+    else this.#fail(answers.length > 0 && !this.question.reverse ? 'POLICY' : 'NOT_FOUND');
   }
 
   #giveUp(): void {
-    this.#stream?.reset('INTERNAL', this.#context.clock.nowMs());
+    this.#stream?.reset('INTERNAL', this.context.clock.nowMs());
     this.#fail('MALFORMED');
   }
 
   #find(answers: readonly string[]): void {
     this.#over = true;
-    this.#events.found(answers);
+    this.events.found(answers);
   }
 
   #fail(code: ErrorCode): void {
     if (this.#over) return;
     this.#over = true;
-    this.#events.failed(code);
+    this.events.failed(code);
   }
 }

@@ -44,9 +44,6 @@ export interface ClientFiles {
 
 export class ProxyMixnet implements StreamOpener, Running {
   readonly directory: DirectoryClient;
-  readonly network: NetworkFile;
-  readonly #config: MixnetTerms;
-  readonly #components: Components;
   readonly #guardFile: GuardFile | undefined;
   #guards: GuardSample;
   #invitations: ClientInvitations | undefined;
@@ -60,12 +57,14 @@ export class ProxyMixnet implements StreamOpener, Running {
   #joinFault = '';
   #stopped = false;
 
-  private constructor(network: NetworkFile, config: MixnetTerms, components: Components, files: ClientFiles) {
+  private constructor(
+    readonly network: NetworkFile,
+    private readonly config: MixnetTerms,
+    private readonly components: Components,
+    files: ClientFiles,
+  ) {
     const { cacheFile, guardFile } = files;
     const { log, crypto } = components;
-    this.#config = config;
-    this.#components = components;
-    this.network = network;
     this.directory = new DirectoryClient({ network, components, ...(cacheFile === undefined ? {} : { cacheFile }) });
     this.#guards = new GuardSample(components.rng);
     // Who names a gateway, or was invited, needs no sample of guards, and keeps that of before.
@@ -114,7 +113,7 @@ export class ProxyMixnet implements StreamOpener, Running {
   /** Counts what comes in, by requester, and calls `look` beside it once a second; yours to start and stop. */
   replyMeter(look: () => void = () => {}): ReplyMeter<ProxySession> {
     return new ReplyMeter(
-      this.#components.clock,
+      this.components.clock,
       () => this.hub?.sessions() ?? [],
       (session) => this.hub?.requesterOf(session)?.name ?? '',
       look,
@@ -202,14 +201,14 @@ export class ProxyMixnet implements StreamOpener, Running {
       await this.#connect();
     } catch (error) {
       this.#onJoinFailed(error);
-      this.#retry = this.#components.clock.after(RETRY_MS, () => void this.#join());
+      this.#retry = this.components.clock.after(RETRY_MS, () => void this.#join());
     } finally {
       this.#joining = false;
     }
   }
 
   async #connect(): Promise<void> {
-    const components = this.#components;
+    const components = this.components;
     this.#made ??= await this.#makeEndpoint();
     if (this.#stopped) return;
     const endpoint = this.#made;
@@ -219,7 +218,7 @@ export class ProxyMixnet implements StreamOpener, Running {
       meter: new SessionMeter(components.metrics),
       components,
       endpoint,
-      ...hubTerms(this.#config),
+      ...hubTerms(this.config),
       requesters: () => this.#requesters(endpoint),
     });
     hub.start();
@@ -235,15 +234,15 @@ export class ProxyMixnet implements StreamOpener, Running {
 
   /** Once: it registers what it counts, and can be started again when that failed. */
   async #makeEndpoint(): Promise<MixEndpoint> {
-    const components = this.#components;
+    const components = this.components;
     return new MixEndpoint({
       components,
       identity: await createIdentity(components.rng),
       networkId: networkId(this.network, components.crypto),
       directory: this.directory,
-      trafficClass: this.#config.trafficClass,
-      keyExchange: this.#config.linkKeyExchange,
-      delivery: this.#config.downlink === 'steady' ? 'clock' : 'immediate',
+      trafficClass: this.config.trafficClass,
+      keyExchange: this.config.linkKeyExchange,
+      delivery: this.config.downlink === 'steady' ? 'clock' : 'immediate',
       usableGateways: (topology) => this.#usableGateways(topology),
       accessTo: (gateway) => this.#invitations?.accessTo(gateway) ?? [],
     });
@@ -252,18 +251,17 @@ export class ProxyMixnet implements StreamOpener, Running {
   /** Said once for each reason, however often it is tried. */
   #onJoinFailed(error: unknown): void {
     const { code, message } = asMixError(error);
-    if (message !== this.#joinFault)
-      this.#components.log.warn({ code, reason: message }, 'cannot join the network yet');
+    if (message !== this.#joinFault) this.components.log.warn({ code, reason: message }, 'cannot join the network yet');
     this.#joinFault = message;
   }
 
   get #drawsGuards(): boolean {
-    return this.#config.gateway === undefined && this.#config.invitation.length === 0;
+    return this.config.gateway === undefined && this.config.invitation.length === 0;
   }
 
   /** The one configured, those that invite, or the guards: what exits publish has no influence. */
   #usableGateways(topology: Topology): readonly NodeEntry[] {
-    const { gateway } = this.#config;
+    const { gateway } = this.config;
     if (gateway === undefined) return (this.#invitations ?? this.#guards).listedIn(topology);
     const node = topology.byId(gateway);
     return node === undefined ? [] : [node];
@@ -275,7 +273,7 @@ export class ProxyMixnet implements StreamOpener, Running {
     if (this.accessFault !== undefined) return this.accessFault;
     if (this.gatewaysFull)
       return 'every gateway that this proxy may use is full: the network is over its capacity; it tries them on';
-    if (this.#config.gateway !== undefined) return 'the gateway configured could not be reached yet';
+    if (this.config.gateway !== undefined) return 'the gateway configured could not be reached yet';
     const guards = this.#usableGateways(topology).length;
     if (guards === 0) return 'none of the gateways that this proxy keeps to is listed: it waits for them';
     if ((this.endpoint?.linkDownMs ?? 0) < ALL_TRIED_MS) return 'no gateway could be reached yet';
@@ -285,8 +283,8 @@ export class ProxyMixnet implements StreamOpener, Running {
   /** The requesters a session may use: the one configured, or all that have another gateway than ours, or all. */
   #requesters(endpoint: MixEndpoint): readonly NodeEntry[] {
     const { requesters } = endpoint.topology;
-    if (this.#config.requester !== undefined) return requesters.filter((node) => node.id === this.#config.requester);
-    const open = requesters.filter((node) => !node.accessTokenRequired || this.#config.accessToken !== undefined);
+    if (this.config.requester !== undefined) return requesters.filter((node) => node.id === this.config.requester);
+    const open = requesters.filter((node) => !node.accessTokenRequired || this.config.accessToken !== undefined);
     const apart = open.filter((node) => !sharesGateway(node, endpoint.gateway));
     return apart.length > 0 ? apart : open;
   }

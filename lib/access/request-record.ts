@@ -22,38 +22,38 @@ export interface RecordContext {
 
 /** A `StreamObserver`. */
 export class RequestRecord {
-  readonly #context: RecordContext;
-  readonly #kind: RequestKind;
   readonly #port: number | undefined;
   readonly #startedMs: number;
 
   /** `port` is the one asked for, if any: it is looked up in policies and kept nowhere else. */
-  constructor(context: RecordContext, kind: RequestKind, port?: number) {
-    this.#context = context;
-    this.#kind = kind;
+  constructor(
+    private readonly context: RecordContext,
+    private readonly kind: RequestKind,
+    port?: number,
+  ) {
     this.#port = port;
     this.#startedMs = context.clock.nowMs();
   }
 
   opened(stream?: SessionStream): void {
     const afterMs = this.#ageMs;
-    this.#context.counters.opened(afterMs);
-    this.#note('slow', judgeOpening(this.#kind, afterMs, this.#situation(stream)));
+    this.context.counters.opened(afterMs);
+    this.#note('slow', judgeOpening(this.kind, afterMs, this.#situation(stream)));
   }
 
   failed(code: ErrorCode, stream?: SessionStream, timedOut = false): void {
-    this.#context.counters.failed(code);
+    this.context.counters.failed(code);
     const own = timedOut || (stream === undefined && OF_THE_REQUEST.has(code));
     this.#note('refused', judgeFailure(code, own, this.#situation(stream)));
   }
 
   abandoned(stream?: SessionStream): void {
-    this.#context.counters.abandoned();
+    this.context.counters.abandoned();
     this.#note('slow', judgeAbandoned(this.#ageMs, this.#situation(stream)));
   }
 
   ended(outcome: RelayOutcome, code?: ErrorCode, stream?: SessionStream): void {
-    this.#context.counters.ended(outcome);
+    this.context.counters.ended(outcome);
     if (code !== undefined) this.#note('broken off', judgeBreak(code, this.#situation(stream)));
   }
 
@@ -63,15 +63,15 @@ export class RequestRecord {
   }
 
   get #ageMs(): number {
-    return this.#context.clock.nowMs() - this.#startedMs;
+    return this.context.clock.nowMs() - this.#startedMs;
   }
 
   #situation(stream: SessionStream | undefined) {
-    return this.#context.situation(stream, this.#port);
+    return this.context.situation(stream, this.#port);
   }
 
   #note(effect: Effect, reason: Reason | undefined): void {
-    if (reason !== undefined) this.#context.troubles.note(reason, effect, this.#kind);
+    if (reason !== undefined) this.context.troubles.note(reason, effect, this.kind);
   }
 }
 

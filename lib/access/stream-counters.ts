@@ -47,18 +47,14 @@ export class StreamCounters {
   #abandonedCount = 0;
 
   readonly troubles: RecentTroubles;
-  readonly #clock: Pick<Clock, 'nowMs'>;
-  readonly #situation: SituationOf;
 
   /** Without `situation`, failures are judged by their codes alone. */
   constructor(
     metrics: Metrics,
-    clock: Pick<Clock, 'nowMs'>,
+    private readonly clock: Pick<Clock, 'nowMs'>,
     readonly connections: () => number,
-    situation: SituationOf = () => UNTROUBLED,
+    private readonly situation: SituationOf = () => UNTROUBLED,
   ) {
-    this.#clock = clock;
-    this.#situation = situation;
     this.troubles = new RecentTroubles(clock);
     this.bytes = metrics.counter('proxy_stream_bytes_total', 'Bytes of streams, without cover.', ['direction']);
     this.datagrams = metrics.counter('proxy_datagrams_total', 'UDP datagrams passed up and down, or dropped.', [
@@ -89,7 +85,7 @@ export class StreamCounters {
   /** A request begins; `port` is the one that it is for. */
   begin(kind: RequestKind, port?: number): RequestRecord {
     const { troubles } = this;
-    return new RequestRecord({ clock: this.#clock, counters: this, troubles, situation: this.#situation }, kind, port);
+    return new RequestRecord({ clock: this.clock, counters: this, troubles, situation: this.situation }, kind, port);
   }
 
   opened(afterMs: number): void {

@@ -52,7 +52,6 @@ export class MemoryBudget {
   /** Accounts that can be shed. */
   readonly #listed = new Set<MemoryAccount>();
   readonly #used = new Map<MemoryKind, KindUse>();
-  readonly #clock: Pick<Clock, 'nowMs'>;
   #reliefAboveBytes: number;
   #reliefAsked = false;
   /** From when on slow ones are looked for again when a newcomer comes. */
@@ -61,9 +60,8 @@ export class MemoryBudget {
   /** `limitBytes`: of everything that draws on it together. */
   constructor(
     readonly limitBytes: number,
-    clock: Pick<Clock, 'nowMs'>,
+    private readonly clock: Pick<Clock, 'nowMs'>,
   ) {
-    this.#clock = clock;
     this.#reliefAboveBytes = limitBytes;
     for (const kind of Object.keys(MEMORY_KINDS) as MemoryKind[]) {
       this.#used.set(kind, { kind, usualWaitMs: MEMORY_KINDS[kind], bytes: 0, refused: 0, shed: 0 });
@@ -96,7 +94,7 @@ export class MemoryBudget {
   admits(kind: MemoryKind): boolean {
     const mostBytes = this.limitBytes * ADMISSION_SHARE;
     if (this.#usedBytes <= mostBytes) return true;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.clock.nowMs();
     if (nowMs >= this.#lookForNewcomersMs) {
       this.#relieve(mostBytes, SLOW_FACTOR);
       if (this.#usedBytes <= mostBytes) return true;
@@ -113,7 +111,7 @@ export class MemoryBudget {
 
   /** Notes who has made progress. */
   review(): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.clock.nowMs();
     for (const account of this.#listed) account.observe(nowMs);
     this.#reliefAboveBytes = this.limitBytes;
     if (this.#usedBytes > this.limitBytes) this.#askRelief();
@@ -129,7 +127,7 @@ export class MemoryBudget {
   /** For accounts: it is large enough to be shed, or is no longer. */
   list(account: MemoryAccount, isListed: boolean): void {
     if (isListed) {
-      account.begin(this.#clock.nowMs());
+      account.begin(this.clock.nowMs());
       this.#listed.add(account);
     } else this.#listed.delete(account);
   }
@@ -148,7 +146,7 @@ export class MemoryBudget {
 
   /** Sheds down to `targetBytes` those that are `slowness` times as slow as usual, or heavy; the slowest with most first. */
   #relieve(targetBytes: number, slowness: number): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.clock.nowMs();
     const heldBy = new Map<unknown, number>();
     for (const { owner, bytes } of this.#listed) heldBy.set(owner, (heldBy.get(owner) ?? 0) + bytes);
     const slow = [...this.#listed]
@@ -180,8 +178,6 @@ export interface KindUse {
 
 /** What one owner holds of one kind. */
 export class MemoryAccount {
-  readonly #budget: MemoryBudget;
-  readonly #use: KindUse;
   readonly #shed: (() => void) | undefined;
   readonly owner: unknown;
   #bytes = 0;
@@ -193,9 +189,12 @@ export class MemoryAccount {
   /** How long that took the last time. */
   #lastWaitMs = 0;
 
-  constructor(budget: MemoryBudget, use: KindUse, shed: (() => void) | undefined, owner: unknown) {
-    this.#budget = budget;
-    this.#use = use;
+  constructor(
+    private readonly budget: MemoryBudget,
+    private readonly use: KindUse,
+    shed: (() => void) | undefined,
+    owner: unknown,
+  ) {
     this.#shed = shed;
     this.owner = owner ?? this;
   }
@@ -211,7 +210,7 @@ export class MemoryAccount {
     if (change === 0) return;
     this.#bytes = bytes;
     if (bytes >= LEAST_SHED_BYTES !== this.#isListed && this.#shed !== undefined) this.#list();
-    this.#budget.changed(this.#use, change);
+    this.budget.changed(this.use, change);
   }
 
   /** As `set`, for `bytes` more. */
@@ -221,7 +220,7 @@ export class MemoryAccount {
 
   /** Lets go of everything. */
   shed(): void {
-    this.#use.shed += 1;
+    this.use.shed += 1;
     this.#shed?.();
   }
 
@@ -240,7 +239,7 @@ export class MemoryAccount {
 
   /** How long what is held takes to leave, in terms of what is usual. */
   slowness(nowMs: MonotonicMs): number {
-    return Math.max(nowMs - this.#markMs, this.#lastWaitMs) / this.#use.usualWaitMs;
+    return Math.max(nowMs - this.#markMs, this.#lastWaitMs) / this.use.usualWaitMs;
   }
 
   #mark(nowMs: MonotonicMs): void {
@@ -250,7 +249,7 @@ export class MemoryAccount {
 
   #list(): void {
     this.#isListed = !this.#isListed;
-    this.#budget.list(this, this.#isListed);
+    this.budget.list(this, this.#isListed);
   }
 }
 

@@ -51,7 +51,6 @@ function coverSlots(ratePerSecond: number): number {
 }
 
 export class Cover {
-  readonly #options: CoverOptions;
   readonly #loopLane: Lane;
   readonly #dropLane: Lane;
   readonly #loops: LaneFeeder;
@@ -60,8 +59,7 @@ export class Cover {
   #prepared: PreparedLoop[] = [];
   #departed = 0;
 
-  constructor(options: CoverOptions) {
-    this.#options = options;
+  constructor(private readonly options: CoverOptions) {
     const { rates } = options;
     options.ledger.alarm.setRate(rates.loopRate);
     const lane = (name: string, ratePerSecond: number) =>
@@ -74,7 +72,7 @@ export class Cover {
   }
 
   setRates({ loopRate, dropRate }: CoverRates): void {
-    this.#options.ledger.alarm.setRate(loopRate);
+    this.options.ledger.alarm.setRate(loopRate);
     this.#loopLane.setRate(loopRate);
     this.#dropLane.setRate(dropRate);
   }
@@ -98,16 +96,16 @@ export class Cover {
     if (!recover(expected)) return 'altered';
     this.#returns.remove(expected);
     if (expected.context.id !== undefined)
-      this.#options.ledger.returned(expected.context.id, this.#options.clock.nowMs());
+      this.options.ledger.returned(expected.context.id, this.options.clock.nowMs());
     return 'returned';
   }
 
   /** Counts overdue loops as lost and forgets those that will not be recognised any more. */
   sweep(): number {
-    const nowMs = this.#options.clock.nowMs();
+    const nowMs = this.options.clock.nowMs();
     this.recordDepartures();
     this.#returns.sweep(nowMs);
-    return this.#options.ledger.sweep(nowMs);
+    return this.options.ledger.sweep(nowMs);
   }
 
   /** The gateway or the identity has changed: prepared loops still leave, but cannot come back and are no evidence. */
@@ -117,11 +115,11 @@ export class Cover {
   }
 
   #nextLoop(): LaneFrame | undefined {
-    const loop = this.#options.makeLoop();
+    const loop = this.options.makeLoop();
     if (loop === undefined) return undefined;
     const prepared: PreparedLoop = { nodes: loop.nodes, delayMs: loop.delayMs, id: undefined, counts: true };
     this.#prepared.push(prepared);
-    this.#returns.add(loop.recovery, prepared, laterMs(this.#options.clock.nowMs(), LOOP_RETURN_LIFE_MS));
+    this.#returns.add(loop.recovery, prepared, laterMs(this.options.clock.nowMs(), LOOP_RETURN_LIFE_MS));
     return loop;
   }
 
@@ -130,7 +128,7 @@ export class Cover {
    * ones they are. To be called before the link's state changes, too.
    */
   recordDepartures(): void {
-    const { ledger, clock, linkIsUp } = this.#options;
+    const { ledger, clock, linkIsUp } = this.options;
     const stats = this.#loopLane.stats();
     const nowMs = clock.nowMs();
     for (; this.#departed < stats.sentContent + stats.discarded; this.#departed++) {

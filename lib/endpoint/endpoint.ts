@@ -33,7 +33,6 @@ const REVIEW_PERIOD_MS = 250;
 
 export class MixEndpoint implements Running {
   readonly ledger = new LoopLedger();
-  readonly #options: EndpointOptions;
   readonly #metrics: EndpointMetrics;
   readonly #reports: HealthReports;
   readonly #replies: ReplyBlocks;
@@ -48,12 +47,11 @@ export class MixEndpoint implements Running {
   #onMoved: () => void = () => {};
   #onTopology: () => void = () => {};
 
-  constructor(options: EndpointOptions) {
+  constructor(private readonly options: EndpointOptions) {
     const { clock, crypto, rng, log, metrics: registry } = options.components;
     const { health } = this.ledger;
     const metrics = new EndpointMetrics(registry);
     this.#metrics = metrics;
-    this.#options = options;
     this.#reports = new HealthReports(log, metrics);
     this.#replies = new ReplyBlocks(health, metrics, () => this.#downlink.onRecognised());
     this.#downlink = new Downlink(options.delivery, health, this.#reports, () => this.#gatewayLink.answered());
@@ -82,13 +80,13 @@ export class MixEndpoint implements Running {
    * the network does not have; nothing is open then, and it may be called again.
    */
   start(): void {
-    const network = new JoinedNetwork(this.#options.directory.topology(), this.#options.trafficClass);
+    const network = new JoinedNetwork(this.options.directory.topology(), this.options.trafficClass);
     this.#gatewayLink.start(network.topology);
     this.#network = network;
     this.ledger.health.adopt(network.topology);
     this.#startCover(network.rates);
-    this.#options.directory.onTopology((next) => this.#adopt(next));
-    this.#timer = every(this.#options.components.clock, REVIEW_PERIOD_MS, () => this.#review());
+    this.options.directory.onTopology((next) => this.#adopt(next));
+    this.#timer = every(this.options.components.clock, REVIEW_PERIOD_MS, () => this.#review());
   }
 
   async stop(): Promise<void> {
@@ -189,7 +187,7 @@ export class MixEndpoint implements Running {
   surbUsable(surb372: Uint8Array): boolean {
     const first = this.#sealer.firstMixOf(surb372);
     if (first === undefined) return true; // `sealReply` counts it
-    return this.ledger.health.repliesOver(first, this.#options.components.rng);
+    return this.ledger.health.repliesOver(first, this.options.components.rng);
   }
 
   /** A compact reply block whose reply goes to `receiver`; undefined without a route. */
@@ -229,7 +227,7 @@ export class MixEndpoint implements Running {
 
   #startCover(rates: TrafficClass): void {
     this.#cover = new Cover({
-      clock: this.#options.components.clock,
+      clock: this.options.components.clock,
       ledger: this.ledger,
       addLane: (lane) => this.addLane(lane),
       rates,
@@ -277,7 +275,7 @@ export class MixEndpoint implements Running {
     this.#metrics.received.inc({ kind: loop === undefined ? 'final' : 'loop' });
     if (loop === 'returned') this.#downlink.onRecognised();
     else if (loop === 'altered') this.#metrics.dropped.inc({ reason: 'payload' });
-    else if (this.#options.onFinal !== undefined) this.#options.onFinal(packet);
+    else if (this.options.onFinal !== undefined) this.options.onFinal(packet);
     else this.#metrics.dropped.inc({ reason: 'unrecognised' });
   }
 
@@ -295,6 +293,6 @@ export class MixEndpoint implements Running {
   }
 
   #nowMs(): MonotonicMs {
-    return this.#options.components.clock.nowMs();
+    return this.options.components.clock.nowMs();
   }
 }

@@ -20,15 +20,13 @@ export interface FinalHopOptions {
 }
 
 export class FinalHop {
-  readonly #options: FinalHopOptions;
   readonly #pipeline: PacketPipeline;
   readonly #dropped;
   readonly #delivered;
 
-  constructor(options: FinalHopOptions) {
+  constructor(private readonly options: FinalHopOptions) {
     const { crypto, rng, metrics } = options.components;
     const { keys, payloadBytes } = options;
-    this.#options = options;
     this.#pipeline = new PacketPipeline({
       sphinx: new Sphinx(crypto, rng),
       keys,
@@ -48,12 +46,12 @@ export class FinalHop {
       return;
     }
     this.#delivered.inc();
-    this.#options.onMessage(message);
+    this.options.onMessage(message);
   }
 
   /** The message, or the reason to drop the packet. */
   #unwrap(packet: Uint8Array): Uint8Array | string {
-    const { policer, link, keys, components } = this.#options;
+    const { policer, link, keys, components } = this.options;
     if (!policer.admits(link, components.clock.nowMs())) return 'over-share';
     const result = this.#pipeline.process(packet, components.clock.wallMs());
     if (typeof result === 'string') return result;

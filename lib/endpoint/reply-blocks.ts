@@ -22,7 +22,6 @@ interface Outstanding {
 }
 
 export class ReplyBlocks {
-  readonly #metrics: EndpointMetrics;
   readonly #expected: ReturnTable<Outstanding>;
   readonly #ledgers: ReplyLedgers<ReplyReceiver>;
   /** Made for the packet that is being written. */
@@ -31,10 +30,9 @@ export class ReplyBlocks {
   /** `onReply` is called for every reply that comes, an altered one too. */
   constructor(
     health: PathHealth,
-    metrics: EndpointMetrics,
+    private readonly metrics: EndpointMetrics,
     private readonly onReply: () => void = () => {},
   ) {
-    this.#metrics = metrics;
     this.#ledgers = new ReplyLedgers(health);
     this.#expected = new ReturnTable(({ block }, nowMs) => {
       metrics.surbs.inc({ event: 'expired' });
@@ -54,7 +52,7 @@ export class ReplyBlocks {
     lifeMs: number,
     graceMs: number,
   ): void {
-    this.#metrics.surbs.inc({ event: 'created' });
+    this.metrics.surbs.inc({ event: 'created' });
     const block = this.#ledgers.ledgerOf(receiver).created(nodes, nowMs, lifeMs, delayMs);
     this.#unsent.push(block);
     this.#expected.add(recovery, { receiver, block }, laterMs(nowMs, lifeMs + graceMs));
@@ -72,11 +70,11 @@ export class ReplyBlocks {
   receive(packet: Uint8Array, recover: (recovery: Recovery) => Uint8Array | undefined, nowMs: MonotonicMs): boolean {
     const expected = this.#expected.find(packet);
     if (expected === undefined) return false;
-    this.#metrics.received.inc({ kind: 'reply' });
+    this.metrics.received.inc({ kind: 'reply' });
     this.onReply();
     const plaintext = recover(expected.recovery);
     if (plaintext === undefined) {
-      this.#metrics.dropped.inc({ reason: 'payload' });
+      this.metrics.dropped.inc({ reason: 'payload' });
       return true;
     }
     this.#expected.remove(expected);

@@ -74,11 +74,9 @@ const IDENTIFIER_BYTES = 16;
  * has no key for the epoch, or one of small order.
  */
 export class Sealer {
-  readonly #options: SealerOptions;
   #address: Uint8Array;
 
-  constructor(options: SealerOptions) {
-    this.#options = options;
+  constructor(private readonly options: SealerOptions) {
     this.#address = options.address;
   }
 
@@ -94,7 +92,7 @@ export class Sealer {
 
   /** Drop cover: ends at a random gateway, which discards it. */
   drop(): Sealed | undefined {
-    const gateway = pick(this.#options.rng, this.#topology.soundGateways);
+    const gateway = pick(this.options.rng, this.#topology.soundGateways);
     return gateway === undefined ? undefined : this.#packet([gateway], EMPTY);
   }
 
@@ -104,7 +102,7 @@ export class Sealer {
     if (drawn === undefined) return undefined;
     const { payloadBytes } = this.#topology.params;
     const self = { address: this.#address };
-    const { sphinx } = this.#options;
+    const { sphinx } = this.options;
     const made = unlessBadKey(() => sphinx.createLoop({ route: drawn.hops, self, message: EMPTY, payloadBytes }));
     return made === undefined ? undefined : { ...sealed(drawn.route, made.packet), recovery: made.recovery };
   }
@@ -114,7 +112,7 @@ export class Sealer {
     const drawn = this.#drawBack('reply');
     if (drawn === undefined) return undefined;
     const self = { address: this.#address };
-    const made = unlessBadKey(() => this.#options.sphinx.createSurb({ route: drawn.hops, self }));
+    const made = unlessBadKey(() => this.options.sphinx.createSurb({ route: drawn.hops, self }));
     if (made === undefined) return undefined;
     const nodes = drawn.route.map((hop) => hop.node);
     return { surb: compactSurb(made.surb), recovery: made.recovery, delayMs: drawnDelayMs(drawn.route), nodes };
@@ -124,7 +122,7 @@ export class Sealer {
   reply(surb372: Uint8Array, plaintext: Uint8Array): LaneFrame | undefined {
     const surb = expandSurb(surb372, () => this.firstMixOf(surb372)?.address);
     if (surb === undefined) return undefined;
-    return this.#options.sphinx.useSurb(surb, plaintext, this.#topology.params.payloadBytes);
+    return this.options.sphinx.useSurb(surb, plaintext, this.#topology.params.payloadBytes);
   }
 
   /** The mix that a reply over this block enters the network at; undefined when there is no such mix of layer 1. */
@@ -135,11 +133,11 @@ export class Sealer {
 
   /** The plaintext of what came back; undefined when it was changed on the way. */
   recover(recovery: Recovery, packet: Uint8Array): Uint8Array | undefined {
-    return this.#options.sphinx.recover(recovery, packet);
+    return this.options.sphinx.recover(recovery, packet);
   }
 
   get #topology(): Topology {
-    return this.#options.view.topology;
+    return this.options.view.topology;
   }
 
   #packet(tail: NodeEntry[], message: Uint8Array): Sealed | undefined {
@@ -147,10 +145,10 @@ export class Sealer {
     const last = tail.at(-1);
     if (drawn === undefined || last === undefined) return undefined;
     const packet = unlessBadKey(() =>
-      this.#options.sphinx.createPacket({
+      this.options.sphinx.createPacket({
         route: drawn.hops,
         destination: last.address,
-        identifier: this.#options.rng.bytes(IDENTIFIER_BYTES),
+        identifier: this.options.rng.bytes(IDENTIFIER_BYTES),
         message,
         payloadBytes: this.#topology.params.payloadBytes,
       }),
@@ -159,15 +157,15 @@ export class Sealer {
   }
 
   #drawBack(kind: RouteKind): Drawn | undefined {
-    const { gateway } = this.#options.view;
+    const { gateway } = this.options.view;
     return gateway && this.#draw([gateway], kind);
   }
 
   #draw(tail: NodeEntry[], kind: RouteKind): Drawn | undefined {
     const topology = this.#topology;
-    const route = this.#options.drawer.draw(topology, tail, kind);
+    const route = this.options.drawer.draw(topology, tail, kind);
     if (route === undefined) return undefined;
-    const hops = toSphinxHops(route, epochAt(this.#options.clock.wallMs(), topology.params.epochMs));
+    const hops = toSphinxHops(route, epochAt(this.options.clock.wallMs(), topology.params.epochMs));
     return hops === undefined ? undefined : { route, hops };
   }
 }

@@ -61,7 +61,6 @@ export interface DialOptions {
 }
 
 export class Dial {
-  readonly #options: DialOptions;
   readonly #connection: FirstConnection;
   #socket: TLSSocket | undefined;
   readonly #timer: Timer;
@@ -72,9 +71,8 @@ export class Dial {
   #up = false;
   #ended = false;
 
-  private constructor(options: DialOptions) {
+  private constructor(private readonly options: DialOptions) {
     const { target, localAddress, clock, handshakeTimeoutMs, ipv4First = false } = options;
-    this.#options = options;
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
@@ -101,7 +99,7 @@ export class Dial {
 
   #secure(connection: Socket): void {
     tuneSocket(connection);
-    const { context } = this.#options;
+    const { context } = this.options;
     // No server name: all handshakes look alike, and names of hosts are nobody's business.
     const socket = connect({ socket: connection, servername: '', secureContext: context, ...PEER_OPTIONS });
     this.#socket = socket;
@@ -112,7 +110,7 @@ export class Dial {
   }
 
   #onSecure(socket: TLSSocket): void {
-    const { target, terms, kind, client, access, clock, queueFrames, stallTimeoutMs, memory } = this.#options;
+    const { target, terms, kind, client, access, clock, queueFrames, stallTimeoutMs, memory } = this.options;
     const verdict = verifyPeer(socket, target.id);
     if ('fault' in verdict) {
       this.#fail(verdict.fault);
@@ -125,7 +123,7 @@ export class Dial {
       queueFrames,
       stallTimeoutMs,
       ...(memory === undefined ? {} : { memory }),
-      onFrame: (frame) => (this.#up ? this.#options.onFrame(frame) : this.#onHello(frame, socket)),
+      onFrame: (frame) => (this.#up ? this.options.onFrame(frame) : this.#onHello(frame, socket)),
       onClose: (reason) => this.#fail(reason === 'peer-closed' && !this.#up ? 'refused' : reason),
     });
     socket.off('error', this.#onEarlyError);
@@ -136,7 +134,7 @@ export class Dial {
   }
 
   #onHello(frame: Buffer, socket: TLSSocket): void {
-    const { terms, kind, onOtherVersion } = this.#options;
+    const { terms, kind, onOtherVersion } = this.options;
     const hello = decodeHello(frame, terms);
     if ('fault' in hello) {
       if (hello.fault === 'wrong-version') onOtherVersion?.(versionsIn(frame));
@@ -154,15 +152,15 @@ export class Dial {
     }
     this.#timer.cancel();
     this.#up = true;
-    this.#options.onHello?.(frame);
+    this.options.onHello?.(frame);
     if (this.#link === undefined) return;
-    this.#options.onUp(this.#link, frame.subarray(HELLO_BYTES), groupOf(socket), hello.version);
+    this.options.onUp(this.#link, frame.subarray(HELLO_BYTES), groupOf(socket), hello.version);
   }
 
   readonly #onEarlyError = (error: Error): void => {
     const code = systemCode(error) ?? 'error';
     // Suite and signature scheme are the same at all ends, so that this alert (RFC 8446 section 6.2) is about the group.
-    const oneGroup = groupsOf(this.#options.keyExchange).length === 1;
+    const oneGroup = groupsOf(this.options.keyExchange).length === 1;
     this.#fail(oneGroup && code.endsWith('ALERT_HANDSHAKE_FAILURE') ? NO_COMMON_GROUP : code);
   };
   readonly #onEarlyClose = (): void => this.#fail('refused');
@@ -174,6 +172,6 @@ export class Dial {
     this.#connection.cancel();
     if (this.#socket === undefined) this.#onClosed();
     else if (!this.#up) this.#socket.destroy();
-    this.#options.onDown(reason);
+    this.options.onDown(reason);
   }
 }

@@ -39,7 +39,6 @@ export function addressesOf(
 }
 
 export class FirstConnection {
-  readonly #options: FirstConnectionOptions;
   readonly #waiting: HostPort[];
   readonly #running = new Set<Socket>();
   readonly #failures: string[] = [];
@@ -47,8 +46,7 @@ export class FirstConnection {
   #isOver = false;
 
   /** Begins at once; it calls back later. */
-  constructor(options: FirstConnectionOptions) {
-    this.#options = options;
+  constructor(private readonly options: FirstConnectionOptions) {
     this.#waiting = [...options.addresses];
     this.#next();
   }
@@ -69,7 +67,7 @@ export class FirstConnection {
       localAddress,
       clock,
       open = (to) => connect(localAddress === undefined ? to : { ...to, localAddress }),
-    } = this.#options;
+    } = this.options;
     const socket = open(address);
     this.#running.add(socket);
     socket.once('connect', () => this.#connected(socket));
@@ -80,7 +78,7 @@ export class FirstConnection {
   #connected(socket: Socket): void {
     if (!this.#running.delete(socket)) return;
     this.cancel();
-    this.#options.onConnected(socket);
+    this.options.onConnected(socket);
   }
 
   #failed(socket: Socket, code: string): void {
@@ -90,7 +88,7 @@ export class FirstConnection {
     if (this.#waiting.length > 0) this.#next();
     else if (this.#running.size === 0 && !this.#isOver) {
       this.#isOver = true;
-      this.#options.onFailed(this.#failures.find((one) => one !== 'ENETUNREACH') ?? code);
+      this.options.onFailed(this.#failures.find((one) => one !== 'ENETUNREACH') ?? code);
     }
   }
 }

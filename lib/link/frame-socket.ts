@@ -41,7 +41,6 @@ const FRAME_OVERHEAD_BYTES = 512;
 const CONNECTION_BYTES = 80 * 1024;
 
 export class FrameSocket {
-  readonly #options: FrameSocketOptions;
   readonly #splitter: FrameSplitter;
   /** Frames given to the stream whose write has not completed. */
   #queued = 0;
@@ -54,9 +53,8 @@ export class FrameSocket {
   #batch: Uint8Array[] = [];
   #closed = false;
 
-  constructor(options: FrameSocketOptions) {
+  constructor(private readonly options: FrameSocketOptions) {
     const { socket, shape } = options;
-    this.#options = options;
     this.#splitter = new FrameSplitter(shape.wireBytes);
     this.#frameBytes = 2 * shape.wireBytes + FRAME_OVERHEAD_BYTES;
     this.#memory = options.memory?.account('links', () => this.#end('memory'));
@@ -87,7 +85,7 @@ export class FrameSocket {
    * more. Frames of one turn of the event loop leave in one write.
    */
   send(frame: Uint8Array): SendResult {
-    const { shape, queueFrames } = this.#options;
+    const { shape, queueFrames } = this.options;
     if (this.#closed || this.#stalled()) return 'link-down';
     if (this.#queued >= queueFrames) return 'link-queue-full';
     if (this.#batch.length === 0) process.nextTick(this.#write);
@@ -100,7 +98,7 @@ export class FrameSocket {
   /** Sends what is queued, then closes; the handler of `onClose` gets `reason`. */
   close(reason: string): void {
     if (this.#closed) return;
-    const { socket, clock } = this.#options;
+    const { socket, clock } = this.options;
     this.#write();
     this.#end(reason, false);
     socket.destroySoon();
@@ -109,7 +107,7 @@ export class FrameSocket {
 
   /** A queue that does not move means a peer that is gone without a word (its host lost power or network). */
   #stalled(): boolean {
-    const { clock, stallTimeoutMs } = this.#options;
+    const { clock, stallTimeoutMs } = this.options;
     const nowMs = clock.nowMs();
     if (this.#queued === 0) this.#progressAtMs = nowMs;
     else if (nowMs - this.#progressAtMs > stallTimeoutMs) this.#end('stalled');
@@ -122,13 +120,13 @@ export class FrameSocket {
     if (this.#closed || batch.length === 0) return;
     this.#batch = [];
     const bytes = batch.length === 1 ? (batch[0] as Uint8Array) : Buffer.concat(batch);
-    this.#options.socket.write(bytes, () => this.#onWritten(batch.length));
+    this.options.socket.write(bytes, () => this.#onWritten(batch.length));
   };
 
   #onWritten(frames: number): void {
     this.#queued -= frames;
     this.#written += frames;
-    this.#progressAtMs = this.#options.clock.nowMs();
+    this.#progressAtMs = this.options.clock.nowMs();
     if (this.#closed) return;
     this.#memory?.add(-frames * this.#frameBytes, this.#written * this.#frameBytes);
   }
@@ -138,7 +136,7 @@ export class FrameSocket {
   };
 
   readonly #onFrame = (frame: Buffer): void => {
-    if (!this.#closed) this.#options.onFrame(frame);
+    if (!this.#closed) this.options.onFrame(frame);
   };
 
   #end(reason: string, destroy = true): void {
@@ -146,8 +144,8 @@ export class FrameSocket {
     this.#closed = true;
     this.#memory?.set(0);
     this.#connection?.set(0);
-    if (destroy) this.#options.socket.destroy();
-    this.#options.onClose(reason === 'peer-closed' && this.pendingBytes > 0 ? 'truncated-frame' : reason);
+    if (destroy) this.options.socket.destroy();
+    this.options.onClose(reason === 'peer-closed' && this.pendingBytes > 0 ? 'truncated-frame' : reason);
   }
 }
 

@@ -51,7 +51,6 @@ export interface InboundHandshakeOptions {
 }
 
 export class InboundHandshake {
-  readonly #options: InboundHandshakeOptions;
   #timer: Timer | undefined;
   /** Bytes that came before the kind, and with it the frame size, was known. */
   #head: Buffer = Buffer.alloc(0);
@@ -61,9 +60,7 @@ export class InboundHandshake {
   #up = false;
   #ended = false;
 
-  private constructor(options: InboundHandshakeOptions) {
-    this.#options = options;
-  }
+  private constructor(private readonly options: InboundHandshakeOptions) {}
 
   /** Waits for the hello of `options.socket`. */
   static start(options: InboundHandshakeOptions): void {
@@ -76,10 +73,10 @@ export class InboundHandshake {
   }
 
   readonly #onHead = (chunk: Buffer): void => {
-    if (this.#options.socket.destroyed) return; // it may have been read before: nothing can be asked of its TLS any more
+    if (this.options.socket.destroyed) return; // it may have been read before: nothing can be asked of its TLS any more
     this.#head = this.#head.byteLength === 0 ? chunk : Buffer.concat([this.#head, chunk]);
     if (this.#head.byteLength < HELLO_BYTES) return;
-    const { socket, terms } = this.#options;
+    const { socket, terms } = this.options;
     const hello = decodeHello(this.#head.subarray(0, HELLO_BYTES), terms);
     const mayShowAccess = !('fault' in hello) && hello.kind === 'client' && hello.client !== undefined;
     if (mayShowAccess && this.#head.byteLength < ACCESS_END) return;
@@ -92,7 +89,7 @@ export class InboundHandshake {
   };
 
   #withAccess(hello: Hello): Hello {
-    const { socket, peer, terms } = this.#options;
+    const { socket, peer, terms } = this.options;
     const access = accessIn(this.#head, { socket, peer, networkId: terms.networkId });
     return hello.client === undefined || access === undefined
       ? hello
@@ -100,7 +97,7 @@ export class InboundHandshake {
   }
 
   #judge(hello: Hello): void {
-    const { socket, admit } = this.#options;
+    const { socket, admit } = this.options;
     const verdict = admit(hello);
     if (!(verdict instanceof Promise)) {
       this.#act(hello, verdict);
@@ -118,12 +115,12 @@ export class InboundHandshake {
     const { kind } = hello;
     if (verdict === true) this.#takeOver(hello);
     else if (verdict === false) this.#fail('not-admitted');
-    else this.#refuse(verdict, kind, encodeRefusal(kind, this.#options.terms, verdict));
+    else this.#refuse(verdict, kind, encodeRefusal(kind, this.options.terms, verdict));
   }
 
   /** Both ends can name both versions then. */
   #refuseVersion(): void {
-    const { terms, onOtherVersion } = this.#options;
+    const { terms, onOtherVersion } = this.options;
     const kind: LinkKind = this.#head[5] === 0 ? 'node' : 'client';
     onOtherVersion(versionsIn(this.#head));
     this.#refuse('wrong-version', kind, encodeHello(kind, terms));
@@ -131,7 +128,7 @@ export class InboundHandshake {
 
   /** A refusal with an answer, a hello of ours. */
   #refuse(reason: string, kind: HelloKind, hello: Buffer): void {
-    const { socket, terms, clock } = this.#options;
+    const { socket, terms, clock } = this.options;
     const answer = Buffer.alloc(frameShape(frameBytesOf(kind, terms.packetBytes)).wireBytes);
     hello.copy(answer);
     socket.end(answer);
@@ -140,7 +137,7 @@ export class InboundHandshake {
   }
 
   #takeOver(hello: Hello): void {
-    const { socket, terms, clock, limits, memory } = this.#options;
+    const { socket, terms, clock, limits, memory } = this.options;
     const { kind } = hello;
     this.#link = new FrameSocket({
       socket,
@@ -149,7 +146,7 @@ export class InboundHandshake {
       queueFrames: limits.queueFrames,
       stallTimeoutMs: limits.stallTimeoutMs,
       ...(memory === undefined ? {} : { memory }),
-      onFrame: (frame) => (this.#up ? this.#options.onFrame(frame) : this.#onHelloFrame(hello)),
+      onFrame: (frame) => (this.#up ? this.options.onFrame(frame) : this.#onHelloFrame(hello)),
       onClose: (reason) => this.#fail(reason),
     });
     socket.off('error', this.#onEarlyError);
@@ -160,7 +157,7 @@ export class InboundHandshake {
 
   /** The whole hello frame is here; its meaning was checked when its head was. Whom that lets in may have been revoked since. */
   #onHelloFrame(hello: Hello): void {
-    const { socket, terms, onUp } = this.#options;
+    const { socket, terms, onUp } = this.options;
     const { kind } = hello;
     if (this.#ended || this.#link === undefined) return;
     if (!this.#isFresh && !this.#isStillAdmitted(hello)) {
@@ -170,7 +167,7 @@ export class InboundHandshake {
     this.#timer?.cancel();
     if (kind === 'countersign' || kind === 'probe') {
       this.#ended = true; // neither refused nor a link
-      const extra = kind === 'probe' ? new Uint8Array(0) : this.#options.countersign();
+      const extra = kind === 'probe' ? new Uint8Array(0) : this.options.countersign();
       this.#link.send(Buffer.concat([encodeHello(kind, terms), extra]));
       this.#link.close('answered');
       return;
@@ -183,7 +180,7 @@ export class InboundHandshake {
 
   /** One that is still being written down is on its way in. */
   #isStillAdmitted(hello: Hello): boolean {
-    const verdict = this.#options.admit(hello);
+    const verdict = this.options.admit(hello);
     return verdict === true || verdict instanceof Promise;
   }
 
@@ -194,7 +191,7 @@ export class InboundHandshake {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.cancel();
-    if (!this.#up && destroy) this.#options.socket.destroy();
-    this.#options.onDown(reason);
+    if (!this.#up && destroy) this.options.socket.destroy();
+    this.options.onDown(reason);
   }
 }

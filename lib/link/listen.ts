@@ -79,7 +79,6 @@ const TLS_REFUSALS: Readonly<Record<string, string>> = {
 };
 
 class Acceptor implements LinkListener {
-  readonly #options: ListenOptions;
   readonly #limits: LinkLimits;
   readonly #servers: LinkServers;
   readonly #refusals: LinkRefusalLog;
@@ -97,8 +96,7 @@ class Acceptor implements LinkListener {
   /** Links by kind and peer: one per pair, the newest. */
   readonly #links = new Map<string, AcceptedLink>();
 
-  constructor(options: ListenOptions) {
-    this.#options = options;
+  constructor(private readonly options: ListenOptions) {
     this.#refusals = new LinkRefusalLog(options.clock, options.log, options.keyExchange);
     this.#limits = { ...DEFAULT_LINK_LIMITS, ...options.limits };
     const { handshakeTimeoutMs } = this.#limits;
@@ -117,7 +115,7 @@ class Acceptor implements LinkListener {
   }
 
   get host(): string {
-    return this.#options.host;
+    return this.options.host;
   }
 
   get port(): number {
@@ -129,13 +127,13 @@ class Acceptor implements LinkListener {
   }
 
   async listen(): Promise<void> {
-    const { log } = this.#options;
+    const { log } = this.options;
     await this.#servers.listen((error) => log.error({ code: systemCode(error) }, 'link listener failed'));
   }
 
   recheck(): void {
     for (const link of this.#links.values()) {
-      const verdict = this.#options.admit(link.peer, link.kind, link.kind === 'client' ? link.client : undefined);
+      const verdict = this.options.admit(link.peer, link.kind, link.kind === 'client' ? link.client : undefined);
       if (verdict instanceof Promise) void verdict.then((late) => late === true || link.socket.close('not-admitted'));
       else if (verdict !== true) link.socket.close('not-admitted');
     }
@@ -168,7 +166,7 @@ class Acceptor implements LinkListener {
   }
 
   #newBounds(): ConnectionBounds {
-    const { clock, isNeighbour } = this.#options;
+    const { clock, isNeighbour } = this.options;
     const { maxConnections, maxPendingHandshakes, maxConnectionsPerSource, reservedConnections } = this.#limits;
     return new ConnectionBounds({
       limits: {
@@ -209,7 +207,7 @@ class Acceptor implements LinkListener {
     const reason = TLS_REFUSALS[systemCode(error) ?? ''] ?? 'tls-error';
     this.#refuse(reason);
     // An end that takes several groups has one in common with every other end: whoever comes here is none.
-    if (reason === NO_COMMON_GROUP && groupsOf(this.#options.keyExchange).length === 1) this.#refusals.noCommonGroup();
+    if (reason === NO_COMMON_GROUP && groupsOf(this.options.keyExchange).length === 1) this.#refusals.noCommonGroup();
     socket.destroy();
   }
 
@@ -228,7 +226,7 @@ class Acceptor implements LinkListener {
   }
 
   #awaitHello(socket: TLSSocket, peer: IdentityHex, connection: Socket | undefined): void {
-    const { clock, networkId, packetBytes, versions, admit, countersign, memory } = this.#options;
+    const { clock, networkId, packetBytes, versions, admit, countersign, memory } = this.options;
     let link: AcceptedLink | undefined;
     const onDown = (reason: string) => {
       if (link !== undefined) this.#ended(link, reason);
@@ -254,7 +252,7 @@ class Acceptor implements LinkListener {
   }
 
   #open(frames: FrameSocket, { client, version }: Hello, peer: IdentityHex): AcceptedLink {
-    const { packetBytes, metrics, onLink } = this.#options;
+    const { packetBytes, metrics, onLink } = this.options;
     const link =
       client === undefined
         ? new AcceptedNodeLink(peer, version, frames, packetBytes, metrics)
@@ -277,8 +275,8 @@ class Acceptor implements LinkListener {
   }
 
   #refuse(reason: string): void {
-    this.#options.metrics?.refused.inc({ reason });
-    this.#options.log.debug({ reason }, 'connection refused');
+    this.options.metrics?.refused.inc({ reason });
+    this.options.log.debug({ reason }, 'connection refused');
   }
 }
 

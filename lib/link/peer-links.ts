@@ -46,13 +46,11 @@ export interface PeerLinksOptions extends HelloTerms {
 }
 
 export class PeerLinks {
-  readonly #options: PeerLinksOptions;
   readonly #context: SecureContext;
   readonly #peers = new Map<AddressKey, PeerLink>();
   #stopped = false;
 
-  constructor(options: PeerLinksOptions) {
-    this.#options = options;
+  constructor(private readonly options: PeerLinksOptions) {
     this.#context = createSecureContext(secureOptionsOf(options.identity, options.keyExchange));
   }
 
@@ -68,7 +66,7 @@ export class PeerLinks {
     for (const target of peers) {
       let link = this.#peers.get(target.addressKey);
       if (link === undefined) {
-        link = new PeerLink(target.id, this.#options);
+        link = new PeerLink(target.id, this.options);
         this.#peers.set(target.addressKey, link);
       }
       link.connect(target, this.#context);

@@ -48,7 +48,6 @@ export interface PersistentLinkOptions {
 }
 
 export class PersistentLink {
-  readonly #options: PersistentLinkOptions;
   readonly #backoff: Backoff;
   /** Goes on where another target is full, too. */
   readonly #fullBackoff: Backoff;
@@ -62,8 +61,7 @@ export class PersistentLink {
   /** The order of a target's addresses. What answers at the first may be no node, or lose what comes after the connection. */
   #ipv4First = false;
 
-  constructor(options: PersistentLinkOptions) {
-    this.#options = options;
+  constructor(private readonly options: PersistentLinkOptions) {
     this.#backoff = new Backoff(options.rng);
     this.#fullBackoff = new Backoff(options.rng, FULL_BASE_MS, FULL_CAP_MS);
     this.#accessBackoff = new Backoff(options.rng, ACCESS_BASE_MS, ACCESS_CAP_MS);
@@ -104,9 +102,9 @@ export class PersistentLink {
   }
 
   #dialNow(target: LinkTarget, context: SecureContext, access: readonly AccessCredential[]): void {
-    const { limits, clock } = this.#options;
+    const { limits, clock } = this.options;
     const dial: Dial = Dial.start({
-      ...this.#options,
+      ...this.options,
       ...limits,
       context,
       target,
@@ -134,17 +132,17 @@ export class PersistentLink {
 
   #onUp(frames: FrameSocket, group: string, version: number): void {
     this.#frames = frames;
-    this.#upAtMs = this.#options.clock.nowMs();
+    this.#upAtMs = this.options.clock.nowMs();
     this.#fullBackoff.reset();
     this.#accessBackoff.reset();
-    this.#options.onUp(frames, group, version);
+    this.options.onUp(frames, group, version);
   }
 
   #onDown(reason: string): void {
     const wasUp = this.#frames !== undefined;
-    if (this.#upAtMs !== undefined) this.#backoff.ended(this.#options.clock.nowMs() - this.#upAtMs);
+    if (this.#upAtMs !== undefined) this.#backoff.ended(this.options.clock.nowMs() - this.#upAtMs);
     this.#frames = undefined;
     this.#upAtMs = undefined;
-    this.#options.onDown(reason, wasUp);
+    this.options.onDown(reason, wasUp);
   }
 }

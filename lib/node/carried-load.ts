@@ -52,7 +52,6 @@ export interface CarriedLoadOptions {
 }
 
 export class CarriedLoad {
-  readonly #options: CarriedLoadOptions;
   readonly #slotMs: number;
   #slots: Slot[] = [];
   #slotFromMs: MonotonicMs;
@@ -60,15 +59,17 @@ export class CarriedLoad {
   #last: NodeWork = IDLE;
   #saidMs: MonotonicMs | undefined;
 
-  constructor(options: CarriedLoadOptions, nowMs: MonotonicMs) {
-    this.#options = options;
+  constructor(
+    private readonly options: CarriedLoadOptions,
+    nowMs: MonotonicMs,
+  ) {
     this.#slotMs = Math.max(LEAST_SLOT_MS, options.epochMs / LOAD_SLOTS);
     this.#slotFromMs = nowMs;
   }
 
   /** To be called about once a second. */
   look(work: NodeWork, nowMs: MonotonicMs): void {
-    const { capacity, busyShare } = this.#options;
+    const { capacity, busyShare } = this.options;
     capacity.observe({ packets: work.opened - this.#last.opened, busyShare: busyShare() }, nowMs);
     if (work.shed > this.#last.shed) this.#say(nowMs);
     this.#last = { ...work };
@@ -95,14 +96,14 @@ export class CarriedLoad {
     const { opened, shed, held } = this.#last;
     const from = this.#slotFrom;
     const work = { opened: opened - from.opened, shed: shed - from.shed, held: held - from.held };
-    return { ...work, capacity: this.#options.capacity.perSecond, lastsMs: nowMs - this.#slotFromMs };
+    return { ...work, capacity: this.options.capacity.perSecond, lastsMs: nowMs - this.#slotFromMs };
   }
 
   #say(nowMs: MonotonicMs): void {
     if (this.#saidMs !== undefined && nowMs - this.#saidMs < LINE_PERIOD_MS) return;
     this.#saidMs = nowMs;
-    this.#options.log.warn(
-      { packetsPerSecond: Math.round(this.#options.capacity.perSecond) },
+    this.options.log.warn(
+      { packetsPerSecond: Math.round(this.options.capacity.perSecond) },
       'this machine is too slow for its rates: packets that waited too long are dropped unopened',
     );
   }

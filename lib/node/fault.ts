@@ -79,13 +79,13 @@ export const faultOption = z
   );
 
 export class FaultInjector {
-  readonly #plan: FaultPlan;
-  readonly #rng: Rng;
   readonly #injected: Counter<'kind'>;
 
-  constructor(plan: FaultPlan, rng: Rng, metrics: Metrics) {
-    this.#plan = plan;
-    this.#rng = rng;
+  constructor(
+    private readonly plan: FaultPlan,
+    private readonly rng: Rng,
+    metrics: Metrics,
+  ) {
     this.#injected = metrics.counter(
       'faults_injected_total',
       'Faults injected on purpose into packets that leave, by fault',
@@ -96,12 +96,12 @@ export class FaultInjector {
 
   /** How much later everything leaves. */
   get delayMs(): number {
-    return this.#plan.delayMs;
+    return this.plan.delayMs;
   }
 
   /** What leaves instead of `packet`: nothing, it or two of it, each perhaps damaged. Takes ownership of it. */
   inject(packet: Uint8Array): readonly Uint8Array[] {
-    const { drop, delayMs, duplicate, corrupt } = this.#plan;
+    const { drop, delayMs, duplicate, corrupt } = this.plan;
     if (this.#happens('drop', drop)) return [];
     const copies = this.#happens('duplicate', duplicate) ? [packet, new Uint8Array(packet)] : [packet];
     for (const copy of copies) {
@@ -112,14 +112,14 @@ export class FaultInjector {
   }
 
   #happens(kind: string, probability: number): boolean {
-    if (probability === 0 || this.#rng.uniform() >= probability) return false;
+    if (probability === 0 || this.rng.uniform() >= probability) return false;
     this.#injected.inc({ kind });
     return true;
   }
 
   #flipBit(packet: Uint8Array): void {
-    const at = this.#rng.int(packet.byteLength);
-    packet[at] = (packet[at] ?? 0) ^ (1 << this.#rng.int(8));
+    const at = this.rng.int(packet.byteLength);
+    packet[at] = (packet[at] ?? 0) ^ (1 << this.rng.int(8));
   }
 }
 

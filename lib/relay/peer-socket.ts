@@ -34,15 +34,14 @@ export function bindPeerSocket(options: PeerSocketOptions): Promise<PeerSocket> 
 }
 
 export class PeerSocket {
-  readonly #socket: Socket;
-  readonly #options: PeerSocketOptions;
   readonly #clientAddress: string;
   #clientPort: number | undefined;
   #closed = false;
 
-  constructor(socket: Socket, options: PeerSocketOptions) {
-    this.#socket = socket;
-    this.#options = options;
+  constructor(
+    private readonly socket: Socket,
+    private readonly options: PeerSocketOptions,
+  ) {
     this.#clientAddress = canonical(options.clientAddress);
     this.#clientPort = options.clientPort;
     socket.on('error', () => {}); // concerns one datagram, which is lost
@@ -50,25 +49,25 @@ export class PeerSocket {
   }
 
   get port(): number {
-    return this.#socket.address().port;
+    return this.socket.address().port;
   }
 
   /** Sends to the client, once a datagram of it has come. */
   send(bytes: Uint8Array): void {
     if (this.#closed || this.#clientPort === undefined) return;
-    this.#socket.send(bytes, this.#clientPort, this.#clientAddress, () => {});
+    this.socket.send(bytes, this.#clientPort, this.#clientAddress, () => {});
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.close();
+    this.socket.close();
   }
 
   #onMessage(bytes: Uint8Array, address: string, port: number): void {
     const isClient = canonical(address) === this.#clientAddress && port === (this.#clientPort ?? port);
-    if (!isClient) this.#options.onForeign();
-    else if (this.#options.onDatagram(bytes)) this.#clientPort = port;
+    if (!isClient) this.options.onForeign();
+    else if (this.options.onDatagram(bytes)) this.#clientPort = port;
   }
 }
 

@@ -23,8 +23,6 @@ export interface ReaderHandlers {
 }
 
 export class SocketReader {
-  readonly #socket: Socket;
-  readonly #handlers: ReaderHandlers;
   /** What was read from a connection that was lost. */
   #remaining: Uint8Array[] = [];
   #remainingBytes = 0;
@@ -34,9 +32,10 @@ export class SocketReader {
   #done = false;
 
   /** Reads nothing before `start`. */
-  constructor(socket: Socket, handlers: ReaderHandlers) {
-    this.#socket = socket;
-    this.#handlers = handlers;
+  constructor(
+    private readonly socket: Socket,
+    private readonly handlers: ReaderHandlers,
+  ) {
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.pause();
@@ -49,13 +48,13 @@ export class SocketReader {
 
   /** Begins with `early`, which was read before. */
   start(early: Uint8Array = new Uint8Array(0)): void {
-    this.#paused = early.byteLength > 0 && !this.#handlers.onBytes(early);
+    this.#paused = early.byteLength > 0 && !this.handlers.onBytes(early);
     if (!this.#paused) this.resume();
   }
 
   resume(): void {
     this.#paused = false;
-    if (this.#end === undefined) this.#socket.resume();
+    if (this.#end === undefined) this.socket.resume();
     else this.#tellRest();
   }
 
@@ -67,10 +66,10 @@ export class SocketReader {
     if (this.#end !== undefined) return;
     this.#detach();
     const inNode: Uint8Array[] = [];
-    for (let bytes = this.#socket.read(); bytes !== null; bytes = this.#socket.read()) inNode.push(bytes);
+    for (let bytes = this.socket.read(); bytes !== null; bytes = this.socket.read()) inNode.push(bytes);
     // ECONNRESET was taken from the kernel by the write: what it says afterwards looks like a FIN.
     const wasReset = (error as NodeJS.ErrnoException | undefined)?.code !== 'EPIPE';
-    const { pieces, end } = readReceived(this.#socket, this.#mayTakeBytes);
+    const { pieces, end } = readReceived(this.socket, this.#mayTakeBytes);
     this.#endWith(!wasReset && end === 'fin' ? 'fin' : 'reset', [...inNode, ...pieces]);
   }
 
@@ -79,18 +78,18 @@ export class SocketReader {
     this.#done = true;
     this.#detach();
     this.#dropRemaining();
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   readonly #onData = (bytes: Uint8Array): void => {
-    if (this.#handlers.onBytes(bytes)) return;
+    if (this.handlers.onBytes(bytes)) return;
     this.#paused = true;
-    this.#socket.pause();
+    this.socket.pause();
   };
 
   readonly #onEnd = (): void => {
     this.#detach();
-    const { pieces, end } = readReceived(this.#socket, this.#mayTakeBytes);
+    const { pieces, end } = readReceived(this.socket, this.#mayTakeBytes);
     this.#endWith(end === 'reset' ? 'reset' : 'fin', pieces);
   };
 
@@ -105,12 +104,12 @@ export class SocketReader {
     while (!this.#paused && !this.#done && this.#remaining.length > 0) {
       const bytes = this.#remaining.shift() as Uint8Array;
       this.#count(-bytes.byteLength);
-      this.#paused = !this.#handlers.onBytes(bytes);
+      this.#paused = !this.handlers.onBytes(bytes);
     }
     if (this.#done || this.#remaining.length > 0) return;
     this.#done = true;
-    if (this.#end === 'fin') this.#handlers.onFin();
-    else this.#handlers.onReset();
+    if (this.#end === 'fin') this.handlers.onFin();
+    else this.handlers.onReset();
   }
 
   get #mayTakeBytes(): number {
@@ -128,7 +127,7 @@ export class SocketReader {
   }
 
   #detach(): void {
-    this.#socket.off('data', this.#onData);
-    this.#socket.off('end', this.#onEnd);
+    this.socket.off('data', this.#onData);
+    this.socket.off('end', this.#onEnd);
   }
 }

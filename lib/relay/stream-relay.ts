@@ -47,7 +47,6 @@ const RESET_CODE: ErrorCode = 'RESET';
 
 export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'onReset' | 'onDrain'> {
   readonly #clock: Clock;
-  readonly #options: RelayOptions;
   #stream: SessionStream | undefined;
   #socket: Socket | undefined;
   #reader: SocketReader | undefined;
@@ -69,9 +68,8 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
   /** Bytes that the socket has taken, or lost. */
   #takenBytes = 0;
 
-  constructor(options: RelayOptions) {
+  constructor(private readonly options: RelayOptions) {
     this.#memory = options.memory?.account('streams', () => this.#shed(), options.memoryOwner);
-    this.#options = options;
     this.#clock = options.clock;
     this.#lastActivityMs = options.clock.nowMs();
   }
@@ -212,7 +210,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
 
   #pass(bytes: Uint8Array): boolean {
     this.#moved();
-    this.#options.onBytes?.('up', bytes.byteLength);
+    this.options.onBytes?.('up', bytes.byteLength);
     return this.#stream?.write(bytes, this.#lastActivityMs) ?? false;
   }
 
@@ -223,7 +221,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
       if (error || this.#ended || this.#socketLost) return;
       this.#moved();
       this.#owedBytes -= bytes.byteLength;
-      this.#options.onBytes?.('down', bytes.byteLength);
+      this.options.onBytes?.('down', bytes.byteLength);
       this.#stream?.consume(bytes.byteLength, this.#lastActivityMs);
     });
   }
@@ -255,13 +253,13 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
 
   #idleLimitMs(): number {
     const halfClosed = this.#reader?.finished || this.#streamFinished || this.#streamReset || this.#socketLost;
-    return halfClosed ? this.#options.limits.halfClosedIdleMs : this.#options.limits.idleMs;
+    return halfClosed ? this.options.limits.halfClosedIdleMs : this.options.limits.idleMs;
   }
 
   #end(outcome: RelayOutcome): void {
     if (this.#ended) return;
     this.#finish();
-    this.#options.onEnded(outcome, this.#resetCode);
+    this.options.onEnded(outcome, this.#resetCode);
   }
 
   #finish(): void {

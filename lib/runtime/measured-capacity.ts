@@ -45,7 +45,6 @@ export interface Load {
 }
 
 export class MeasuredCapacity {
-  readonly #options: MeasuredCapacityOptions;
   readonly #policy: CapacityPolicy;
   readonly #least: number;
   #perSecond: number;
@@ -54,8 +53,10 @@ export class MeasuredCapacity {
   #busyMs = 0;
   #packets = 0;
 
-  constructor(options: MeasuredCapacityOptions, nowMs: MonotonicMs) {
-    this.#options = options;
+  constructor(
+    private readonly options: MeasuredCapacityOptions,
+    nowMs: MonotonicMs,
+  ) {
     this.#policy = options.policy ?? CAPACITY_POLICY;
     this.#perSecond = Math.min(options.most, options.measured);
     this.#least = this.#perSecond * LEAST_SHARE;
@@ -88,7 +89,7 @@ export class MeasuredCapacity {
   /** The capacity after a window in which the thread was `busy` and did `achieved` packets per second. */
   #next(busy: number, achieved: number): number {
     const { high, goal, low } = this.#policy;
-    const { measured, most } = this.#options;
+    const { measured, most } = this.options;
     const sustained = (achieved * goal) / busy;
     if (busy > high) return Math.max(this.#least, this.#perSecond * MOST_FALL, Math.min(this.#perSecond, sustained));
     if (busy >= low) return this.#perSecond;

@@ -22,15 +22,12 @@ export interface PreciseTimerOptions {
 }
 
 export class PreciseTimer {
-  readonly #options: PreciseTimerOptions;
   #deadlineMs = NEVER_MS;
   #watchMs = 0;
   #timer: Timer | undefined;
   #isNext = false;
 
-  constructor(options: PreciseTimerOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: PreciseTimerOptions) {}
 
   /** Fires at this time (NEVER_MS: not at all) instead of at the one set before, in a later turn; `watchMs` before it the thread is awake. */
   set(deadlineMs: MonotonicMs, watchMs: number): void {
@@ -44,7 +41,7 @@ export class PreciseTimer {
   }
 
   #arm(): void {
-    const { clock } = this.#options;
+    const { clock } = this.options;
     this.#timer?.cancel();
     if (this.#deadlineMs === NEVER_MS) return;
     const aheadMs = this.#deadlineMs - clock.nowMs();
@@ -60,7 +57,7 @@ export class PreciseTimer {
   }
 
   #wake(): void {
-    const { clock, sleep, fire } = this.#options;
+    const { clock, sleep, fire } = this.options;
     const aheadMs = this.#deadlineMs - clock.nowMs();
     if (aheadMs > MOST_ASLEEP_MS) {
       this.#arm(); // the timer fired early, or was set anew

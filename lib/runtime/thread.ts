@@ -22,14 +22,13 @@ export interface ThreadOptions {
 }
 
 export class Thread {
-  readonly #options: ThreadOptions;
-  readonly #worker: Worker;
   readonly #ended: Promise<void>;
   #stopping = false;
 
-  private constructor(options: ThreadOptions, worker: Worker) {
-    this.#options = options;
-    this.#worker = worker;
+  private constructor(
+    private readonly options: ThreadOptions,
+    private readonly worker: Worker,
+  ) {
     this.#ended = new Promise((resolve) => worker.once('exit', () => resolve()));
   }
 
@@ -47,18 +46,18 @@ export class Thread {
   }
 
   post(message: object): void {
-    this.#worker.postMessage(message);
+    this.worker.postMessage(message);
   }
 
   /** From now on it does not keep the process alive. */
   unref(): void {
-    this.#worker.unref();
+    this.worker.unref();
   }
 
   /** From now on its end is no failure. Resolves when it has ended: by itself within `timeoutMs`, or else by force. */
   async stop(timeoutMs: number): Promise<void> {
     this.#stopping = true;
-    const late = systemClock.after(timeoutMs, () => void this.#worker.terminate());
+    const late = systemClock.after(timeoutMs, () => void this.worker.terminate());
     await this.#ended;
     late.cancel();
   }
@@ -66,7 +65,7 @@ export class Thread {
   #fail(reason: string, cause?: unknown): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    void this.#worker.terminate();
-    this.#options.onFailed(new MixError('INTERNAL', `thread ${this.#options.name} failed: ${reason}`, cause));
+    void this.worker.terminate();
+    this.options.onFailed(new MixError('INTERNAL', `thread ${this.options.name} failed: ${reason}`, cause));
   }
 }

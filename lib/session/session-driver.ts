@@ -18,9 +18,6 @@ export interface TimedMachine {
 }
 
 export class SessionDriver {
-  readonly #clock: Clock;
-  readonly #machine: TimedMachine;
-  readonly #feed: () => boolean;
   #deadline: { atMs: number; timer: Timer } | undefined;
   #held = false;
   #waitsForTurnsEnd = false;
@@ -31,11 +28,11 @@ export class SessionDriver {
   #stopped = false;
 
   /** `feed` fills the lanes a little; true when something is still missing. */
-  constructor(clock: Clock, machine: TimedMachine, feed: () => boolean) {
-    this.#clock = clock;
-    this.#machine = machine;
-    this.#feed = feed;
-  }
+  constructor(
+    private readonly clock: Clock,
+    private readonly machine: TimedMachine,
+    private readonly feed: () => boolean,
+  ) {}
 
   /** Feeds: now, or in the next turn if this one has done so. Machines call back into here while they are being asked. */
   run(): void {
@@ -72,10 +69,10 @@ export class SessionDriver {
 
   #feedOnce(): void {
     this.#held = true;
-    this.#wanted = this.#feed();
+    this.#wanted = this.feed();
     this.#held = false;
     this.#fed = true;
-    this.#clock.soon(() => this.#onNextTurn());
+    this.clock.soon(() => this.#onNextTurn());
     this.#armDeadline();
   }
 
@@ -85,14 +82,14 @@ export class SessionDriver {
   }
 
   #armDeadline(): void {
-    const atMs = this.#machine.nextDeadlineMs();
+    const atMs = this.machine.nextDeadlineMs();
     if (this.#deadline?.atMs === atMs) return;
     this.#deadline?.timer.cancel();
     this.#deadline = undefined;
     if (atMs === Number.POSITIVE_INFINITY) return;
-    const timer = this.#clock.after(atMs - this.#clock.nowMs(), () => {
+    const timer = this.clock.after(atMs - this.clock.nowMs(), () => {
       this.#deadline = undefined;
-      this.#machine.tick(this.#clock.nowMs());
+      this.machine.tick(this.clock.nowMs());
       this.run();
     });
     this.#deadline = { atMs, timer };

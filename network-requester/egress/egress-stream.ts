@@ -18,9 +18,6 @@ import type { EgressContext } from './context.ts';
 const PROGRAMS_RESET: ErrorCode = 'RESET';
 
 export class EgressStream implements AcceptedHandlers {
-  readonly #stream: AcceptedStream;
-  readonly #context: EgressContext;
-  readonly #onGone: () => void;
   readonly #relay: StreamRelay;
   readonly #abort = new AbortController();
   #phase: 'connecting' | 'open' | 'gone' = 'connecting';
@@ -30,10 +27,12 @@ export class EgressStream implements AcceptedHandlers {
   #resetBehindBytes = false;
 
   /** `session` names whose memory it takes; `onGone` is called once, when the stream needs nothing of us any more. */
-  constructor(stream: AcceptedStream, context: EgressContext, session: string, onGone: () => void) {
-    this.#stream = stream;
-    this.#context = context;
-    this.#onGone = onGone;
+  constructor(
+    private readonly stream: AcceptedStream,
+    private readonly context: EgressContext,
+    session: string,
+    private readonly onGone: () => void,
+  ) {
     this.#relay = new StreamRelay({
       clock: context.clock,
       limits: context.limits,
@@ -73,7 +72,7 @@ export class EgressStream implements AcceptedHandlers {
   }
 
   async #run(host: string, port: number): Promise<void> {
-    const { clock, limits } = this.#context;
+    const { clock, limits } = this.context;
     const startedMs = clock.nowMs();
     const timer = clock.after(limits.connectMs, () => this.#refuse('TIMEOUT'));
     try {
@@ -86,7 +85,7 @@ export class EgressStream implements AcceptedHandlers {
   }
 
   async #connect(host: string, port: number): Promise<Socket> {
-    const { allowPrivate, policy, clock, limits } = this.#context;
+    const { allowPrivate, policy, clock, limits } = this.context;
     const verdict = checkDestination(host, allowPrivate);
     if (!verdict.ok) throw new MixError(verdict.code, 'the destination is not allowed');
     if (port < 1 || port > 65_535) throw new MixError('REFUSED', 'there is no such port');
@@ -96,7 +95,7 @@ export class EgressStream implements AcceptedHandlers {
   }
 
   #addressesOf({ kind, host }: Destination): Promise<readonly string[]> {
-    return kind === 'address' ? Promise.resolve([host]) : this.#context.resolver.resolve(host);
+    return kind === 'address' ? Promise.resolve([host]) : this.context.resolver.resolve(host);
   }
 
   #onConnected(socket: Socket, startedMs: MonotonicMs): void {
@@ -105,24 +104,24 @@ export class EgressStream implements AcceptedHandlers {
       return;
     }
     this.#phase = 'open';
-    const { clock, limits, onOpened } = this.#context;
+    const { clock, limits, onOpened } = this.context;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, limits.keepAliveMs);
     const nowMs = clock.nowMs();
     onOpened(nowMs - startedMs);
     // The exit's own address is nobody's business; the client gets the unspecified one of the family in use.
-    this.#stream.opened({ host: socket.remoteFamily === 'IPv6' ? '::' : '0.0.0.0', port: 0 }, nowMs);
+    this.stream.opened({ host: socket.remoteFamily === 'IPv6' ? '::' : '0.0.0.0', port: 0 }, nowMs);
     this.#expiry = clock.after(limits.openMs, () => this.#relay.stop('TIMEOUT', 'expired'));
-    this.#relay.join(socket, this.#stream);
+    this.#relay.join(socket, this.stream);
     this.#relay.startWriting();
     if (this.#resetBehindBytes) this.#relay.onReset(PROGRAMS_RESET);
   }
 
   #refuse(code: ErrorCode): void {
     if (this.#phase !== 'connecting') return;
-    this.#context.onRefused(code);
-    this.#context.log.debug({ code }, 'a stream was refused');
-    this.#stream.refuse(code, this.#context.clock.nowMs());
+    this.context.onRefused(code);
+    this.context.log.debug({ code }, 'a stream was refused');
+    this.stream.refuse(code, this.context.clock.nowMs());
     this.#leave();
   }
 
@@ -131,7 +130,7 @@ export class EgressStream implements AcceptedHandlers {
     this.#phase = 'gone';
     this.#relay.release();
     this.#abort.abort();
-    this.#onGone();
+    this.onGone();
   }
 
   #onRelayEnded(outcome: RelayOutcome): void {
@@ -141,7 +140,7 @@ export class EgressStream implements AcceptedHandlers {
     }
     this.#phase = 'gone';
     this.#expiry?.cancel();
-    this.#context.onEnded(outcome);
-    this.#onGone();
+    this.context.onEnded(outcome);
+    this.onGone();
   }
 }

@@ -15,20 +15,17 @@ import type { EgressContext } from './context.ts';
 const UNBOUND = { host: '0.0.0.0', port: 0 };
 
 export class ResolveStream implements AcceptedHandlers {
-  readonly #stream: AcceptedStream;
-  readonly #context: EgressContext;
-  readonly #onGone: () => void;
   #over = false;
 
   /** `onGone` is called once, when the answer is given or nobody wants it any more. */
-  constructor(stream: AcceptedStream, context: EgressContext, onGone: () => void) {
-    this.#stream = stream;
-    this.#context = context;
-    this.#onGone = onGone;
-  }
+  constructor(
+    private readonly stream: AcceptedStream,
+    private readonly context: EgressContext,
+    private readonly onGone: () => void,
+  ) {}
 
   start(host: string): void {
-    const startedMs = this.#context.clock.nowMs();
+    const startedMs = this.context.clock.nowMs();
     this.#find(host).then(
       (answer) => this.#answer(answer, startedMs),
       (error: unknown) => this.#refuse(asMixError(error).code),
@@ -41,7 +38,7 @@ export class ResolveStream implements AcceptedHandlers {
 
   /** The question was in OPEN; bytes that follow mean nothing. */
   onData(bytes: Uint8Array): void {
-    this.#stream.consume(bytes.byteLength, this.#context.clock.nowMs());
+    this.stream.consume(bytes.byteLength, this.context.clock.nowMs());
   }
 
   onFin(): void {}
@@ -53,7 +50,7 @@ export class ResolveStream implements AcceptedHandlers {
   }
 
   async #find(host: string): Promise<ResolveAnswer> {
-    const { allowPrivate, policy, resolver } = this.#context;
+    const { allowPrivate, policy, resolver } = this.context;
     const verdict = checkDestination(host, allowPrivate);
     if (!verdict.ok) throw new MixError(verdict.code, 'the question is not allowed');
     const { destination } = verdict;
@@ -73,26 +70,26 @@ export class ResolveStream implements AcceptedHandlers {
 
   #answer(answer: ResolveAnswer, startedMs: MonotonicMs): void {
     if (this.#over) return;
-    const { clock, onOpened, onEnded } = this.#context;
+    const { clock, onOpened, onEnded } = this.context;
     const nowMs = clock.nowMs();
     onOpened(nowMs - startedMs);
-    this.#stream.opened(UNBOUND, nowMs);
-    this.#stream.write(encodeAnswer(answer), nowMs);
-    this.#stream.end(nowMs);
+    this.stream.opened(UNBOUND, nowMs);
+    this.stream.write(encodeAnswer(answer), nowMs);
+    this.stream.end(nowMs);
     onEnded('finished');
     this.#end();
   }
 
   #refuse(code: ErrorCode): void {
     if (this.#over) return;
-    this.#context.onRefused(code);
-    this.#stream.refuse(code, this.#context.clock.nowMs());
+    this.context.onRefused(code);
+    this.stream.refuse(code, this.context.clock.nowMs());
     this.#end();
   }
 
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#onGone();
+    this.onGone();
   }
 }

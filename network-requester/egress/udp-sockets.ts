@@ -23,7 +23,6 @@ export interface UdpSocketsOptions {
 }
 
 export class UdpSockets {
-  readonly #options: UdpSocketsOptions;
   readonly #sockets = new Map<4 | 6, Socket>();
   /** In the order of last use. */
   readonly #peers = new Set<string>();
@@ -31,8 +30,7 @@ export class UdpSockets {
   #idleTimer: Timer | undefined;
   #closed = false;
 
-  constructor(options: UdpSocketsOptions) {
-    this.#options = options;
+  constructor(private readonly options: UdpSocketsOptions) {
     this.#lastMs = options.clock.nowMs();
   }
 
@@ -50,9 +48,9 @@ export class UdpSockets {
   }
 
   #admit(peer: string): boolean {
-    if (!this.#peers.delete(peer) && !this.#options.mayReach()) return false;
+    if (!this.#peers.delete(peer) && !this.options.mayReach()) return false;
     this.#peers.add(peer);
-    if (this.#peers.size > this.#options.maxPeers) {
+    if (this.#peers.size > this.options.maxPeers) {
       const [oldest] = this.#peers;
       if (oldest !== undefined) this.#peers.delete(oldest);
     }
@@ -77,20 +75,20 @@ export class UdpSockets {
   #onMessage(from: string, port: number, bytes: Uint8Array): void {
     const host = parseAddress(from)?.text;
     if (host === undefined || !this.#peers.has(`${host} ${port}`)) {
-      this.#options.onForeign();
+      this.options.onForeign();
       return;
     }
     this.#touch();
-    this.#options.onDatagram(host, port, bytes);
+    this.options.onDatagram(host, port, bytes);
   }
 
   #touch(): void {
-    this.#lastMs = this.#options.clock.nowMs();
+    this.#lastMs = this.options.clock.nowMs();
     if (this.#idleTimer === undefined) this.#armIdle();
   }
 
   #armIdle(): void {
-    const { clock, idleMs, onIdle } = this.#options;
+    const { clock, idleMs, onIdle } = this.options;
     this.#idleTimer = clock.after(this.#lastMs + idleMs - clock.nowMs(), () => {
       this.#idleTimer = undefined;
       if (clock.nowMs() - this.#lastMs < idleMs) {

@@ -37,7 +37,6 @@ export interface ExitPolicyOptions {
 }
 
 export class ExitPolicy {
-  readonly #options: ExitPolicyOptions;
   #rules: readonly ExitRule[];
   #summary: string;
   #own: ReadonlySet<string> = new Set();
@@ -46,8 +45,7 @@ export class ExitPolicy {
   readonly #observed: string[] = [];
   #ownReadMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: ExitPolicyOptions) {
-    this.#options = options;
+  constructor(private readonly options: ExitPolicyOptions) {
     this.#rules = options.rules ?? [];
     this.#summary = summaryOf(this.#rules);
     this.#listed = (options.listedAddresses ?? []).flatMap((text) => parseRange(text) ?? []);
@@ -92,13 +90,13 @@ export class ExitPolicy {
    * connections, and firewalls do not see them.
    */
   #isReachable(address: ParsedAddress): boolean {
-    const { allowPrivate } = this.#options;
+    const { allowPrivate } = this.options;
     return isPermitted(address.scope, allowPrivate) && (allowPrivate || !this.#isOwn(address));
   }
 
   /** Whether it is one of this machine's addresses, or leads to one inside it. */
   #isOwn(address: ParsedAddress): boolean {
-    const { clock, ownAddresses = systemAddresses } = this.#options;
+    const { clock, ownAddresses = systemAddresses } = this.options;
     const nowMs = clock.nowMs();
     if (nowMs - this.#ownReadMs > OWN_ADDRESSES_MS) {
       this.#own = new Set(ownAddresses().map((address) => parseAddress(address)?.text ?? ''));

@@ -26,9 +26,6 @@ const DNS_PORT = 53;
 type Phase = 'handshake' | 'http' | 'tunnel' | 'opening' | 'open' | 'closing';
 
 export class FrontConnection {
-  readonly #socket: Socket;
-  readonly #context: ConnectionContext;
-  readonly #http: HttpFront;
   #phase: Phase = 'handshake';
   #handshake: Handshake | undefined;
   /** Whatever the connection has become. */
@@ -39,17 +36,17 @@ export class FrontConnection {
   /** Of a side request. */
   #record: RequestRecord | undefined;
 
-  constructor(socket: Socket, context: ConnectionContext, http: HttpFront) {
-    this.#socket = socket;
-    this.#context = context;
-    this.#http = http;
-  }
+  constructor(
+    private readonly socket: Socket,
+    private readonly context: ConnectionContext,
+    private readonly http: HttpFront,
+  ) {}
 
   /** Starts to read. The socket must be paused. */
   start(): void {
-    const socket = this.#socket;
+    const socket = this.socket;
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, this.#context.limits.keepAliveMs);
+    socket.setKeepAlive(true, this.context.limits.keepAliveMs);
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => {
       this.#timer?.cancel();
@@ -57,7 +54,7 @@ export class FrontConnection {
     });
     socket.on('data', this.#onFirstData);
     socket.on('end', this.#onHandshakeEnd);
-    this.#arm(this.#context.limits.handshakeMs, () => this.#giveUpHandshake('TIMEOUT'));
+    this.#arm(this.context.limits.handshakeMs, () => this.#giveUpHandshake('TIMEOUT'));
     socket.resume();
   }
 
@@ -66,19 +63,19 @@ export class FrontConnection {
     this.#leaveSide('stopped'); // first: the end of the relay closes the connection's books
     this.#part?.stop();
     this.#phase = 'closing';
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   readonly #onFirstData = (bytes: Buffer): void => {
     const first = bytes[0] ?? 0;
-    this.#socket.off('data', this.#onFirstData);
+    this.socket.off('data', this.#onFirstData);
     if (startsHttp(first)) {
       this.#endHandshake();
       this.#phase = 'http';
-      this.#part = this.#http.serve(this.#socket, bytes, this.#context);
+      this.#part = this.http.serve(this.socket, bytes, this.context);
     } else {
-      this.#handshake = handshakeFor(first, this.#context.listener);
-      this.#socket.on('data', this.#onHandshakeData);
+      this.#handshake = handshakeFor(first, this.context.listener);
+      this.socket.on('data', this.#onHandshakeData);
       this.#onHandshakeData(bytes);
     }
   };
@@ -91,44 +88,44 @@ export class FrontConnection {
   readonly #onHandshakeEnd = (): void => this.#giveUpHandshake('MALFORMED');
 
   #giveUpHandshake(reason: 'TIMEOUT' | 'MALFORMED'): void {
-    const { counters } = this.#context;
+    const { counters } = this.context;
     counters.handshakesFailed.inc({ reason });
     // Who has sent nothing only looked whether the port is open.
     if (this.#handshake !== undefined)
       counters.troubles.note(this.#handshake.awaitsLogin ? 'login-missing' : 'not-a-request', 'refused', 'connection');
     this.#phase = 'closing';
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   #carryOut(step: HandshakeStep): void {
     if (step.kind === 'send') {
-      this.#socket.write(step.bytes);
+      this.socket.write(step.bytes);
       return;
     }
     this.#endHandshake();
     if (step.kind === 'request') {
       this.#request(step.request, step.early);
     } else {
-      this.#context.counters.handshakeRefused(step.reason);
+      this.context.counters.handshakeRefused(step.reason);
       this.#answerAndClose(step.bytes);
     }
   }
 
   #endHandshake(): void {
     this.#timer?.cancel();
-    this.#socket.off('data', this.#onHandshakeData);
-    this.#socket.off('end', this.#onHandshakeEnd);
-    this.#socket.pause();
+    this.socket.off('data', this.#onHandshakeData);
+    this.socket.off('end', this.#onHandshakeEnd);
+    this.socket.pause();
   }
 
   #request(request: ClientRequest, early: Uint8Array): void {
-    this.#context.bounds?.settle(this.#socket);
+    this.context.bounds?.settle(this.socket);
     if (request.kind !== 'tcp' || this.#handshake === undefined) {
-      this.#beginSide({ ...request, isolation: isolationOf(request, this.#socket, this.#context) });
+      this.#beginSide({ ...request, isolation: isolationOf(request, this.socket, this.context) });
       return;
     }
     this.#phase = 'tunnel';
-    const tunnel = new Tunnel(this.#socket, this.#context, this.#handshake);
+    const tunnel = new Tunnel(this.socket, this.context, this.#handshake);
     this.#part = tunnel;
     tunnel.open(request, early);
   }
@@ -137,33 +134,33 @@ export class FrontConnection {
   #beginSide(request: ClientRequest): void {
     this.#phase = 'opening';
     const kind = request.kind === 'udp' ? 'association' : 'look-up';
-    this.#record = this.#context.counters.begin(kind);
-    this.#socket.on('data', () => {});
-    this.#socket.on('end', () => this.#side?.clientEnded());
-    this.#socket.resume();
-    this.#arm(this.#context.opener.times.openTimeoutMs, () => {
+    this.#record = this.context.counters.begin(kind);
+    this.socket.on('data', () => {});
+    this.socket.on('end', () => this.#side?.clientEnded());
+    this.socket.resume();
+    this.#arm(this.context.opener.times.openTimeoutMs, () => {
       this.#side?.stop('TIMEOUT');
       this.#fail('TIMEOUT', true);
     });
     const events = this.#sideEvents();
     this.#side =
       request.kind === 'udp'
-        ? new UdpAssociation(request, this.#socket, this.#udpContext(request.protocol), events)
-        : new ResolveRequest(request, this.#context, events);
+        ? new UdpAssociation(request, this.socket, this.#udpContext(request.protocol), events)
+        : new ResolveRequest(request, this.context, events);
     this.#side.start();
   }
 
   #udpContext(protocol: Protocol): UdpContext {
-    const { listener } = this.#context;
+    const { listener } = this.context;
     let noted = false;
     const mayLeak = (host: string, port: number) => {
       if (port === DNS_PORT) return false; // name servers are known by address
       if (listener.safeSocks) return true;
       if (noted || parseAddress(host)?.scope !== 'public') return false;
       noted = true; // once for an association
-      return isLeak(host, protocol, this.#context);
+      return isLeak(host, protocol, this.context);
     };
-    return { ...this.#context, mayLeak };
+    return { ...this.context, mayLeak };
   }
 
   #sideEvents(): SideEvents {
@@ -175,7 +172,7 @@ export class FrontConnection {
     return {
       open: (bound) => {
         opened();
-        this.#socket.write(this.#openedReply(bound));
+        this.socket.write(this.#openedReply(bound));
       },
       finish: (bound) => {
         opened();
@@ -210,19 +207,19 @@ export class FrontConnection {
 
   #fail(code: ErrorCode, timedOut = false): void {
     this.#record?.failed(code, this.#side?.stream, timedOut);
-    this.#context.log.debug({ code, meaning: ERRORS[code].meaning }, 'a stream could not be opened');
+    this.context.log.debug({ code, meaning: ERRORS[code].meaning }, 'a stream could not be opened');
     this.#answerAndClose(this.#handshake?.failureReply(code) ?? new Uint8Array(0));
   }
 
   #answerAndClose(bytes: Uint8Array): void {
     this.#phase = 'closing';
     this.#timer?.cancel();
-    const { clock, limits } = this.#context;
-    this.#timer = answerAndClose(this.#socket, bytes, clock, limits.failureLingerMs);
+    const { clock, limits } = this.context;
+    this.#timer = answerAndClose(this.socket, bytes, clock, limits.failureLingerMs);
   }
 
   #arm(delayMs: number, fire: () => void): void {
     this.#timer?.cancel();
-    this.#timer = this.#context.clock.after(delayMs, fire);
+    this.#timer = this.context.clock.after(delayMs, fire);
   }
 }

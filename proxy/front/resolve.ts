@@ -12,13 +12,13 @@ import type { ClientRequest } from './handshake/steps.ts';
 import type { SideEvents, SideRequest } from './side-request.ts';
 
 export class ResolveRequest implements SideRequest {
-  readonly #request: ClientRequest;
-  readonly #events: SideEvents;
   readonly #lookup: Lookup;
 
-  constructor(request: ClientRequest, context: LookupContext, events: SideEvents) {
-    this.#request = request;
-    this.#events = events;
+  constructor(
+    private readonly request: ClientRequest,
+    context: LookupContext,
+    private readonly events: SideEvents,
+  ) {
     const { kind, host, port, isolation } = request;
     const question = {
       host,
@@ -50,8 +50,8 @@ export class ResolveRequest implements SideRequest {
   /** Clients that do not say which family they can use can use IPv4; SOCKS4 has room for nothing else. */
   #found(answers: readonly string[]): void {
     const ipv4 = answers.find((answer) => parseAddress(answer)?.family === 4);
-    const host = ipv4 ?? (this.#request.protocol === 'socks5' ? answers[0] : undefined);
-    if (host === undefined) this.#events.fail('NOT_FOUND');
-    else this.#events.finish({ host, port: 0 });
+    const host = ipv4 ?? (this.request.protocol === 'socks5' ? answers[0] : undefined);
+    if (host === undefined) this.events.fail('NOT_FOUND');
+    else this.events.finish({ host, port: 0 });
   }
 }

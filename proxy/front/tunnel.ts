@@ -21,9 +21,6 @@ const UNKNOWN_BOUND: BoundAddress = { host: '0.0.0.0', port: 0 };
 export type Replies = Pick<Handshake, 'openedReply' | 'failureReply'>;
 
 export class Tunnel {
-  readonly #socket: Socket;
-  readonly #context: ConnectionContext;
-  readonly #replies: Replies;
   readonly #relay: StreamRelay;
   #record: RequestRecord | undefined;
   #phase: 'opening' | 'open' | 'closed' = 'opening';
@@ -32,10 +29,11 @@ export class Tunnel {
   /** Success was reported; from then on a failure can only be a reset. */
   #promised = false;
 
-  constructor(socket: Socket, context: ConnectionContext, replies: Replies) {
-    this.#socket = socket;
-    this.#context = context;
-    this.#replies = replies;
+  constructor(
+    private readonly socket: Socket,
+    private readonly context: ConnectionContext,
+    private readonly replies: Replies,
+  ) {
     const { streamIdleMs, halfClosedIdleMs } = context.opener.times;
     this.#relay = new StreamRelay({
       clock: context.clock,
@@ -48,18 +46,18 @@ export class Tunnel {
 
   /** Opens it; `early` are bytes for the site that came with the request. The socket must be paused. */
   open(request: ClientRequest, early: Uint8Array): void {
-    this.#socket.once('close', () => this.#timer?.cancel());
+    this.socket.once('close', () => this.#timer?.cancel());
     const { port } = request;
-    this.#record = this.#context.counters.begin('connection', port);
-    const verdict = checkConnect(request, this.#context);
+    this.#record = this.context.counters.begin('connection', port);
+    const verdict = checkConnect(request, this.context);
     if (!verdict.ok) {
       this.#fail(verdict.code);
       return;
     }
-    const isolation = isolationOf(request, this.#socket, this.#context);
+    const isolation = isolationOf(request, this.socket, this.context);
     try {
       const target = { kind: 'tcp', host: verdict.host, port, isolation } as const;
-      this.#stream = this.#context.opener.open(target, this.#handlers());
+      this.#stream = this.context.opener.open(target, this.#handlers());
     } catch (error) {
       this.#fail(asMixError(error).code);
       return;
@@ -71,16 +69,16 @@ export class Tunnel {
   stop(): void {
     this.#relay.stop('RESET');
     this.#phase = 'closed';
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   #join(stream: SessionStream, early: Uint8Array): void {
-    this.#relay.join(this.#socket, stream, early);
-    this.#arm(this.#context.opener.times.openTimeoutMs, () => {
-      stream.reset('TIMEOUT', this.#context.clock.nowMs());
+    this.#relay.join(this.socket, stream, early);
+    this.#arm(this.context.opener.times.openTimeoutMs, () => {
+      stream.reset('TIMEOUT', this.context.clock.nowMs());
       this.#fail('TIMEOUT', true);
     });
-    if (this.#context.listener.optimistic) this.#promise(UNKNOWN_BOUND);
+    if (this.context.listener.optimistic) this.#promise(UNKNOWN_BOUND);
   }
 
   #handlers(): StreamHandlers {
@@ -104,7 +102,7 @@ export class Tunnel {
   }
 
   #promise(bound: BoundAddress): void {
-    if (!this.#promised) this.#relay.writeAhead(this.#replies.openedReply(bound));
+    if (!this.#promised) this.#relay.writeAhead(this.replies.openedReply(bound));
     this.#promised = true;
   }
 
@@ -113,17 +111,17 @@ export class Tunnel {
   }
 
   #fail(code: ErrorCode, timedOut = false): void {
-    const { log, clock, limits } = this.#context;
+    const { log, clock, limits } = this.context;
     this.#timer?.cancel();
     this.#relay.release();
     this.#phase = 'closed';
     this.#record?.failed(code, this.#stream, timedOut);
     log.debug({ code, meaning: ERRORS[code].meaning }, 'a stream could not be opened');
     if (this.#promised) {
-      breakOffBehindBytes(this.#socket, clock);
-      this.#arm(limits.failureLingerMs, () => breakOff(this.#socket));
+      breakOffBehindBytes(this.socket, clock);
+      this.#arm(limits.failureLingerMs, () => breakOff(this.socket));
     } else {
-      this.#timer = answerAndClose(this.#socket, this.#replies.failureReply(code), clock, limits.failureLingerMs);
+      this.#timer = answerAndClose(this.socket, this.replies.failureReply(code), clock, limits.failureLingerMs);
     }
   }
 
@@ -136,6 +134,6 @@ export class Tunnel {
 
   #arm(delayMs: number, fire: () => void): void {
     this.#timer?.cancel();
-    this.#timer = this.#context.clock.after(delayMs, fire);
+    this.#timer = this.context.clock.after(delayMs, fire);
   }
 }

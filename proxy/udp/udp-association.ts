@@ -48,19 +48,16 @@ const TROUBLES: Readonly<Partial<Record<DatagramFate, Reason>>> = {
 };
 
 export class UdpAssociation implements SideRequest {
-  readonly #control: Socket;
-  readonly #context: UdpContext;
-  readonly #events: SideEvents;
   readonly #exits: UdpExits;
-  readonly #request: ClientRequest;
   #socket: PeerSocket | undefined;
   #over = false;
 
-  constructor(request: ClientRequest, control: Socket, context: UdpContext, events: SideEvents) {
-    this.#control = control;
-    this.#request = request;
-    this.#context = context;
-    this.#events = events;
+  constructor(
+    private readonly request: ClientRequest,
+    private readonly control: Socket,
+    private readonly context: UdpContext,
+    private readonly events: SideEvents,
+  ) {
     this.#exits = new UdpExits({
       opener: context.opener,
       clock: context.clock,
@@ -77,12 +74,12 @@ export class UdpAssociation implements SideRequest {
   }
 
   start(): void {
-    const { localAddress, remoteAddress: clientAddress } = this.#control;
+    const { localAddress, remoteAddress: clientAddress } = this.control;
     if (localAddress === undefined || clientAddress === undefined) {
       this.#fail('COMMAND'); // over a socket file there is no address that datagrams could be known by
       return;
     }
-    const clientPort = announcedPort(this.#request, clientAddress);
+    const clientPort = announcedPort(this.request, clientAddress);
     bindPeerSocket({
       localAddress,
       clientAddress,
@@ -98,7 +95,7 @@ export class UdpAssociation implements SideRequest {
   /** RFC 1928: the association ends with the connection that it was asked for on. */
   clientEnded(): void {
     this.stop('RESET');
-    this.#events.close();
+    this.events.close();
   }
 
   stop(code: ErrorCode): void {
@@ -108,10 +105,10 @@ export class UdpAssociation implements SideRequest {
   }
 
   #onOpened(): void {
-    const host = parseAddress(this.#control.localAddress ?? '')?.text;
+    const host = parseAddress(this.control.localAddress ?? '')?.text;
     const port = this.#socket?.port;
     if (this.#over || host === undefined || port === undefined) return;
-    this.#events.open({ host, port });
+    this.events.open({ host, port });
   }
 
   #onBound(socket: PeerSocket): void {
@@ -135,9 +132,9 @@ export class UdpAssociation implements SideRequest {
       return datagram === 'fragment';
     }
     const { host, port, bytes } = datagram;
-    const verdict = checkDestination(host, this.#context.allowPrivate);
+    const verdict = checkDestination(host, this.context.allowPrivate);
     if (!verdict.ok || port === 0) this.#count('policy');
-    else if (verdict.destination.kind === 'address' && this.#context.mayLeak(verdict.destination.host, port))
+    else if (verdict.destination.kind === 'address' && this.context.mayLeak(verdict.destination.host, port))
       this.#count('unsafe');
     else if (this.#exits.send(verdict.destination.host, port, bytes)) this.#count('up', bytes.byteLength);
     else this.#count('queue-full');
@@ -156,7 +153,7 @@ export class UdpAssociation implements SideRequest {
   }
 
   #count(fate: DatagramFate, bytes = 0): void {
-    const { counters } = this.#context;
+    const { counters } = this.context;
     counters.datagrams.inc({ fate });
     const trouble = TROUBLES[fate];
     if (trouble !== undefined) counters.troubles.note(trouble, 'refused', 'datagram');
@@ -168,13 +165,13 @@ export class UdpAssociation implements SideRequest {
     if (this.#over) return;
     this.#leave();
     this.#exits.stop('RESET');
-    this.#events.close();
+    this.events.close();
   }
 
   #fail(code: ErrorCode): void {
     if (this.#over) return;
     this.#leave();
-    this.#events.fail(code);
+    this.events.fail(code);
   }
 
   #leave(): void {

@@ -35,12 +35,9 @@ export interface UdpExitsOptions {
 }
 
 export class UdpExits {
-  readonly #options: UdpExitsOptions;
   #exits: UdpExit[] = [];
 
-  constructor(options: UdpExitsOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: UdpExitsOptions) {}
 
   /** The first stream. */
   get first(): SessionStream | undefined {
@@ -49,7 +46,7 @@ export class UdpExits {
 
   /** Opens the first stream. Throws a MixError when it is clear at once that it cannot be had. */
   start(): void {
-    const { onOpened, onRefused, onEnded } = this.#options;
+    const { onOpened, onRefused, onEnded } = this.options;
     this.#add(undefined, { onOpened, onRefused, onEnded });
   }
 
@@ -63,7 +60,7 @@ export class UdpExits {
   }
 
   #exitFor(port: number): UdpExit | undefined {
-    const { opener, clock } = this.#options;
+    const { opener, clock } = this.options;
     const fitting = this.#exits.find(
       (exit) => exit.alive && (exit.forPort === port || exit.stream === undefined || opener.suits(exit.stream, port)),
     );
@@ -87,8 +84,8 @@ export class UdpExits {
   }
 
   #add(forPort: number | undefined, events: ExitEvents): UdpExit {
-    const { opener, isolation } = this.#options;
-    const exit = new UdpExit(forPort, this.#options, events);
+    const { opener, isolation } = this.options;
+    const exit = new UdpExit(forPort, this.options, events);
     const kept = isolation === undefined ? {} : { isolation };
     exit.attach(opener.open({ ...ANYWHERE, ...kept, ...(forPort === undefined ? {} : { forPort }) }, exit));
     this.#exits.push(exit);
@@ -107,7 +104,6 @@ interface Waiting {
 /** One stream. */
 class UdpExit implements StreamHandlers {
   readonly #clock: Clock;
-  readonly #events: ExitEvents;
   readonly #channel: DatagramChannel;
   stream: SessionStream | undefined;
   endedMs = Number.POSITIVE_INFINITY;
@@ -118,11 +114,10 @@ class UdpExit implements StreamHandlers {
   constructor(
     readonly forPort: number | undefined,
     options: Pick<UdpExitsOptions, 'clock' | 'onDatagram'>,
-    events: ExitEvents,
+    private readonly events: ExitEvents,
   ) {
     const { clock, onDatagram } = options;
     this.#clock = clock;
-    this.#events = events;
     this.#channel = new DatagramChannel({ clock, onDatagram, onMalformed: () => this.#breakOff('MALFORMED') });
   }
 
@@ -151,20 +146,20 @@ class UdpExit implements StreamHandlers {
   onOpened(): void {
     if (!this.alive) return;
     this.#open = true;
-    this.#events.onOpened();
+    this.events.onOpened();
     for (const { host, port, bytes } of this.#waiting.splice(0)) this.#channel.send(host, port, bytes);
   }
 
   onRefused(code: ErrorCode): void {
     if (!this.alive) return;
     this.#end();
-    this.#events.onRefused(code);
+    this.events.onRefused(code);
   }
 
   onReset(): void {
     if (!this.alive) return;
     this.#end();
-    this.#events.onEnded();
+    this.events.onEnded();
   }
 
   /** Half an association is of no use. */
@@ -187,7 +182,7 @@ class UdpExit implements StreamHandlers {
   #breakOff(code: ErrorCode): void {
     if (!this.alive) return;
     this.reset(code);
-    this.#events.onEnded();
+    this.events.onEnded();
   }
 
   #end(): void {

@@ -17,30 +17,21 @@ const PERIOD_MS = 1_000;
 const PERIODS = 10;
 
 export class ReplyMeter<Session extends Counted = Counted> {
-  readonly #clock: Clock;
-  readonly #sessions: () => readonly Session[];
-  readonly #requesterOf: (session: Session) => string;
-  readonly #look: () => void;
   readonly #seen = new WeakMap<Session, number>();
   #timer: Timer | undefined;
   #samples: { atMs: MonotonicMs; counts: Counts }[] = [];
 
   /** `look` is called with each count: for what else is read once a second. */
   constructor(
-    clock: Clock,
-    sessions: () => readonly Session[],
-    requesterOf: (session: Session) => string = () => '',
-    look: () => void = () => {},
-  ) {
-    this.#look = look;
-    this.#clock = clock;
-    this.#sessions = sessions;
-    this.#requesterOf = requesterOf;
-  }
+    private readonly clock: Clock,
+    private readonly sessions: () => readonly Session[],
+    private readonly requesterOf: (session: Session) => string = () => '',
+    private readonly look: () => void = () => {},
+  ) {}
 
   start(): void {
-    this.#samples = [{ atMs: this.#clock.nowMs(), counts: new Map() }];
-    this.#timer = every(this.#clock, PERIOD_MS, () => this.#sample());
+    this.#samples = [{ atMs: this.clock.nowMs(), counts: new Map() }];
+    this.#timer = every(this.clock, PERIOD_MS, () => this.#sample());
   }
 
   /** From all requesters together. */
@@ -62,14 +53,14 @@ export class ReplyMeter<Session extends Counted = Counted> {
 
   #sample(): void {
     const counts = new Map(this.#samples.at(-1)?.counts);
-    for (const session of this.#sessions()) {
+    for (const session of this.sessions()) {
       const { packetsReceived } = session.stats();
-      const name = this.#requesterOf(session);
+      const name = this.requesterOf(session);
       counts.set(name, (counts.get(name) ?? 0) + packetsReceived - (this.#seen.get(session) ?? 0));
       this.#seen.set(session, packetsReceived);
     }
-    this.#samples.push({ atMs: this.#clock.nowMs(), counts });
+    this.#samples.push({ atMs: this.clock.nowMs(), counts });
     this.#samples = this.#samples.slice(-PERIODS - 1);
-    this.#look();
+    this.look();
   }
 }

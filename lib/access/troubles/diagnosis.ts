@@ -19,7 +19,6 @@ import { type TransferReading, TransferWatch } from './transfers.ts';
 export type SituationOf = (stream: SessionStream | undefined, port: number | undefined) => Situation;
 
 export class Diagnosis {
-  readonly #mixnet: ProxyMixnet;
   readonly #machine = new MachineLateness();
   readonly #transfers = new TransferWatch<ProxySession>();
   /** Sources of the list of nodes that are behind, and with which epoch's. */
@@ -28,13 +27,11 @@ export class Diagnosis {
   #reconnects = 0;
   #looks = 0;
 
-  constructor(mixnet: ProxyMixnet) {
-    this.#mixnet = mixnet;
-  }
+  constructor(private readonly mixnet: ProxyMixnet) {}
 
   /** To be called once a second; what it finds of transfers goes to `troubles`. */
   look(troubles: RecentTroubles, nowMs: Parameters<MachineLateness['look']>[1]): void {
-    const { endpoint, hub, directory } = this.#mixnet;
+    const { endpoint, hub, directory } = this.mixnet;
     this.#lookAtSources(troubles);
     if (endpoint === undefined || hub === undefined) return;
     const { mainRate, loopRate, dropRate } = endpoint.trafficClass;
@@ -42,13 +39,13 @@ export class Diagnosis {
     const lanes = [hub.laneStats(), loop, drop];
     const departures = lanes.reduce((sum, lane) => sum + (lane === undefined ? 0 : departuresOf(lane)), 0);
     const ticksPerSecond = mainRate + loopRate + dropRate;
-    const counters = { slotsMissed: slotsMissed(this.#mixnet), departures, unread: link?.inboundDropped ?? 0 };
+    const counters = { slotsMissed: slotsMissed(this.mixnet), departures, unread: link?.inboundDropped ?? 0 };
     this.#machine.look({ ...counters, ticksPerSecond }, nowMs);
     this.#lookAtLink(link?.reconnects ?? 0, troubles);
     this.#looks += 1; // a machine that is too slow is so without requests, too
     if (this.#looks % LOOKS === 0 && this.#machine.missesTicks) troubles.note('machine-slow', 'slow', 'clock');
-    if (this.#looks % LOOKS === 0 && this.#mixnet.isOverCapacity)
-      troubles.note('network-full', this.#mixnet.gatewaysFull ? 'refused' : 'slow', 'link');
+    if (this.#looks % LOOKS === 0 && this.mixnet.isOverCapacity)
+      troubles.note('network-full', this.mixnet.gatewaysFull ? 'refused' : 'slow', 'link');
     const sessions = hub.sessions();
     const readings = new Map(sessions.map((session) => [session, readingOf(session)]));
     const reasons = this.#transfers.look(readings, {
@@ -67,7 +64,7 @@ export class Diagnosis {
   }
 
   readonly situation: SituationOf = (stream, port) => {
-    const mixnet = this.#mixnet;
+    const mixnet = this.mixnet;
     const sessions = mixnet.hub?.sessions() ?? [];
     return {
       obstacle: mixnet.obstacle()?.code,
@@ -87,13 +84,13 @@ export class Diagnosis {
   };
 
   #isClosed(port: number): boolean {
-    const requesters = this.#mixnet.directory.topology()?.requesters ?? [];
+    const requesters = this.mixnet.directory.topology()?.requesters ?? [];
     return requesters.length > 0 && requesters.every(({ exitPolicy }) => !summaryAllows(exitPolicy, port));
   }
 
   /** Each list of nodes that a source has not given is noted once. */
   #lookAtSources(troubles: RecentTroubles): void {
-    const { directory } = this.#mixnet;
+    const { directory } = this.mixnet;
     const epoch = directory.topology()?.epoch;
     const behind = new Set(directory.sources.lagging.map(({ kind, name }) => `${kind} ${name} ${epoch}`));
     for (const source of behind)
@@ -103,7 +100,7 @@ export class Diagnosis {
 
   /** Six mixes, and the wait for a slot on either way: one opening in a thousand takes longer. */
   #lawfulOpenMs(): number {
-    const { endpoint } = this.#mixnet;
+    const { endpoint } = this.mixnet;
     if (endpoint === undefined) return UNTROUBLED.lawfulOpenMs;
     const { mainRate, replyRate } = endpoint.trafficClass;
     return lawTimes(endpoint.longestLaw).quantileMs + SLOT_QUANTILE * (1000 / mainRate + 1000 / replyRate);

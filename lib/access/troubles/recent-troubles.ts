@@ -66,15 +66,12 @@ interface Row {
 
 /** A row for each reason, with a slice for each minute: its size does not depend on how much goes wrong. */
 export class RecentTroubles {
-  readonly #clock: Pick<Clock, 'nowMs'>;
   readonly #rows = new Map<Reason, Row>();
 
-  constructor(clock: Pick<Clock, 'nowMs'>) {
-    this.#clock = clock;
-  }
+  constructor(private readonly clock: Pick<Clock, 'nowMs'>) {}
 
   note(reason: Reason, effect: Effect, kind: RequestKind): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.clock.nowMs();
     const minute = Math.floor(nowMs / MINUTE_MS);
     const row = this.#rows.get(reason) ?? { lastMs: nowMs, slices: [] };
     this.#rows.set(reason, row);
@@ -87,7 +84,7 @@ export class RecentTroubles {
   }
 
   status(): TroublesStatus {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.clock.nowMs();
     const reasons = [...this.#rows]
       .map(([reason, row]) => troubleOf(reason, row, nowMs))
       .filter(({ count }) => count > 0)

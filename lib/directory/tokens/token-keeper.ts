@@ -31,20 +31,17 @@ export interface TokenKeeperOptions<Terms extends TokenTerms, Use extends TokenU
 }
 
 export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
-  readonly #options: TokenKeeperOptions<Terms, Use>;
   #readMs: MonotonicMs | undefined;
   #saving: Promise<void> = Promise.resolve();
   #reading: Promise<void> = Promise.resolve();
   /** The last problem of each file, which is said once. */
   #complaints = new Map<string, string>();
 
-  constructor(options: TokenKeeperOptions<Terms, Use>) {
-    this.#options = options;
-  }
+  constructor(private readonly options: TokenKeeperOptions<Terms, Use>) {}
 
   /** Reads what is there. Rejects with CONFIG when a file is damaged: nobody must forget who used what. */
   async open(): Promise<void> {
-    const { files, apply, clock } = this.#options;
+    const { files, apply, clock } = this.options;
     await files.open();
     const tokens: Token<Terms, Use>[] = [];
     for (const id of await files.tokenIds()) {
@@ -65,7 +62,7 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
   }
 
   async #reread(ageMs: number): Promise<void> {
-    const { files, book, clock } = this.#options;
+    const { files, book, clock } = this.options;
     const nowMs = clock.nowMs();
     if (this.#readMs !== undefined && nowMs - this.#readMs < ageMs) return;
     this.#readMs = nowMs;
@@ -93,7 +90,7 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
    * token costs as much as a guess is worth.
    */
   async find(key: TokenKeyHex): Promise<void> {
-    if (await this.#options.files.has(tokenIdOf(key))) await this.reread(REREAD_FOR_UNKNOWN_MS);
+    if (await this.options.files.has(tokenIdOf(key))) await this.reread(REREAD_FOR_UNKNOWN_MS);
   }
 
   /** Resolves when all uses are on the disk. Writes follow one another, so that an earlier one never undoes a later. */
@@ -104,7 +101,7 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
   }
 
   async #save(): Promise<void> {
-    const { files, book, onSaved } = this.#options;
+    const { files, book, onSaved } = this.options;
     for (const token of book.unsaved()) {
       const count = token.uses.size;
       await files.saveUses(tokenIdOf(token.terms.key), [...token.uses.values()]);
@@ -115,7 +112,7 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
 
   /** A token's terms as they are now, with the uses that are known, or those on the disk when it was not. */
   async #read(id: TokenId, known?: Token<Terms, Use>): Promise<Token<Terms, Use> | undefined> {
-    const { files, log } = this.#options;
+    const { files, log } = this.options;
     const terms = await files.terms(id);
     if (terms === undefined) return undefined; // deleted since
     if (known !== undefined) return { terms, uses: known.uses };
@@ -130,7 +127,7 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
   }
 
   async #apply(tokens: readonly Token<Terms, Use>[], before: ReadonlyMap<TokenId, Token<Terms, Use>>): Promise<void> {
-    const { apply, onRevoked } = this.#options;
+    const { apply, onRevoked } = this.options;
     const now = new Map(tokens.map((token) => [tokenIdOf(token.terms.key), token]));
     for (const [id, token] of before) {
       const later = now.get(id)?.terms;
@@ -141,7 +138,7 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
   }
 
   #complain(problems: Map<string, string>): void {
-    const { log, files } = this.#options;
+    const { log, files } = this.options;
     for (const [about, problem] of problems) {
       if (this.#complaints.get(about) === problem) continue;
       log.error({ problem }, `${files.kind.name}s cannot be read; going on with those that are known`);

@@ -11,21 +11,18 @@ import type { NodeEntry, Topology } from '../../directory/index.ts';
 export const MAX_VAIN_CHANGES = 3;
 
 export class ExitGateways {
-  readonly #rng: Rng;
   /** How often there was no other gateway to change to, by requester. */
   readonly #vain = new Map<IdentityHex, number>();
   /** The one in use, by requester. */
   readonly #used = new Map<IdentityHex, IdentityHex>();
 
-  constructor(rng: Rng) {
-    this.#rng = rng;
-  }
+  constructor(private readonly rng: Rng) {}
 
   /** The gateway for packets to `requester`: drawn once, for as long as it may be used. Undefined when none is listed. */
   of(requester: NodeEntry, topology: Topology, own: NodeEntry | undefined): NodeEntry | undefined {
     const usable = this.#usable(requester, topology, own);
     const used = usable.find(({ id }) => id === this.#used.get(requester.id));
-    return used ?? this.#use(requester, pick(this.#rng, usable));
+    return used ?? this.#use(requester, pick(this.rng, usable));
   }
 
   /** Takes another one, where there is one, since nothing comes back. Whether there was. */
@@ -33,7 +30,7 @@ export class ExitGateways {
     const used = this.of(requester, topology, own);
     const others = () => this.#usable(requester, topology, own).filter(({ id }) => id !== used?.id);
     if (others().length === 0) this.#vain.set(requester.id, (this.#vain.get(requester.id) ?? 0) + 1);
-    return this.#use(requester, pick(this.#rng, others())) !== undefined;
+    return this.#use(requester, pick(this.rng, others())) !== undefined;
   }
 
   /** Not our own gateway, unless the only other one is dead. */

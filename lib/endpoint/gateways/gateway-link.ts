@@ -59,7 +59,6 @@ export interface GatewayLinkOptions {
 }
 
 export class GatewayLink {
-  readonly #options: GatewayLinkOptions;
   readonly #selector: GatewaySelector;
   readonly #handedOn: HandedOn;
   #link: ClientLink | undefined;
@@ -75,8 +74,7 @@ export class GatewayLink {
   /** The newest. */
   #topology: Topology | undefined;
 
-  constructor(options: GatewayLinkOptions) {
-    this.#options = options;
+  constructor(private readonly options: GatewayLinkOptions) {
     const { clock, log, metrics } = options.components;
     this.#identity = options.identity;
     this.#metrics = new DialMetrics(metrics);
@@ -87,7 +85,7 @@ export class GatewayLink {
 
   /** Begins to dial. Throws MixError NO_GATEWAY; nothing is open then. */
   start(topology: Topology): void {
-    const { components, onPacket, onRoom } = this.#options;
+    const { components, onPacket, onRoom } = this.options;
     this.#topology = topology;
     const gateway = this.#selector.first(topology);
     const link = ClientLink.open({ ...this.#terms(topology), gateway, log: components.log });
@@ -96,7 +94,7 @@ export class GatewayLink {
     link.onRoom(onRoom);
     link.onState((state, reason, group) => this.#onState(state, reason, group));
     link.onFailed((error) => this.#onFailed(error));
-    link.onObservedAddress((address) => this.#options.onObservedAddress?.(address));
+    link.onObservedAddress((address) => this.options.onObservedAddress?.(address));
     this.#link = link;
   }
 
@@ -143,19 +141,19 @@ export class GatewayLink {
   renewIdentity(identity: NodeIdentity): void {
     this.#identity = identity;
     if (this.gateway !== undefined) this.#link?.setGateway(this.gateway, identity);
-    this.#options.onMoved();
+    this.options.onMoved();
   }
 
   /** Leaves the gateway for this one, if it is another. */
   moveTo(gateway: NodeEntry, reason: string): void {
     if (!this.#selector.moveTo(gateway, this.#nowMs())) return;
     // When all refuse this goes round.
-    this.#options.components.log[this.#selector.allRefuse ? 'debug' : 'warn'](
+    this.options.components.log[this.#selector.allRefuse ? 'debug' : 'warn'](
       { reason },
       'leaving the gateway for another',
     );
     this.#link?.setGateway(gateway);
-    this.#options.onMoved();
+    this.options.onMoved();
   }
 
   /** Takes over a new consensus. */
@@ -174,7 +172,7 @@ export class GatewayLink {
     if (advice === undefined) return;
     if (advice !== 'redial') this.moveTo(advice, 'it does not answer');
     else if (this.gateway !== undefined) {
-      this.#options.components.log.info({}, 'nothing comes back: dialling the gateway anew');
+      this.options.components.log.info({}, 'nothing comes back: dialling the gateway anew');
       this.#link?.setGateway(this.gateway);
     }
   }
@@ -189,8 +187,8 @@ export class GatewayLink {
   async #returnTo(gateway: NodeEntry, topology: Topology): Promise<void> {
     const present = this.gateway;
     this.#asking = true;
-    const { clock } = this.#options.components;
-    const [access] = this.#options.accessTo?.(gateway.id) ?? [];
+    const { clock } = this.options.components;
+    const [access] = this.options.accessTo?.(gateway.id) ?? [];
     const up = await answers({ ...this.#terms(topology), gateway, access, clock, refusals: this.#refusals });
     this.#asking = false;
     if (up && present?.id === this.gateway?.id) this.moveTo(gateway, 'an earlier one answers again');
@@ -199,20 +197,20 @@ export class GatewayLink {
 
   #warnIfNoneAnswers(): void {
     const problem = this.#problem();
-    if (problem !== undefined && problem !== this.#warned) this.#options.components.log.warn({}, problem);
+    if (problem !== undefined && problem !== this.#warned) this.options.components.log.warn({}, problem);
     this.#warned = problem;
   }
 
   /** An exit that is not listed yet is no guest: it waits until it is. */
   #problem(): string | undefined {
-    const refusal = this.#options.accessTo && this.#accessRefusal;
+    const refusal = this.options.accessTo && this.#accessRefusal;
     if (refusal !== undefined) return `${ACCESS_REFUSALS[refusal].words}; ${ACCESS_REFUSALS[refusal].remedy}`;
     if (this.refusal.gatewaysFull) return ALL_FULL;
     return this.#selector.noneAnswers ? NONE_ANSWERS : undefined;
   }
 
   #terms({ params }: Topology) {
-    const { networkId, client, keyExchange, components, accessTo } = this.#options;
+    const { networkId, client, keyExchange, components, accessTo } = this.options;
     return {
       accessTo,
       identity: this.#identity,
@@ -225,7 +223,7 @@ export class GatewayLink {
   }
 
   #onState(state: LinkState, reason: string, group: string): void {
-    this.#options.onLinkEvent();
+    this.options.onLinkEvent();
     this.#count(state, reason, group);
     if (state === 'up' && this.gateway !== undefined) this.#handedOn.up(this.gateway);
     else this.#handedOn.down();
@@ -233,8 +231,8 @@ export class GatewayLink {
     if (state === 'up') this.#accessRefusal = undefined;
     else if (reason !== MOVED) this.#onRefused(reason);
     if (!isChange) return; // another attempt failed
-    this.#options.components.log.info({ state, reason, ...(group === '' ? {} : { group }) }, 'gateway link');
-    this.#options.onLinkState(state);
+    this.options.components.log.info({ state, reason, ...(group === '' ? {} : { group }) }, 'gateway link');
+    this.options.onLinkState(state);
   }
 
   #onRefused(reason: string): void {
@@ -256,12 +254,12 @@ export class GatewayLink {
 
   /** Nothing can be sent any more, nor the link be opened again: whoever made the components ends what runs on them. */
   #onFailed(error: MixError): void {
-    const { log, onFatal } = this.#options.components;
+    const { log, onFatal } = this.options.components;
     log.error({ reason: error.message }, 'the gateway link has failed');
     onFatal?.(error);
   }
 
   #nowMs(): MonotonicMs {
-    return this.#options.components.clock.nowMs();
+    return this.options.components.clock.nowMs();
   }
 }

@@ -31,7 +31,6 @@ export const RETURN_AFTER_MS = 1_800_000;
 export const LOSS_MOVE_INTERVAL_MS = 600_000;
 
 export class GatewaySelector {
-  readonly #usable: UsableGateways;
   /** Did not answer since the link was last up. */
   readonly #failed = new Set<IdentityHex>();
   /** When a usable one was last left, or found not to answer. */
@@ -53,8 +52,10 @@ export class GatewaySelector {
   #loopsSent = 0;
   #nextLossMoveMs: MonotonicMs | undefined;
 
-  constructor(usable: UsableGateways, nowMs: MonotonicMs) {
-    this.#usable = usable;
+  constructor(
+    private readonly usable: UsableGateways,
+    nowMs: MonotonicMs,
+  ) {
     this.#stateSinceMs = nowMs;
     this.#movedMs = nowMs;
     this.#reviewedMs = nowMs;
@@ -231,7 +232,7 @@ export class GatewaySelector {
 
   /** Those marked as lossy come last. */
   #inOrder(topology: Topology): readonly NodeEntry[] {
-    const usable = this.#usable(topology);
+    const usable = this.usable(topology);
     return [...usable.filter(({ lossy }) => !lossy), ...usable.filter(({ lossy }) => lossy)];
   }
 }

@@ -54,12 +54,13 @@ export interface GuardState {
 }
 
 export class GuardSample {
-  readonly #rng: Rng;
   #state: GuardState;
 
   /** Goes on from `state`, or begins with an empty sample. */
-  constructor(rng: Rng, state: GuardState = { seenMs: 0 as UnixMs, guards: [], draws: [] }) {
-    this.#rng = rng;
+  constructor(
+    private readonly rng: Rng,
+    state: GuardState = { seenMs: 0 as UnixMs, guards: [], draws: [] },
+  ) {
     this.#state = state;
   }
 
@@ -94,10 +95,10 @@ export class GuardSample {
     const { guards, draws } = this.#state;
     const recent = new Set(draws.filter(({ atMs }) => Math.abs(nowMs - atMs) <= DRAW_WINDOW_MS).map(({ id }) => id));
     const others = gateways.filter(({ id }) => guards.every((guard) => guard.id !== id));
-    const drawn = pick(this.#rng, recent.size < MAX_DRAWS ? others : others.filter(({ id }) => recent.has(id)));
+    const drawn = pick(this.rng, recent.size < MAX_DRAWS ? others : others.filter(({ id }) => recent.has(id)));
     if (drawn === undefined) return false;
     const { id } = drawn;
-    const termMs = MIN_TERM_MS - CONFIRM_MS + this.#rng.uniform() * (MAX_TERM_MS - MIN_TERM_MS);
+    const termMs = MIN_TERM_MS - CONFIRM_MS + this.rng.uniform() * (MAX_TERM_MS - MIN_TERM_MS);
     this.#state = {
       ...this.#state,
       guards: [...guards, { id, addedMs: nowMs, termMs, unlistedSinceMs: null, due: null }],

@@ -25,18 +25,19 @@ export interface LaneHost {
 
 export class ClientLane implements Lane {
   readonly name: string;
-  readonly #host: LaneHost;
   readonly #memory: LaneMemory;
   readonly #immediate: boolean;
   #ratePerSecond: number;
   #removed = false;
 
-  constructor(options: LaneOptions, host: LaneHost) {
+  constructor(
+    options: LaneOptions,
+    private readonly host: LaneHost,
+  ) {
     const { contentSlots, idleSlots, immediate = false } = options;
     const ratePerSecond = checkedRate(options.ratePerSecond);
     const slotBytes = frameShape(frameBytesOf('client', host.packetBytes)).wireBytes;
     this.name = options.name;
-    this.#host = host;
     this.#immediate = immediate;
     this.#ratePerSecond = ratePerSecond;
     this.#memory = LaneMemory.allocate({ contentSlots, idleSlots, slotBytes });
@@ -54,7 +55,7 @@ export class ClientLane implements Lane {
 
   pushContent(nextHop32: Uint8Array, packet: Uint8Array): boolean {
     const pushed = this.#push(this.#memory.content, nextHop32, packet);
-    if (pushed && this.#immediate && this.#host.pushedFlag.raise()) this.#host.order({ order: 'pushed' });
+    if (pushed && this.#immediate && this.host.pushedFlag.raise()) this.host.order({ order: 'pushed' });
     return pushed;
   }
 
@@ -63,20 +64,20 @@ export class ClientLane implements Lane {
   }
 
   dropIdle(count: number): void {
-    if (!this.#removed) this.#host.order({ order: 'drop-idle', lane: this.#host.number, count });
+    if (!this.#removed) this.host.order({ order: 'drop-idle', lane: this.host.number, count });
   }
 
   setRate(perSecond: number): void {
     if (this.#removed || perSecond === this.#ratePerSecond) return;
     this.#ratePerSecond = checkedRate(perSecond);
-    this.#host.order({ order: 'set-rate', lane: this.#host.number, ratePerSecond: this.#ratePerSecond });
+    this.host.order({ order: 'set-rate', lane: this.host.number, ratePerSecond: this.#ratePerSecond });
   }
 
   remove(): void {
     if (this.#removed) return;
     this.#removed = true;
-    this.#host.order({ order: 'remove-lane', lane: this.#host.number });
-    this.#host.removed();
+    this.host.order({ order: 'remove-lane', lane: this.host.number });
+    this.host.removed();
   }
 
   stats(): LaneStats {
@@ -84,7 +85,7 @@ export class ClientLane implements Lane {
   }
 
   #push(ring: SpscRing, nextHop32: Uint8Array, packet: Uint8Array): boolean {
-    if (nextHop32.byteLength !== ADDRESS_BYTES || packet.byteLength !== this.#host.packetBytes) {
+    if (nextHop32.byteLength !== ADDRESS_BYTES || packet.byteLength !== this.host.packetBytes) {
       throw new MixError(
         'INTERNAL',
         `a frame of ${nextHop32.byteLength} + ${packet.byteLength} bytes is not one of this link`,

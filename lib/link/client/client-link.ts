@@ -54,8 +54,6 @@ export interface ClientLinkOptions {
 }
 
 export class ClientLink {
-  readonly #options: ClientLinkOptions;
-  readonly #memory: LinkMemory;
   readonly #refusals: LinkRefusalLog;
   #thread: Thread | undefined;
   readonly #lanes = new Set<ClientLane>();
@@ -75,11 +73,12 @@ export class ClientLink {
   #onFailed: (error: MixError) => void = () => {};
   #onObservedAddress: (address: string) => void = () => {};
 
-  private constructor(options: ClientLinkOptions, memory: LinkMemory) {
-    this.#options = options;
+  private constructor(
+    private readonly options: ClientLinkOptions,
+    private readonly memory: LinkMemory,
+  ) {
     this.#refusals = new LinkRefusalLog(systemClock, options.log, options.keyExchange);
     this.#identity = options.identity;
-    this.#memory = memory;
   }
 
   /** Starts the thread of a link, and dials. */
@@ -98,8 +97,8 @@ export class ClientLink {
     if (this.#lanes.size >= MAX_LANES) throw new MixError('LIMIT', `a link carries at most ${MAX_LANES} lanes`);
     const lane: ClientLane = new ClientLane(options, {
       number: this.#laneNumber++,
-      packetBytes: this.#options.packetBytes,
-      pushedFlag: this.#memory.pushedFlag,
+      packetBytes: this.options.packetBytes,
+      pushedFlag: this.memory.pushedFlag,
       order: (order) => this.#order(order),
       removed: () => this.#lanes.delete(lane),
     });
@@ -145,12 +144,12 @@ export class ClientLink {
   setGateway(gateway: LinkTarget, identity: NodeIdentity = this.#identity): void {
     this.#identity = identity;
     const { certificatePem, privateKeyPem } = identity;
-    const access = this.#options.accessTo?.(gateway.id) ?? [];
+    const access = this.options.accessTo?.(gateway.id) ?? [];
     this.#order({ order: 'gateway', target: linkTargetOf(gateway), certificatePem, privateKeyPem, access });
   }
 
   stats(): ClientLinkStats {
-    const { connects, ...counters } = this.#memory.counters();
+    const { connects, ...counters } = this.memory.counters();
     const reconnects = Math.max(0, connects - 1);
     return {
       state: this.#state,
@@ -158,7 +157,7 @@ export class ClientLink {
       noCommonGroup: this.#noCommonGroup,
       ...counters,
       reconnects,
-      lateness: this.#memory.lateness.snapshot(),
+      lateness: this.memory.lateness.snapshot(),
     };
   }
 
@@ -178,8 +177,8 @@ export class ClientLink {
   }
 
   #startThread(inboundSlots: number): void {
-    const { packetBytes, networkId, client, keyExchange, localAddress } = this.#options;
-    const memory = this.#memory.buffer;
+    const { packetBytes, networkId, client, keyExchange, localAddress } = this.options;
+    const memory = this.memory.buffer;
     const data: LinkThreadData = { memory, inboundSlots, packetBytes, networkId, client, keyExchange, localAddress };
     this.#thread = Thread.start({
       module: new URL('../thread/link-thread.js', import.meta.url),
@@ -210,7 +209,7 @@ export class ClientLink {
     else if (report.report === 'other-version') this.#refusals.otherVersion(report.theirs);
     else if (report.report === 'hello') this.#observe(report.hello);
     else if (report.report === 'room') {
-      this.#memory.roomFlag.lower();
+      this.memory.roomFlag.lower();
       this.#onRoom();
     } else {
       this.#state = report.state;
@@ -228,8 +227,8 @@ export class ClientLink {
 
   #fetch(): void {
     if (this.#draining) return;
-    const { inbound, inboundFlag } = this.#memory;
-    const { packetBytes } = this.#options;
+    const { inbound, inboundFlag } = this.memory;
+    const { packetBytes } = this.options;
     inboundFlag.lower();
     for (let i = 0; i < INBOUND_BATCH; i++) {
       const slot = inbound.peek();

@@ -14,22 +14,20 @@ export const EXIT_SAMPLE_SIZE = 3;
 export const WIDEN_AFTER_MS = 3_600_000;
 
 export class ExitSample {
-  readonly #rng: Rng;
   readonly #ids = new Set<IdentityHex>();
-  #size: number;
   #failingSinceMs: MonotonicMs | undefined;
 
-  constructor(rng: Rng, size = EXIT_SAMPLE_SIZE) {
-    this.#rng = rng;
-    this.#size = size;
-  }
+  constructor(
+    private readonly rng: Rng,
+    private size = EXIT_SAMPLE_SIZE,
+  ) {}
 
   /** Those of `candidates` that are in the sample. One that is no candidate any more gives its place to another, drawn uniformly. */
   of(candidates: readonly NodeEntry[]): readonly NodeEntry[] {
     for (const id of this.#ids) if (candidates.every((node) => node.id !== id)) this.#ids.delete(id);
-    while (this.#ids.size < this.#size) {
+    while (this.#ids.size < this.size) {
       const drawn = pick(
-        this.#rng,
+        this.rng,
         candidates.filter(({ id }) => !this.#ids.has(id)),
       );
       if (drawn === undefined) break;
@@ -46,8 +44,8 @@ export class ExitSample {
       return false;
     }
     this.#failingSinceMs ??= nowMs;
-    if (nowMs - this.#failingSinceMs < WIDEN_AFTER_MS || candidates.length <= this.#size) return false;
-    this.#size += 1;
+    if (nowMs - this.#failingSinceMs < WIDEN_AFTER_MS || candidates.length <= this.size) return false;
+    this.size += 1;
     this.#failingSinceMs = nowMs;
     return true;
   }

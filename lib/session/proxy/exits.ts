@@ -96,7 +96,6 @@ export const MAX_PORT_SAMPLES = 64;
 const USUAL_PORTS: readonly number[] = [80, 443];
 
 export class ExitSet {
-  readonly #options: ExitSetOptions;
   /** For what any exit is good for, and for single ports that those do not let through. */
   readonly #samples = new Map<number | 'usual', ExitSample>();
   readonly #restsUntilMs = new Map<IdentityHex, number>();
@@ -105,8 +104,7 @@ export class ExitSet {
   #all: Exit[] = [];
   #spread: number;
 
-  constructor(options: ExitSetOptions) {
-    this.#options = options;
+  constructor(private readonly options: ExitSetOptions) {
     this.#spread = options.spread;
   }
 
@@ -116,14 +114,14 @@ export class ExitSet {
 
   /** Uses this requester no more for an hour, as long as its sample has another. Takes effect with `followList`. */
   avoid({ id }: NodeEntry): void {
-    this.#restsUntilMs.set(id, this.#options.nowMs() + AVOID_MS);
+    this.#restsUntilMs.set(id, this.options.nowMs() + AVOID_MS);
   }
 
   /** It has refused a session, or does not answer: another of its sample is used. Takes effect with `followList`. */
   failed({ id }: NodeEntry): void {
     const isNew = !this.#failing.has(id);
     this.#failing.add(id);
-    const untilMs = this.#options.nowMs() + REST_MS;
+    const untilMs = this.options.nowMs() + REST_MS;
     if (isNew || !this.#rests(id)) this.#restsUntilMs.set(id, Math.max(untilMs, this.#restsUntilMs.get(id) ?? untilMs));
   }
 
@@ -134,19 +132,19 @@ export class ExitSet {
 
   /** One of them, all equally likely, whatever there is to send; undefined when there is none. */
   draw(): Exit | undefined {
-    return pick(this.#options.rng, this.#all);
+    return pick(this.options.rng, this.#all);
   }
 
   /** False when `requester` does not let `port` through, and another one of those listed does. */
   suits(requester: NodeEntry, port: number): boolean {
-    const listed = this.#options.requesters();
+    const listed = this.options.requesters();
     const { exitPolicy } = listed.find(({ id }) => id === requester.id) ?? requester;
     return summaryAllows(exitPolicy, port) || listed.every((node) => !summaryAllows(node.exitPolicy, port));
   }
 
   /** Those that let `port` through, a new one if none of them does; all when no requester does. */
   suitingFor(port: number): readonly Exit[] {
-    const closed = this.#options.requesters().filter(({ exitPolicy }) => !summaryAllows(exitPolicy, port));
+    const closed = this.options.requesters().filter(({ exitPolicy }) => !summaryAllows(exitPolicy, port));
     const fitting = this.#all.filter(({ requester }) => closed.every(({ id }) => id !== requester.id));
     if (fitting.length > 0) return fitting;
     if (this.#all.length === 0 || this.#all.length >= MAX_SPREAD) return this.#all;
@@ -163,7 +161,7 @@ export class ExitSet {
    * samples. When none is listed the old ones stay: cover goes on as it can. Returns those that are no longer in use.
    */
   followList(): readonly Exit[] {
-    const listed = this.#options.requesters();
+    const listed = this.options.requesters();
     if (listed.length === 0) return [];
     this.#review(listed);
     const isListed = ({ id }: NodeEntry) => listed.some((node) => node.id === id);
@@ -184,7 +182,7 @@ export class ExitSet {
   }
 
   #review(listed: readonly NodeEntry[]): void {
-    const { nowMs, log } = this.#options;
+    const { nowMs, log } = this.options;
     for (const [id, untilMs] of this.#restsUntilMs) if (untilMs <= nowMs()) this.#restsUntilMs.delete(id);
     for (const id of this.#failing) if (listed.every((node) => node.id !== id)) this.#failing.delete(id);
     for (const [policy, sample] of this.#samples) {
@@ -194,7 +192,7 @@ export class ExitSet {
   }
 
   #rests(id: IdentityHex): boolean {
-    return (this.#restsUntilMs.get(id) ?? Number.NEGATIVE_INFINITY) > this.#options.nowMs();
+    return (this.#restsUntilMs.get(id) ?? Number.NEGATIVE_INFINITY) > this.options.nowMs();
   }
 
   /** One of the sample that is not `inUse`, and does not rest unless `resting`. */
@@ -203,13 +201,13 @@ export class ExitSet {
       inUse.every(({ requester }) => requester.id !== id) && (resting || !this.#rests(id));
     const free = this.#sampleOf(policy).filter(isFree);
     const usual = policy === 'usual' ? free.filter(isUsual) : free;
-    const requester = pick(this.#options.rng, usual.length > 0 ? usual : free);
+    const requester = pick(this.options.rng, usual.length > 0 ? usual : free);
     return requester === undefined ? undefined : newExit(requester, policy);
   }
 
   #sampleOf(policy: Exit['policy']): NodeEntry[] {
     const sample =
-      this.#samples.get(policy) ?? new ExitSample(this.#options.rng, Math.max(EXIT_SAMPLE_SIZE, this.#options.spread));
+      this.#samples.get(policy) ?? new ExitSample(this.options.rng, Math.max(EXIT_SAMPLE_SIZE, this.options.spread));
     this.#samples.set(policy, sample);
     return [...sample.of(this.#candidates(policy))];
   }
@@ -225,10 +223,10 @@ export class ExitSet {
 
   /** Those that let the port through; for any, those that let the usual ports through where they are enough. */
   #candidates(policy: Exit['policy']): readonly NodeEntry[] {
-    const listed = this.#options.requesters();
+    const listed = this.options.requesters();
     if (policy !== 'usual') return listed.filter(({ exitPolicy }) => summaryAllows(exitPolicy, policy));
     const usual = listed.filter(isUsual);
-    return usual.length >= this.#options.spread ? usual : listed;
+    return usual.length >= this.options.spread ? usual : listed;
   }
 }
 

@@ -27,9 +27,6 @@ export type OpeningSession = Pick<ProxySession, 'open' | 'state'>;
 export type OpenAgain = (stream: HubStream, isStopping: boolean) => void;
 
 export class HubStream implements SessionStream, StreamHandlers {
-  readonly #target: StreamTarget;
-  readonly #handlers: StreamHandlers;
-  readonly #openAgain: OpenAgain;
   #session: OpeningSession | undefined;
   #inner: SessionStream | undefined;
   #attempts = 0;
@@ -48,11 +45,11 @@ export class HubStream implements SessionStream, StreamHandlers {
   /** The application broke off before there was a session: the bytes before that are still owed. */
   #earlyReset: ErrorCode | undefined;
 
-  constructor(target: StreamTarget, handlers: StreamHandlers, openAgain: OpenAgain) {
-    this.#target = target;
-    this.#handlers = handlers;
-    this.#openAgain = openAgain;
-  }
+  constructor(
+    private readonly target: StreamTarget,
+    private readonly handlers: StreamHandlers,
+    private readonly openAgain: OpenAgain,
+  ) {}
 
   get id(): number {
     return this.#inner?.id ?? -1;
@@ -88,7 +85,7 @@ export class HubStream implements SessionStream, StreamHandlers {
     this.#session = session;
     this.#attempts += 1;
     this.waitedMs = nowMs - (this.#waitingSinceMs ?? nowMs);
-    this.#inner = session.open(this.#target, this, nowMs);
+    this.#inner = session.open(this.target, this, nowMs);
     this.#kept = { bytes: 0, pieces: [], end: false };
     const early = this.#early;
     this.#early = [];
@@ -96,14 +93,14 @@ export class HubStream implements SessionStream, StreamHandlers {
     for (const bytes of early) room = this.write(bytes, nowMs);
     if (this.#earlyReset !== undefined) this.endWithReset(this.#earlyReset, nowMs);
     else if (this.#earlyEnd) this.end(nowMs);
-    else if (early.length > 0 && room) this.#handlers.onDrain();
+    else if (early.length > 0 && room) this.handlers.onDrain();
   }
 
   /** No session could be had. */
   fail(code: ErrorCode): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#earlyReset === undefined) this.#handlers.onRefused(code);
+    if (this.#earlyReset === undefined) this.handlers.onRefused(code);
   }
 
   write(bytes: Uint8Array, nowMs: MonotonicMs): boolean {
@@ -162,35 +159,35 @@ export class HubStream implements SessionStream, StreamHandlers {
   onOpened(bound: BoundAddress): void {
     this.#settled = true;
     this.#kept = undefined;
-    this.#handlers.onOpened(bound);
+    this.handlers.onOpened(bound);
   }
 
   onRefused(code: ErrorCode): void {
     if (this.#triesAgain(code)) return;
     this.#ended = true;
-    this.#handlers.onRefused(code);
+    this.handlers.onRefused(code);
   }
 
   onReset(code: ErrorCode): void {
     if (this.#triesAgain(code)) return;
     this.#ended = true;
-    this.#handlers.onReset(code);
+    this.handlers.onReset(code);
   }
 
   onData(bytes: Uint8Array): void {
-    this.#handlers.onData(bytes);
+    this.handlers.onData(bytes);
   }
 
   onFin(): void {
-    this.#handlers.onFin();
+    this.handlers.onFin();
   }
 
   onDrain(): void {
-    this.#handlers.onDrain();
+    this.handlers.onDrain();
   }
 
   onDatagram(host: string, port: number, bytes: Uint8Array): void {
-    this.#handlers.onDatagram?.(host, port, bytes);
+    this.handlers.onDatagram?.(host, port, bytes);
   }
 
   #keep(bytes: Uint8Array): void {
@@ -210,7 +207,7 @@ export class HubStream implements SessionStream, StreamHandlers {
     this.#settled = false;
     this.#early = kept?.pieces ?? [];
     this.#earlyEnd = kept?.end ?? false;
-    this.#openAgain(this, isStopping);
+    this.openAgain(this, isStopping);
     return true;
   }
 }

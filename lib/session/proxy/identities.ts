@@ -34,20 +34,17 @@ export interface Identity {
 const KEY_SEPARATOR = '\0at\0';
 
 export class IdentityTable {
-  readonly #max: number;
   /** The one not used for longest first. */
   readonly #byKey = new Map<string, Identity>();
 
-  constructor(max: number) {
-    this.#max = max;
-  }
+  constructor(private readonly max: number) {}
 
   has(token: string): boolean {
     return this.#byKey.has(token);
   }
 
   get isFull(): boolean {
-    return this.#byKey.size >= this.#max;
+    return this.#byKey.size >= this.max;
   }
 
   /** A copy: entries may come and go meanwhile. */

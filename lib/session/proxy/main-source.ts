@@ -14,20 +14,16 @@ export class MainSource implements FrameSource {
   readonly idleIsFree = true;
   readonly #clock: Clock;
   readonly #rng: Rng;
-  readonly #pool: SessionPool;
-  readonly #endpoint: Pick<MixEndpoint, 'sealTo' | 'sealDrop' | 'topology'>;
   /** For round robin. */
   #turn = 0;
 
   constructor(
     { clock, rng }: Pick<Components, 'clock' | 'rng'>,
-    pool: SessionPool,
-    endpoint: Pick<MixEndpoint, 'sealTo' | 'sealDrop' | 'topology'>,
+    private readonly pool: SessionPool,
+    private readonly endpoint: Pick<MixEndpoint, 'sealTo' | 'sealDrop' | 'topology'>,
   ) {
     this.#clock = clock;
     this.#rng = rng;
-    this.#pool = pool;
-    this.#endpoint = endpoint;
   }
 
   /**
@@ -36,7 +32,7 @@ export class MainSource implements FrameSource {
    */
   content(): LaneFrame | undefined {
     const nowMs = this.#clock.nowMs();
-    const { sessions } = this.#pool;
+    const { sessions } = this.pool;
     if (!sessions.some(({ session }) => session.hasContent(nowMs))) return undefined;
     const atExit = this.#atDrawnExit();
     return atExit.length === sessions.length
@@ -50,8 +46,8 @@ export class MainSource implements FrameSource {
   }
 
   #atDrawnExit(): readonly PooledSession[] {
-    const exit = this.#pool.drawExit();
-    return this.#pool.sessions.filter((pooled) => pooled.exit === exit);
+    const exit = this.pool.drawExit();
+    return this.pool.sessions.filter((pooled) => pooled.exit === exit);
   }
 
   /** Round robin over the sessions that have something to send. */
@@ -61,7 +57,7 @@ export class MainSource implements FrameSource {
       const pooled = sessions[this.#turn++ % sessions.length] as PooledSession;
       const plaintext = pooled.session.fill(nowMs);
       if (plaintext === undefined) continue;
-      const sealed = this.#endpoint.sealTo(this.#listed(pooled), plaintext);
+      const sealed = this.endpoint.sealTo(this.#listed(pooled), plaintext);
       if (sealed === undefined) return undefined;
       pooled.session.routeDelayDrawn(sealed.delayMs);
       return sealed;
@@ -72,8 +68,8 @@ export class MainSource implements FrameSource {
   /** Padding of one of `sessions`: packets pay for replies, so each gets as much as it asks for replies. */
   #paddingFor(sessions: readonly PooledSession[]): LaneFrame | undefined {
     const pooled = this.#drawPayer(sessions) ?? sessions[this.#turn++ % sessions.length];
-    if (pooled === undefined) return this.#endpoint.sealDrop();
-    return this.#endpoint.sealTo(this.#listed(pooled), pooled.session.padding(this.#clock.nowMs()));
+    if (pooled === undefined) return this.endpoint.sealDrop();
+    return this.endpoint.sealTo(this.#listed(pooled), pooled.session.padding(this.#clock.nowMs()));
   }
 
   #drawPayer(sessions: readonly PooledSession[]): PooledSession | undefined {
@@ -86,6 +82,6 @@ export class MainSource implements FrameSource {
 
   /** The requester as the newest consensus has it: its keys and gateway change. */
   #listed({ requester }: PooledSession): NodeEntry {
-    return this.#endpoint.topology.byId(requester.id) ?? requester;
+    return this.endpoint.topology.byId(requester.id) ?? requester;
   }
 }

@@ -16,17 +16,16 @@ const MAX_PING_MS = 30_000;
 const ROUNDS_BEFORE_OVERDUE = 2;
 
 export class PeerTimeout {
-  readonly #end: SessionEnd;
-  readonly #downlink: Downlink;
   #dueMs: MonotonicMs;
-  readonly #firstPingMs: number;
   #pingMs: number;
 
   /** With streams open, the first PING is sent after a silence of `firstPingMs`. */
-  constructor(end: SessionEnd, downlink: Downlink, firstPingMs: number, nowMs: MonotonicMs) {
-    this.#end = end;
-    this.#downlink = downlink;
-    this.#firstPingMs = firstPingMs;
+  constructor(
+    private readonly end: SessionEnd,
+    private readonly downlink: Downlink,
+    private readonly firstPingMs: number,
+    nowMs: MonotonicMs,
+  ) {
     this.#pingMs = firstPingMs;
     this.#dueMs = laterMs(nowMs, CHECK_MS);
   }
@@ -38,18 +37,18 @@ export class PeerTimeout {
 
   /** A packet was received, or the requester is needed again: the next PING is sent as soon as the first. */
   reset(): void {
-    this.#pingMs = this.#firstPingMs;
+    this.#pingMs = this.firstPingMs;
   }
 
   /** For how long something has been missing that should have come. */
   get overdueMs(): number {
-    return Math.max(0, this.#countedMs - ROUNDS_BEFORE_OVERDUE * this.#end.roundMs);
+    return Math.max(0, this.#countedMs - ROUNDS_BEFORE_OVERDUE * this.end.roundMs);
   }
 
   /** What to do about the silence now. */
   check(nowMs: MonotonicMs): 'wait' | 'ping' | 'give up' {
     this.#dueMs = laterMs(nowMs, CHECK_MS);
-    const { silentMs, unansweredMs, limits, streams } = this.#end;
+    const { silentMs, unansweredMs, limits, streams } = this.end;
     if (this.#countedMs >= limits.deadPeerMs) return 'give up';
     if (silentMs < this.#pingMs || (streams.size === 0 && unansweredMs === 0)) return 'wait';
     this.#pingMs = silentMs + Math.min(MAX_PING_MS, silentMs);
@@ -58,6 +57,6 @@ export class PeerTimeout {
 
   /** The part of the silence that counts. */
   get #countedMs(): number {
-    return this.#downlink === 'steady' ? this.#end.silentMs : this.#end.unansweredMs;
+    return this.downlink === 'steady' ? this.end.silentMs : this.end.unansweredMs;
   }
 }

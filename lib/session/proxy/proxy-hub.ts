@@ -32,7 +32,6 @@ const HOUSEKEEPING_MS = 1_000;
 const RENEW_PADDING_MS = 20_000;
 
 export class ProxyHub implements Running {
-  readonly #options: ProxyHubOptions;
   readonly #pool: SessionPool;
   readonly #lane: Lane;
   readonly #contentSlots: number;
@@ -44,8 +43,7 @@ export class ProxyHub implements Running {
   #retryPending = false;
   #stopped = false;
 
-  constructor(options: ProxyHubOptions) {
-    this.#options = options;
+  constructor(private readonly options: ProxyHubOptions) {
     const { endpoint, components } = options;
     const { mainRate } = endpoint.trafficClass;
     this.#mismatches = new MismatchLog(components.clock, components.log, options.versions);
@@ -78,7 +76,7 @@ export class ProxyHub implements Running {
 
   /** Begins to send: from now on every slot of the main clock is filled. */
   start(): void {
-    const { endpoint, components } = this.#options;
+    const { endpoint, components } = this.options;
     endpoint.addFeeder(() => this.#driver.run());
     endpoint.onMoved(() => this.#restartAll());
     endpoint.onTopology(() => this.#onTopology());
@@ -95,7 +93,7 @@ export class ProxyHub implements Running {
    * `forPort` says for which one to choose the requester. Throws MixError NO_GATEWAY, NO_REQUESTER, LIMIT.
    */
   open(target: StreamTarget, handlers: StreamHandlers, token = '', forPort?: number): SessionStream {
-    const { endpoint, requesters } = this.#options;
+    const { endpoint, requesters } = this.options;
     if (endpoint.linkDownMs > LINK_LOSS_MS) throw new MixError('NO_GATEWAY', 'the gateway does not answer');
     if (requesters().length === 0) throw new MixError('NO_REQUESTER', 'no requester can be used');
     const port = target.kind === 'tcp' ? target.port : forPort;
@@ -123,7 +121,7 @@ export class ProxyHub implements Running {
     const { sessions, exits } = this.#pool;
     const answered = (exit: Exit) =>
       !isUnresponsive(exit) && sessions.some((pooled) => pooled.exit === exit && pooled.session.state === 'open');
-    return this.#options.endpoint.linkState === 'up' && exits.length > 0 && exits.every(answered);
+    return this.options.endpoint.linkState === 'up' && exits.length > 0 && exits.every(answered);
   }
 
   /** Which versions met, when a requester has refused ours in the last minute. */
@@ -147,7 +145,7 @@ export class ProxyHub implements Running {
   async leave(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
-    const { endpoint, components } = this.#options;
+    const { endpoint, components } = this.options;
     await sendLastCloses({
       sessions: this.sessions(),
       lane: this.#lane,
@@ -200,14 +198,14 @@ export class ProxyHub implements Running {
   #retrySoon(): void {
     if (this.#retryPending || this.#waiting.size === 0) return;
     this.#retryPending = true;
-    this.#options.components.clock.soon(() => {
+    this.options.components.clock.soon(() => {
       this.#retryPending = false;
       if (!this.#stopped) this.#driver.afterTurn(() => this.#waiting.retry());
     });
   }
 
   #makeSession({ sessionVersions }: NodeEntry, nowMs: MonotonicMs): ProxySession {
-    const { components, endpoint, downlink, accessToken, versions } = this.#options;
+    const { components, endpoint, downlink, accessToken, versions } = this.options;
     const { mainRate, replyRate } = endpoint.trafficClass;
     const { payloadBytes, session: params } = endpoint.topology.params;
     const receiver: ReplyReceiver = {
@@ -231,7 +229,7 @@ export class ProxyHub implements Running {
       },
       nowMs,
     );
-    this.#options.meter?.begun(session);
+    this.options.meter?.begun(session);
     session.onContent(() => this.#driver.run());
     session.onIdle(() => this.#retrySoon());
     session.onClosed((reason) => this.#ended(session, reason));
@@ -244,7 +242,7 @@ export class ProxyHub implements Running {
   }
 
   #ended(session: ProxySession, reason: CloseReason): void {
-    const { components, meter } = this.#options;
+    const { components, meter } = this.options;
     if (reason !== 'done' && !this.#stopped) components.log.info({ reason }, 'session ended');
     if (reason === 'version') this.#mismatches.refusedBy(session.requesterVersion);
     const accusation = ACCUSATIONS[reason];
@@ -256,7 +254,7 @@ export class ProxyHub implements Running {
   }
 
   #housekeep(): void {
-    const { endpoint, components } = this.#options;
+    const { endpoint, components } = this.options;
     this.#pool.housekeep();
     const { silent, gone } = this.#pool.checkReplies(endpoint.linkState === 'up');
     if (silent.length > 0) components.log.warn({}, 'the requester does not answer: new streams wait for it');
@@ -282,12 +280,12 @@ export class ProxyHub implements Running {
 
   /** Rates may be others, for everybody at once; padding is for keys of the new epoch. */
   #onTopology(): void {
-    this.#lane.setRate(this.#options.endpoint.trafficClass.mainRate);
+    this.#lane.setRate(this.options.endpoint.trafficClass.mainRate);
     this.#pool.shareRates();
     this.#feeder.renewIdle();
   }
 
   #nowMs(): MonotonicMs {
-    return this.#options.components.clock.nowMs();
+    return this.options.components.clock.nowMs();
   }
 }

@@ -29,7 +29,6 @@ import { ReplyBlocks } from './reply-blocks.ts';
 
 export class ProxySession {
   readonly id: Uint8Array;
-  readonly #options: ProxySessionOptions;
   readonly #end: SessionEnd;
   readonly #blocks: ReplyBlocks;
   readonly #hello: HelloSender;
@@ -44,9 +43,11 @@ export class ProxySession {
   #idleCallback: () => void = () => {};
   #closedCallback: (reason: CloseReason) => void = () => {};
 
-  constructor(options: ProxySessionOptions, nowMs: MonotonicMs) {
+  constructor(
+    private readonly options: ProxySessionOptions,
+    nowMs: MonotonicMs,
+  ) {
     const { params = DEFAULT_SESSION_PARAMS } = options;
-    this.#options = options;
     this.id = options.rng.bytes(SESSION_ID_BYTES);
     this.#replyRatePerSecond = options.replyRatePerSecond;
     this.#end = new SessionEnd(
@@ -114,7 +115,7 @@ export class ProxySession {
     this.#enter(nowMs);
     if (!hadContent && !this.hasContent(nowMs)) return undefined;
     const number = this.#end.takeNumber();
-    const builder = beginUplink(this.#options.payloadBytes, this.id, number);
+    const builder = beginUplink(this.options.payloadBytes, this.id, number);
     this.#lastFilled = number;
     if (this.#closing.begun) this.#writeClose(builder, nowMs);
     else this.#writeFrames(builder, nowMs);
@@ -129,7 +130,7 @@ export class ProxySession {
 
   /** Only fills a slot. May be made ahead, and need not be sent. */
   padding(_nowMs: number): Uint8Array {
-    return beginUplink(this.#options.payloadBytes, this.id, UNNUMBERED).bytes;
+    return beginUplink(this.options.payloadBytes, this.id, UNNUMBERED).bytes;
   }
 
   /** Takes the plaintext of a reply. Never throws. */
@@ -254,7 +255,7 @@ export class ProxySession {
   }
 
   get #milliPerSecond(): number {
-    return this.#options.downlink === 'steady' ? Math.round(this.#replyRatePerSecond * 1000) : 0;
+    return this.options.downlink === 'steady' ? Math.round(this.#replyRatePerSecond * 1000) : 0;
   }
 
   #enter(nowMs: MonotonicMs): void {

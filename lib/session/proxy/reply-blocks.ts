@@ -38,15 +38,15 @@ export class ReplyBlocks implements FrameOwner {
   readonly supply: SurbSupply;
   readonly #ledger: SurbLedger;
   readonly #excess: ReplyExcess;
-  readonly #end: SessionEnd;
-  readonly #options: ReplyBlocksOptions;
   /** The last packet had space for blocks before data. */
   #wentFirst = false;
   #mintAgainMs = Number.NEGATIVE_INFINITY;
 
-  constructor(end: SessionEnd, options: ReplyBlocksOptions, nowMs: MonotonicMs) {
-    this.#end = end;
-    this.#options = options;
+  constructor(
+    private readonly end: SessionEnd,
+    private readonly options: ReplyBlocksOptions,
+    nowMs: MonotonicMs,
+  ) {
     const blocksPerPacket = Math.min(MAX_BLOCKS_PER_PACKET, Math.floor((options.payloadBytes - 64) / SURB_BYTES));
     this.supply = new SurbSupply({ ...options, blocksPerPacket }, nowMs);
     this.#ledger = new SurbLedger(blocksPerPacket);
@@ -60,7 +60,7 @@ export class ReplyBlocks implements FrameOwner {
 
   /** Decides for the next packet. */
   portion(nowMs: MonotonicMs): Portion {
-    const { canSendData, silentMs, roundMs } = this.#end;
+    const { canSendData, silentMs, roundMs } = this.end;
     const wanted = this.#wanted(nowMs);
     // Between a download that could use every slot for blocks and an upload, slots are shared.
     const yielding = canSendData && this.#wentFirst && !wanted.critical;
@@ -75,14 +75,14 @@ export class ReplyBlocks implements FrameOwner {
   write(builder: PacketBuilder, count: number, nowMs: MonotonicMs): void {
     const blocks: Uint8Array[] = [];
     for (let left = Math.min(count, builder.surbRoom); left > 0; left--) {
-      const block = this.#options.mintSurb(nowMs);
+      const block = this.options.mintSurb(nowMs);
       if (block === undefined) {
         this.#mintAgainMs = nowMs + NO_ROUTE_PAUSE_MS;
         break;
       }
       blocks.push(block);
     }
-    if (!builder.replyBlocks(this, this.supply.generation, Math.floor(this.#options.surbLifeMs), blocks)) return;
+    if (!builder.replyBlocks(this, this.supply.generation, Math.floor(this.options.surbLifeMs), blocks)) return;
     this.supply.onCreated(blocks.length, nowMs);
     this.#ledger.made(blocks.length);
   }
@@ -91,7 +91,7 @@ export class ReplyBlocks implements FrameOwner {
   faultIn(account: SurbAccount, nowMs: MonotonicMs): 'protocol' | 'flooding' | undefined {
     if (this.supply.lies(account)) return 'protocol';
     this.supply.onAccount(account, nowMs);
-    const exceeds = this.#options.downlink === 'steady' && this.#excess.onReply(account.used, nowMs);
+    const exceeds = this.options.downlink === 'steady' && this.#excess.onReply(account.used, nowMs);
     return exceeds ? 'flooding' : undefined;
   }
 
@@ -103,7 +103,7 @@ export class ReplyBlocks implements FrameOwner {
   /** It is known what became of a block. True when the requester is found to keep blocks back. */
   settled(block: SettledBlock, nowMs: MonotonicMs): boolean {
     this.#ledger.settled(block, this.supply.target, nowMs);
-    return block.fate === 'missing' && this.#ledger.accuses(this.#options.ownPath(), nowMs);
+    return block.fate === 'missing' && this.#ledger.accuses(this.options.ownPath(), nowMs);
   }
 
   /** No block made so far can work any more. */
@@ -113,7 +113,7 @@ export class ReplyBlocks implements FrameOwner {
   }
 
   stats(nowMs: MonotonicMs): SurbSupplyStats {
-    const { loss, roundMs, streams } = this.#end;
+    const { loss, roundMs, streams } = this.end;
     return this.supply.stats(this.supply.position(1 - loss.lossRatio, roundMs, streams.size > 0, nowMs));
   }
 
@@ -128,7 +128,7 @@ export class ReplyBlocks implements FrameOwner {
 
   #wanted(nowMs: MonotonicMs): Wanted {
     if (nowMs < this.#mintAgainMs) return NOTHING_WANTED;
-    const { roundMs, loss, streams, canSendData } = this.#end;
+    const { roundMs, loss, streams, canSendData } = this.end;
     const { outstanding } = this.#ledger;
     const streamsOpen = streams.size > 0;
     const view = { arriveShare: 1 - loss.lossRatio, roundMs, streamsOpen, uploading: canSendData, outstanding };

@@ -55,14 +55,12 @@ const REFUSALS: readonly CloseReason[] = ['limit', 'token', 'version', 'protocol
 const TICK_GAP_MS = 5;
 
 export class SessionPool {
-  readonly #options: SessionPoolOptions;
   readonly #exits: ExitSet;
   readonly #identities: IdentityTable;
   #sessions: PooledSession[] = [];
   #tickedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: SessionPoolOptions) {
-    this.#options = options;
+  constructor(private readonly options: SessionPoolOptions) {
     this.#exits = new ExitSet(options);
     this.#identities = new IdentityTable(options.maxIdentities);
   }
@@ -87,7 +85,7 @@ export class SessionPool {
 
   /** The session for streams of `token` to `port` (undefined: no port in particular), which then counts as used. */
   sessionFor(token: string, port?: number): PooledSession | Shortage {
-    const nowMs = this.#options.nowMs();
+    const nowMs = this.options.nowMs();
     const exits = port === undefined ? this.exits : this.#exits.suitingFor(port);
     this.#fillExits();
     const identity = this.#identityFor(token, responsiveOnes(exits), nowMs);
@@ -111,8 +109,8 @@ export class SessionPool {
    * while; an old one lives until its streams end.
    */
   housekeep(): void {
-    const nowMs = this.#options.nowMs();
-    const { rotationMs, identityIdleMs } = this.#options.params();
+    const nowMs = this.options.nowMs();
+    const { rotationMs, identityIdleMs } = this.options.params();
     const isOld = ({ startedMs }: PooledSession) => nowMs - startedMs >= rotationMs;
     for (const { session, requester } of this.#sessions) if (session.state === 'open') this.#exits.worked(requester);
     this.#leave(this.#exits.followList());
@@ -154,7 +152,7 @@ export class SessionPool {
   onEnded(session: ProxySession, reason: CloseReason): void {
     const pooled = this.of(session);
     if (pooled === undefined) return;
-    const nowMs = this.#options.nowMs();
+    const nowMs = this.options.nowMs();
     this.#sessions = this.#sessions.filter((other) => other !== pooled);
     const atOnce = reason !== 'done' && nowMs - pooled.startedMs < RESTART_DELAY_MS;
     if (atOnce) pooled.exit.notBeforeMs = nowMs + (reason === 'shutdown' ? STOPPING_PAUSE_MS : RESTART_DELAY_MS);
@@ -169,7 +167,7 @@ export class SessionPool {
   onStopping(session: OpeningSession | undefined): void {
     const pooled = this.of(session);
     if (pooled === undefined || pooled.use === 'draining') return;
-    pooled.exit.notBeforeMs = this.#options.nowMs() + STOPPING_PAUSE_MS;
+    pooled.exit.notBeforeMs = this.options.nowMs() + STOPPING_PAUSE_MS;
     this.#identities.sessionEnded(pooled);
     this.#failed(pooled.requester);
     if (this.#servingAt(pooled.exit).includes(pooled)) this.#drain(pooled);
@@ -203,8 +201,8 @@ export class SessionPool {
 
   /** Every exit has the same share of each clock; its sessions divide it. */
   shareRates(): void {
-    const nowMs = this.#options.nowMs();
-    const { mainRate, replyRate } = this.#options.rates();
+    const nowMs = this.options.nowMs();
+    const { mainRate, replyRate } = this.options.rates();
     for (const exit of this.exits) {
       const sessions = this.#sessions.filter((pooled) => pooled.exit === exit);
       const busy = busyOnes(sessions, nowMs);
@@ -220,7 +218,7 @@ export class SessionPool {
 
   /** The identity of `token` at one of `exits`; a new one takes the entry that was idle for longest, if all are taken. */
   #identityFor(token: string, exits: readonly Exit[], nowMs: MonotonicMs): Identity | Shortage {
-    const found = this.#identities.keyAmong(token, exits, this.#options.rng);
+    const found = this.#identities.keyAmong(token, exits, this.options.rng);
     if (found === undefined) return 'no session';
     const known = this.#identities.use(found.key, nowMs);
     if (known !== undefined) return known;
@@ -267,7 +265,7 @@ export class SessionPool {
   #drain(pooled: PooledSession): void {
     pooled.use = 'draining';
     this.#fillExits(); // its exit must not be without a session while this one closes
-    pooled.session.drain(this.#options.nowMs());
+    pooled.session.drain(this.options.nowMs());
   }
 
   /** These exits are no longer in use: identities and sessions that had one get another. */
@@ -285,11 +283,11 @@ export class SessionPool {
   }
 
   #start(exit: Exit): PooledSession | undefined {
-    const nowMs = this.#options.nowMs();
-    const isFull = this.#sessions.length >= this.#options.maxIdentities + EXTRA_SESSIONS;
+    const nowMs = this.options.nowMs();
+    const isFull = this.#sessions.length >= this.options.maxIdentities + EXTRA_SESSIONS;
     if (isFull || nowMs < exit.notBeforeMs) return undefined;
     const { requester } = exit;
-    const session = this.#options.makeSession(requester, nowMs);
+    const session = this.options.makeSession(requester, nowMs);
     const usedMs = Number.NEGATIVE_INFINITY;
     const pooled: PooledSession = { session, exit, requester, startedMs: nowMs, use: 'spare', usedMs, wasOpen: false };
     this.#sessions.push(pooled);

@@ -48,12 +48,9 @@ const CODES: Readonly<Record<Shortage, ErrorCode>> = {
 };
 
 export class WaitingStreams {
-  readonly #options: WaitingStreamsOptions;
   #waiting: Waiting[] = [];
 
-  constructor(options: WaitingStreamsOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: WaitingStreamsOptions) {}
 
   get size(): number {
     return this.#waiting.length;
@@ -62,7 +59,7 @@ export class WaitingStreams {
   /** Whether a new stream of `token` comes after others that wait for an identity. */
   precede(token: string): boolean {
     const forIdentity = this.#waiting.some(({ shortage }) => shortage === 'identities in use');
-    return forIdentity && !this.#options.hasIdentity(token);
+    return forIdentity && !this.options.hasIdentity(token);
   }
 
   /** Has the stream wait; it is refused with LIMIT when too many do. */
@@ -72,7 +69,7 @@ export class WaitingStreams {
       request.stream.fail('LIMIT');
       return;
     }
-    const { clock, openTimeoutMs } = this.#options;
+    const { clock, openTimeoutMs } = this.options;
     const timer = clock.after(openTimeoutMs(), () => this.#expire(waiting));
     const nowMs = clock.nowMs();
     const waiting: Waiting = { request, shortage, shortMs: nowMs, sinceMs: nowMs, timer };
@@ -82,7 +79,7 @@ export class WaitingStreams {
 
   /** Opens what can be opened now, in order; refuses what has waited for a session too long. */
   retry(): void {
-    const nowMs = this.#options.clock.nowMs();
+    const nowMs = this.options.clock.nowMs();
     let inUse = false;
     for (const waiting of this.#waiting.splice(0)) {
       const shortage = this.#retryOne(waiting, inUse);
@@ -102,8 +99,8 @@ export class WaitingStreams {
   /** `inUse`: no identity is free. */
   #retryOne({ request }: Waiting, inUse: boolean): Shortage | undefined {
     if (request.stream.ended) return undefined;
-    if (inUse && !this.#options.hasIdentity(request.token)) return 'identities in use';
-    return this.#options.open(request);
+    if (inUse && !this.options.hasIdentity(request.token)) return 'identities in use';
+    return this.options.open(request);
   }
 
   #keepOrRefuse(waiting: Waiting, shortage: Shortage, nowMs: MonotonicMs): void {

@@ -39,15 +39,12 @@ class Hash {
 
 /** A set of pairs of 32 bits, with open addressing; the pair 0, 0 marks an empty slot. */
 class PairSet {
-  readonly #hash: Hash;
   #slots = new Uint32Array(2 * FIRST_SLOTS);
   size = 0;
   /** Slots that the longest search looked at. */
   longestSearch = 0;
 
-  constructor(hash: Hash) {
-    this.#hash = hash;
-  }
+  constructor(private readonly hash: Hash) {}
 
   get memoryBytes(): number {
     return this.#slots.byteLength;
@@ -68,7 +65,7 @@ class PairSet {
   /** Where the pair is, or would be. */
   #find(high: number, low: number): number {
     const mask = this.#slots.length - 1;
-    for (let at = (2 * this.#hash.of(high, low)) & mask, slots = 1; ; at = (at + 2) & mask, slots++) {
+    for (let at = (2 * this.hash.of(high, low)) & mask, slots = 1; ; at = (at + 2) & mask, slots++) {
       const [first, second] = [this.#slots[at], this.#slots[at + 1]];
       if ((first !== high || second !== low) && (first !== 0 || second !== 0)) continue;
       this.longestSearch = Math.max(this.longestSearch, slots);
@@ -98,14 +95,15 @@ interface Slice {
 }
 
 export class EndedIds {
-  readonly #memoryMs: number;
   readonly #hash: Hash;
   /** So that no id is the pair that marks an empty slot, but by chance. */
   readonly #secret: readonly [number, number];
   #slices: Slice[] = [];
 
-  constructor(memoryMs: number, rng: Rng) {
-    this.#memoryMs = memoryMs;
+  constructor(
+    private readonly memoryMs: number,
+    rng: Rng,
+  ) {
     this.#hash = new Hash(rng);
     this.#secret = [rng.int(2 ** 32), rng.int(2 ** 32)];
   }
@@ -146,7 +144,7 @@ export class EndedIds {
 
   #sliceAt(nowMs: MonotonicMs): Slice {
     const latest = this.#slices.at(-1);
-    if (latest !== undefined && nowMs - latest.beginsMs < this.#memoryMs / SLICES) return latest;
+    if (latest !== undefined && nowMs - latest.beginsMs < this.memoryMs / SLICES) return latest;
     const slice = { beginsMs: nowMs, ids: new PairSet(this.#hash) };
     this.#slices.push(slice);
     return slice;
@@ -154,7 +152,7 @@ export class EndedIds {
 
   /** What ended at the end of a slice is remembered as long as what ended at its beginning, and longer. */
   #forget(nowMs: MonotonicMs): void {
-    const keptMs = this.#memoryMs + this.#memoryMs / SLICES;
+    const keptMs = this.memoryMs + this.memoryMs / SLICES;
     const first = this.#slices[0];
     if (first !== undefined && nowMs - first.beginsMs >= keptMs) this.#slices.shift();
   }

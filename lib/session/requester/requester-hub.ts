@@ -60,7 +60,6 @@ const LOAD_PERIOD_MS = 1_000;
 const LEAST_CHANGE = 0.02;
 
 export class RequesterHub implements Running {
-  readonly #options: RequesterHubOptions;
   readonly #table: SessionTable;
   readonly #served = new Map<RequesterSession, Served>();
   readonly #ways: Way[] = [];
@@ -72,8 +71,7 @@ export class RequesterHub implements Running {
   #timers: readonly Timer[] = [];
   readonly #driver: SessionDriver;
 
-  constructor(options: RequesterHubOptions) {
-    this.#options = options;
+  constructor(private readonly options: RequesterHubOptions) {
     const { endpoint, components, accessToken, maxSessions, limits } = options;
     const { epochMs, payloadBytes } = endpoint.topology.params;
     const mismatches = new MismatchLog(components.clock, components.log);
@@ -96,7 +94,7 @@ export class RequesterHub implements Running {
 
   /** Begins to serve what `receive` takes. */
   start(): void {
-    const { endpoint, components } = this.#options;
+    const { endpoint, components } = this.options;
     this.attach(endpoint);
     this.#timers = [
       every(components.clock, RENEW_DUMMIES_MS, () => this.#renewDummies()),
@@ -126,7 +124,7 @@ export class RequesterHub implements Running {
   }
 
   /** Takes the plaintext of a packet that ended here, and came over the link of `endpoint`. */
-  receive(plaintext: Uint8Array, endpoint: RequesterEndpoint = this.#options.endpoint): void {
+  receive(plaintext: Uint8Array, endpoint: RequesterEndpoint = this.options.endpoint): void {
     const nowMs = this.#nowMs();
     this.#arriving = this.#ways.find((way) => way.endpoint === endpoint);
     this.#driver.afterTurn(() => {
@@ -138,7 +136,7 @@ export class RequesterHub implements Running {
 
   /** Replies per second that all sessions together may have. */
   get replyCapacity(): number {
-    const { maxTotalReplyRate = MAX_TOTAL_REPLY_RATE, load } = this.#options;
+    const { maxTotalReplyRate = MAX_TOTAL_REPLY_RATE, load } = this.options;
     return Math.min(maxTotalReplyRate, load?.capacity.perSecond ?? Number.POSITIVE_INFINITY);
   }
 
@@ -154,7 +152,7 @@ export class RequesterHub implements Running {
   async drain(maxMs: number): Promise<void> {
     this.#draining = true;
     this.#table.drain();
-    await streamsEnded(() => this.#table.sessions(), this.#options.components.clock, maxMs);
+    await streamsEnded(() => this.#table.sessions(), this.options.components.clock, maxMs);
   }
 
   /** Sends CLOSE to the proxies as far as there are reply blocks, then forgets everything. */
@@ -163,11 +161,11 @@ export class RequesterHub implements Running {
     this.#driver.stop();
     for (const timer of this.#timers) timer.cancel();
     const left = () => this.#table.hasAnswers && this.#ways.some(({ endpoint }) => endpoint.linkState === 'up');
-    await sendLastAnswers(() => this.#fill(), left, this.#options.components.clock);
+    await sendLastAnswers(() => this.#fill(), left, this.options.components.clock);
   }
 
   #nowMs(): MonotonicMs {
-    return this.#options.components.clock.nowMs();
+    return this.options.components.clock.nowMs();
   }
 
   #serve(session: RequesterSession): void {
@@ -176,12 +174,12 @@ export class RequesterHub implements Running {
     if (way === undefined || lane === undefined) return;
     const served: Served = { session, way, receivedMs: this.#nowMs(), ...lane };
     this.#served.set(session, served);
-    this.#options.meter?.begun(session);
+    this.options.meter?.begun(session);
     session.onContent(() => this.#driver.run());
     session.onRate(() => this.#retune(served));
     session.onClosed(() => {
       this.#served.delete(session);
-      this.#options.meter?.ended(session);
+      this.options.meter?.ended(session);
       served.lane.remove();
     });
   }
@@ -189,7 +187,7 @@ export class RequesterHub implements Running {
   /** The proxy has gone over to another of our gateways, or the link to the one it used is down: replies follow. */
   #follow(served: Served, way: Way, nowMs: MonotonicMs): void {
     if (served.way !== way) {
-      const { oneWayQuantileMs } = lawTimes(this.#options.endpoint.laws.underWay(nowMs));
+      const { oneWayQuantileMs } = lawTimes(this.options.endpoint.laws.underWay(nowMs));
       const isSilent = nowMs - served.receivedMs >= Math.max(MOVE_AFTER_MS, oneWayQuantileMs);
       if (served.way.endpoint.linkState === 'up' && !isSilent) return;
       this.#reopen(Object.assign(served, { way }));
@@ -225,7 +223,7 @@ export class RequesterHub implements Running {
   }
 
   get #terms() {
-    return replyTerms(this.#options.endpoint.topology.params.classes);
+    return replyTerms(this.options.endpoint.topology.params.classes);
   }
 
   /** What the clock of a session runs at, at most, whatever it pays. */
@@ -263,7 +261,7 @@ export class RequesterHub implements Running {
   }
 
   #observeLoad(): void {
-    const { load } = this.#options;
+    const { load } = this.options;
     load?.capacity.observe({ packets: this.#made, busyShare: load.busyShare() }, this.#nowMs());
     this.#made = 0;
   }

@@ -43,7 +43,6 @@ const CLOSES = 2;
 export class RequesterSession {
   /** Session id as latin-1 text: a map key, and nothing to be logged. */
   readonly key: string;
-  readonly #options: RequesterSessionOptions;
   readonly #end: SessionEnd;
   readonly #stock: SurbStock;
   readonly #pacer: Pacer;
@@ -60,9 +59,11 @@ export class RequesterSession {
   #provenCallback: (nowMs: MonotonicMs) => void = () => {};
   #closedCallbacks: readonly ClosedCallback[] = [];
 
-  constructor(options: RequesterSessionOptions, nowMs: MonotonicMs) {
+  constructor(
+    private readonly options: RequesterSessionOptions,
+    nowMs: MonotonicMs,
+  ) {
     const { params = DEFAULT_SESSION_PARAMS } = options;
-    this.#options = options;
     this.key = options.key;
     this.#pacer = new Pacer(FIRST_BURST_PER_SECOND, nowMs);
     this.#end = new SessionEnd(
@@ -120,7 +121,7 @@ export class RequesterSession {
     const surb372 = this.#stock.take(nowMs);
     if (surb372 === undefined) return undefined;
     const number = this.#end.takeNumber();
-    const builder = beginDownlink(this.#options.payloadBytes, number, this.#account());
+    const builder = beginDownlink(this.options.payloadBytes, number, this.#account());
     this.#end.writeAck(builder, nowMs);
     this.#proof.write(builder);
     this.#end.streams.writeControl(builder);
@@ -139,7 +140,7 @@ export class RequesterSession {
     if (this.closed || this.#stock.held(nowMs) <= RESERVED_SURBS) return undefined;
     const surb372 = this.#stock.take(nowMs);
     if (surb372 === undefined) return undefined;
-    const builder = beginDownlink(this.#options.payloadBytes, UNNUMBERED, this.#account());
+    const builder = beginDownlink(this.options.payloadBytes, UNNUMBERED, this.#account());
     this.#end.acks.repeatTo(builder, builder.bytes.byteLength * ACK_SHARE);
     return { surb372, plaintext: builder.bytes };
   }
@@ -183,7 +184,7 @@ export class RequesterSession {
       const surb372 = this.#stock.take(nowMs);
       if (surb372 === undefined) break;
       const number = this.#end.takeNumber();
-      const builder = beginDownlink(this.#options.payloadBytes, number, this.#account());
+      const builder = beginDownlink(this.options.payloadBytes, number, this.#account());
       builder.close(NOBODY, closeNumber(reason));
       closes.push({ surb372, plaintext: builder.bytes });
     }

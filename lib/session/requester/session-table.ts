@@ -51,7 +51,6 @@ interface Ended {
 }
 
 export class SessionTable {
-  readonly #options: SessionTableOptions;
   /** Of every session: one object for all. */
   readonly #limits: SessionLimits;
   readonly #versions: VersionRange;
@@ -65,8 +64,7 @@ export class SessionTable {
   #sessionCallback: (session: RequesterSession) => void = () => {};
   #draining = false;
 
-  constructor(options: SessionTableOptions) {
-    this.#options = options;
+  constructor(private readonly options: SessionTableOptions) {
     this.#limits = requesterLimits(options.limits, options.payloadBytes);
     this.#versions = options.versions ?? SESSION_VERSIONS;
     this.#held = new HeldPackets(options.payloadBytes);
@@ -174,23 +172,23 @@ export class SessionTable {
 
   /** A newcomer without proof takes the place of another one without proof, if of anybody: seats are for the others. */
   #refusalOf(hello: HelloFrame, nowMs: MonotonicMs): CloseReason | undefined {
-    const { accessToken } = this.#options;
+    const { accessToken } = this.options;
     if (this.#draining) return 'shutdown';
     if (!this.#checkVersion(hello.version)) return 'version';
     if (accessToken !== undefined && !constantTimeEqual(accessToken, hello.token)) return 'token';
-    if (this.#endedIds.isFull(nowMs) || this.#options.memory?.admits('sessions') === false) return 'limit';
+    if (this.#endedIds.isFull(nowMs) || this.options.memory?.admits('sessions') === false) return 'limit';
     unprovenToLeave(this.#sessions.values(), nowMs)?.close('limit', nowMs);
     return undefined;
   }
 
   #checkVersion(version: number): boolean {
     const isOurs = speaks(this.#versions, version);
-    if (!isOurs) this.#options.onOtherVersion?.(version);
+    if (!isOurs) this.options.onOtherVersion?.(version);
     return isOurs;
   }
 
   #create(key: string, nowMs: MonotonicMs): RequesterSession {
-    const { rng, payloadBytes, terms, accept, surbUsable, maxSessions, memory } = this.#options;
+    const { rng, payloadBytes, terms, accept, surbUsable, maxSessions, memory } = this.options;
     const session = new RequesterSession(
       {
         key,
@@ -240,8 +238,8 @@ export class SessionTable {
       if (surb372 === undefined) continue;
       const nothing = { received: 0, used: 0, expired: 0, evicted: 0, demandBytes: 0 };
       // Any number that the proxy has not seen does; a random one is nearly always that.
-      const number = 2 ** 40 + this.#options.rng.int(2 ** 30);
-      const builder = beginDownlink(this.#options.payloadBytes, number, nothing);
+      const number = 2 ** 40 + this.options.rng.int(2 ** 30);
+      const builder = beginDownlink(this.options.payloadBytes, number, nothing);
       builder.close(NOBODY, closeNumber(reason));
       if (reason === 'version') builder.hello(NOBODY, this.#versions.highest, new Uint8Array(0), 0, 0);
       this.#answer({ surb372, plaintext: builder.bytes });
@@ -257,7 +255,7 @@ export class SessionTable {
 
   #remember(key: string, reason: CloseReason | undefined, nowMs: MonotonicMs): void {
     this.#ended.delete(key);
-    this.#ended.set(key, { untilMs: laterMs(nowMs, this.#options.memoryMs ?? MEMORY_MS), reason, closeSentMs: nowMs });
+    this.#ended.set(key, { untilMs: laterMs(nowMs, this.options.memoryMs ?? MEMORY_MS), reason, closeSentMs: nowMs });
     if (this.#ended.size <= MAX_REMEMBERED) return;
     for (const oldest of this.#ended.keys()) {
       this.#ended.delete(oldest);

@@ -36,7 +36,6 @@ type OpenArguments = [kind: Parameters<AcceptHandler>[1], host: string, port: nu
 
 export class SessionStreams implements StreamHost<Stream>, FrameOwner {
   readonly flow: SessionFlow;
-  readonly #options: SessionStreamsOptions;
   readonly #table = new StreamTable();
   /** The proxy's next stream id. */
   #nextId = 0;
@@ -51,8 +50,7 @@ export class SessionStreams implements StreamHost<Stream>, FrameOwner {
   #waiting: Set<Stream> | undefined;
   readonly #counts = { bytesSent: 0, streamsOpened: 0, datagramsDropped: 0 };
 
-  constructor(options: SessionStreamsOptions) {
-    this.#options = options;
+  constructor(private readonly options: SessionStreamsOptions) {
     this.flow = new SessionFlow(options.limits, options.clock, options.memory);
     if (options.accept === undefined) this.#waiting = new Set();
   }
@@ -79,7 +77,7 @@ export class SessionStreams implements StreamHost<Stream>, FrameOwner {
 
   /** Proxy: opens a stream. Throws MixError LIMIT when the table is full, ADDRESS_TYPE when the host is too long. */
   open(target: StreamTarget, handlers: StreamHandlers, nowMs: MonotonicMs): ProxyStream {
-    const { maxStreams } = this.#options.limits;
+    const { maxStreams } = this.options.limits;
     if (this.size >= maxStreams) throw new MixError('LIMIT', `a session has at most ${maxStreams} streams`);
     if (this.flow.memory?.admitsStream === false) throw new MixError('LIMIT', 'the memory for streams is in use');
     const length = hostBytes(target.host).byteLength;
@@ -172,7 +170,7 @@ export class SessionStreams implements StreamHost<Stream>, FrameOwner {
 
   /** Whether the peer's end may send such a frame at all. */
   #mayCome(frame: StreamFrame): boolean {
-    const accepts = this.#options.accept !== undefined;
+    const accepts = this.options.accept !== undefined;
     if (frame.type === FRAME.OPEN) return accepts;
     return frame.type === FRAME.OPENED || frame.type === FRAME.REFUSED ? !accepts : true;
   }
@@ -181,7 +179,7 @@ export class SessionStreams implements StreamHost<Stream>, FrameOwner {
   #find(id: number, nowMs: MonotonicMs): Stream | 'gone' | 'violation' {
     const stream = this.#table.get(id);
     if (stream !== undefined) return stream;
-    if (this.#options.accept === undefined) return id < this.#nextId ? 'gone' : 'violation';
+    if (this.options.accept === undefined) return id < this.#nextId ? 'gone' : 'violation';
     if (this.#seenIds.has(id)) return 'gone';
     // Its bytes may have overtaken its OPEN. Refusing needs an entry too; a peer that fills twice the table breaks the rules.
     if (this.#table.size >= 2 * this.#maxAccepted) return 'violation';
@@ -191,7 +189,7 @@ export class SessionStreams implements StreamHost<Stream>, FrameOwner {
   }
 
   #onOpen(stream: RequesterStream, frame: OpenFrame, nowMs: MonotonicMs): boolean {
-    const { accept } = this.#options;
+    const { accept } = this.options;
     if (!stream.acceptable || accept === undefined) return true;
     const kind = streamKind(frame.kind);
     if (kind === undefined) stream.refuse('COMMAND', nowMs);
@@ -202,7 +200,7 @@ export class SessionStreams implements StreamHost<Stream>, FrameOwner {
   }
 
   get #maxAccepted(): number {
-    return this.#options.limits.maxStreams * ACCEPT_TABLE_FACTOR;
+    return this.options.limits.maxStreams * ACCEPT_TABLE_FACTOR;
   }
 
   #add<S extends Stream>(stream: S): S {
@@ -212,7 +210,7 @@ export class SessionStreams implements StreamHost<Stream>, FrameOwner {
   }
 
   #streamOptions(id: number): StreamOptions {
-    const { limits, payloadBytes } = this.#options;
+    const { limits, payloadBytes } = this.options;
     return { id, limits, payloadBytes, peerWindowBytes: this.#peerStreamWindow };
   }
 
@@ -295,6 +293,6 @@ export class SessionStreams implements StreamHost<Stream>, FrameOwner {
   }
 
   wake(nowMs: MonotonicMs): void {
-    this.#options.wake(nowMs);
+    this.options.wake(nowMs);
   }
 }

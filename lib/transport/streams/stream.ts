@@ -17,8 +17,6 @@ import type { StreamHost, StreamOptions } from './stream-host.ts';
 
 export abstract class Stream implements SessionStream, FrameOwner {
   readonly id: number;
-  protected readonly host: StreamHost<Stream>;
-  protected readonly options: StreamOptions;
   readonly send: SendStream;
   readonly receive: ReceiveStream;
   readonly control: StreamControl;
@@ -37,10 +35,13 @@ export abstract class Stream implements SessionStream, FrameOwner {
   controlQueued = false;
   datagramsQueued = false;
 
-  constructor(host: StreamHost<Stream>, options: StreamOptions, nowMs: MonotonicMs, target?: StreamTarget) {
+  constructor(
+    protected readonly host: StreamHost<Stream>,
+    protected readonly options: StreamOptions,
+    nowMs: MonotonicMs,
+    target?: StreamTarget,
+  ) {
     this.id = options.id;
-    this.host = host;
-    this.options = options;
     const shed = () => this.shed();
     this.send = new SendStream(host.flow, options.peerWindowBytes, options.limits.maxStreamWindowBytes, shed);
     this.receive = new ReceiveStream(host.flow, options.limits, nowMs, shed);

@@ -29,8 +29,6 @@ const TUNNEL_REPLIES: Replies = {
 };
 
 export class HttpConnection {
-  readonly #socket: Socket;
-  readonly #context: ConnectionContext;
   /** In the order of the requests; the first is current. */
   readonly #exchanges: HttpExchange[] = [];
   #asked = false;
@@ -44,9 +42,10 @@ export class HttpConnection {
   /** The beginning of the request that is being read. */
   #head = '';
 
-  constructor(socket: Socket, context: ConnectionContext) {
-    this.#socket = socket;
-    this.#context = context;
+  constructor(
+    private readonly socket: Socket,
+    private readonly context: ConnectionContext,
+  ) {
     socket.on('close', () => this.#onClose());
     socket.on('end', () => {
       for (const exchange of this.#exchanges) exchange.clientEnded();
@@ -71,8 +70,8 @@ export class HttpConnection {
   onRequest(request: IncomingMessage, response: ServerResponse): void {
     if (this.#closing) return;
     this.#headerCame();
-    const events = { broken: () => this.#breakOff(), silent: () => this.#socket.destroy() };
-    const exchange = new HttpExchange(request, response, this.#context, events);
+    const events = { broken: () => this.#breakOff(), silent: () => this.socket.destroy() };
+    const exchange = new HttpExchange(request, response, this.context, events);
     this.#exchanges.push(exchange);
     response.on('close', () => this.#onAnswered(exchange));
     if (this.#exchanges.length > MAX_PIPELINED) {
@@ -88,7 +87,7 @@ export class HttpConnection {
     if (this.#closing) return;
     this.#headerCame();
     this.#closing = true;
-    this.#socket.pause();
+    this.socket.pause();
     this.#lastly(() => this.#openTunnel(request, early));
   }
 
@@ -97,16 +96,16 @@ export class HttpConnection {
     if (this.#closing) return;
     this.#headerCame();
     if (this.#exchanges.length === 0 && ASKS_FOR_PATH.test(this.#head)) {
-      this.#socket.destroy(); // a page can make a header too long, and shall not learn what listens
+      this.socket.destroy(); // a page can make a header too long, and shall not learn what listens
       return;
     }
     this.#stopReading();
     this.#exchanges.find(({ request }) => !request.complete)?.fail('MALFORMED');
-    const { counters, clock, limits } = this.#context;
+    const { counters, clock, limits } = this.context;
     this.#lastly(() => {
       counters.handshakeRefused('MALFORMED');
       const answer = code === 'HPE_HEADER_OVERFLOW' ? HEADER_TOO_LARGE : failureAnswer('MALFORMED');
-      this.#timer = answerAndClose(this.#socket, answerBytes(answer), clock, limits.failureLingerMs);
+      this.#timer = answerAndClose(this.socket, answerBytes(answer), clock, limits.failureLingerMs);
     });
   }
 
@@ -115,7 +114,7 @@ export class HttpConnection {
     this.#closing = true;
     for (const exchange of this.#exchanges) exchange.stop();
     this.#tunnel?.stop();
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   /** Starts what may be under way now. */
@@ -150,20 +149,20 @@ export class HttpConnection {
   #takeLast(): void {
     const last = this.#last;
     this.#last = undefined;
-    if (!this.#socket.destroyed) last?.();
+    if (!this.socket.destroyed) last?.();
   }
 
   #openTunnel(request: IncomingMessage, early: Buffer): void {
     const destination = parseConnectTarget(request.url ?? '');
-    const { counters, clock, limits } = this.#context;
+    const { counters, clock, limits } = this.context;
     if (destination === undefined) {
       counters.handshakeRefused('ADDRESS_TYPE');
       const answer = answerBytes(failureAnswer('ADDRESS_TYPE'));
-      this.#timer = answerAndClose(this.#socket, answer, clock, limits.failureLingerMs);
+      this.#timer = answerAndClose(this.socket, answer, clock, limits.failureLingerMs);
       return;
     }
     const isolation = request.headersDistinct['proxy-authorization']?.join(', ');
-    this.#tunnel = new Tunnel(this.#socket, this.#context, TUNNEL_REPLIES);
+    this.#tunnel = new Tunnel(this.socket, this.context, TUNNEL_REPLIES);
     const asked = { protocol: 'http', kind: 'tcp', ...destination } as const;
     this.#tunnel.open({ ...asked, ...(isolation === undefined ? {} : { isolation }) }, early);
   }
@@ -171,37 +170,37 @@ export class HttpConnection {
   /** Nothing more is taken from the client; what it still sends is discarded. */
   #stopReading(): void {
     this.#closing = true;
-    this.#socket.removeAllListeners('data');
-    this.#socket.removeAllListeners('end');
-    this.#socket.on('data', () => {});
-    this.#socket.resume();
+    this.socket.removeAllListeners('data');
+    this.socket.removeAllListeners('end');
+    this.socket.on('data', () => {});
+    this.socket.resume();
   }
 
   /** With a reset, behind the bytes of the response that came before it. */
   #breakOff(): void {
     this.#closing = true;
-    this.#socket.write('', () => breakOffBehindBytes(this.#socket, this.#context.clock));
-    this.#arm(this.#context.limits.failureLingerMs, () => breakOff(this.#socket));
+    this.socket.write('', () => breakOffBehindBytes(this.socket, this.context.clock));
+    this.#arm(this.context.limits.failureLingerMs, () => breakOff(this.socket));
   }
 
   #awaitHeader(): void {
     this.#timesHeader = true;
-    this.#arm(this.#context.limits.handshakeMs, () => {
-      if (!this.#asked) this.#context.counters.handshakesFailed.inc({ reason: 'TIMEOUT' });
-      this.#socket.destroy();
+    this.#arm(this.context.limits.handshakeMs, () => {
+      if (!this.#asked) this.context.counters.handshakesFailed.inc({ reason: 'TIMEOUT' });
+      this.socket.destroy();
     });
   }
 
   #headerCame(): void {
     this.#asked = true;
-    this.#context.bounds?.settle(this.#socket);
+    this.context.bounds?.settle(this.socket);
     this.#timesHeader = false;
     this.#timer?.cancel();
   }
 
   #awaitRequest(): void {
-    this.#context.bounds?.unsettle(this.#socket);
-    this.#arm(this.#context.limits.httpIdleMs, () => this.#socket.destroy());
+    this.context.bounds?.unsettle(this.socket);
+    this.#arm(this.context.limits.httpIdleMs, () => this.socket.destroy());
   }
 
   #onClose(): void {
@@ -213,6 +212,6 @@ export class HttpConnection {
 
   #arm(delayMs: number, fire: () => void): void {
     this.#timer?.cancel();
-    this.#timer = this.#context.clock.after(delayMs, fire);
+    this.#timer = this.context.clock.after(delayMs, fire);
   }
 }

@@ -30,10 +30,6 @@ export interface ExchangeEvents {
 }
 
 export class HttpExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly #context: ConnectionContext;
-  readonly #events: ExchangeEvents;
   #started = false;
   /** What was asked before has been answered: the response may be written. */
   #current = false;
@@ -46,11 +42,12 @@ export class HttpExchange {
   /** What came while an earlier response was still being written. */
   #waiting: (() => void) | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse, context: ConnectionContext, events: ExchangeEvents) {
-    this.request = request;
-    this.response = response;
-    this.#context = context;
-    this.#events = events;
+  constructor(
+    readonly request: IncomingMessage,
+    readonly response: ServerResponse,
+    private readonly context: ConnectionContext,
+    private readonly events: ExchangeEvents,
+  ) {
     response.sendDate = false; // the site's, if any
     if (/^close$/i.test(String(request.headers['proxy-connection'] ?? ''))) response.shouldKeepAlive = false;
   }
@@ -93,7 +90,7 @@ export class HttpExchange {
 
   /** The client has sent its FIN: it may wait for the response, or be gone. */
   clientEnded(): void {
-    this.#stream?.setTimeout(this.#context.opener.times.halfClosedIdleMs);
+    this.#stream?.setTimeout(this.context.opener.times.halfClosedIdleMs);
   }
 
   /** The client is gone. */
@@ -107,10 +104,10 @@ export class HttpExchange {
 
   /** A request that asks for nothing here. */
   #refuse(answer: HttpAnswer | undefined): void {
-    const { counters } = this.#context;
+    const { counters } = this.context;
     counters.handshakesFailed.inc({ reason: 'HTTP' });
     if (answer === undefined) {
-      this.#events.silent();
+      this.events.silent();
       return;
     }
     counters.troubles.note('bad-request', 'refused', 'request');
@@ -118,20 +115,20 @@ export class HttpExchange {
   }
 
   #forward(forwarded: ForwardedRequest): void {
-    const { counters, clock, opener } = this.#context;
+    const { counters, clock, opener } = this.context;
     const { times } = opener;
     const { host, port } = forwarded;
     const record = counters.begin('request', port);
     this.#record = record;
     const isolation = this.request.headersDistinct['proxy-authorization']?.join(', ');
     const asked = { protocol: 'http', host, port, ...(isolation === undefined ? {} : { isolation }) } as const;
-    const verdict = checkConnect(asked, this.#context);
+    const verdict = checkConnect(asked, this.context);
     if (!verdict.ok) {
       record.failed(verdict.code);
       this.#reply(failureAnswer(verdict.code));
       return;
     }
-    const token = isolationOf(asked, this.request.socket, this.#context);
+    const token = isolationOf(asked, this.request.socket, this.context);
     const stream = new MixnetStream({
       clock,
       open: (handlers) => opener.open({ kind: 'tcp', host: verdict.host, port, isolation: token }, handlers),
@@ -159,7 +156,7 @@ export class HttpExchange {
     upstream.on('drain', () => this.request.resume());
     this.request.on('data', (bytes: Buffer) => {
       if (this.#over) return; // the response is complete: the site did not wait for the rest
-      this.#context.counters.bytes.inc({ direction: 'up' }, bytes.byteLength);
+      this.context.counters.bytes.inc({ direction: 'up' }, bytes.byteLength);
       if (!upstream.write(bytes)) this.request.pause();
     });
     this.request.on('end', () => {
@@ -205,7 +202,7 @@ export class HttpExchange {
     this.response.on('drain', () => answer.resume());
     answer.on('error', (error) => this.#onError(error));
     answer.on('data', (bytes: Buffer) => {
-      this.#context.counters.bytes.inc({ direction: 'down' }, bytes.byteLength);
+      this.context.counters.bytes.inc({ direction: 'down' }, bytes.byteLength);
       if (!this.response.write(bytes)) answer.pause();
     });
     answer.on('end', () => this.#complete(answer));
@@ -244,13 +241,13 @@ export class HttpExchange {
     if (this.#over) return;
     this.#deliverRest();
     this.#over = true;
-    this.#context.log.debug({ code }, 'a request failed');
+    this.context.log.debug({ code }, 'a request failed');
     if (this.#stream?.connecting === false && (code === 'RESET' || code === 'MALFORMED'))
       this.#record?.unanswered(code);
     this.#stream?.destroy(new MixError(code, 'the request failed'));
     this.#upstream?.destroy();
     this.#whenCurrent(() => {
-      if (this.response.headersSent) this.#events.broken();
+      if (this.response.headersSent) this.events.broken();
       else this.#reply(answer);
     });
   }

@@ -30,20 +30,18 @@ const PERIOD_MS = 1_000;
 export const HISTORY_SAMPLES = 120;
 
 export class StatusHistory {
-  readonly #clock: Clock;
-  readonly #status: () => Status;
   #timer: Timer | undefined;
   #samples: Sample[] = [];
   #sent = 0;
   #delivered = 0;
 
-  constructor(clock: Clock, status: () => Status) {
-    this.#clock = clock;
-    this.#status = status;
-  }
+  constructor(
+    private readonly clock: Clock,
+    private readonly status: () => Status,
+  ) {}
 
   start(): void {
-    this.#timer = every(this.#clock, PERIOD_MS, () => this.#sample());
+    this.#timer = every(this.clock, PERIOD_MS, () => this.#sample());
   }
 
   series(): History {
@@ -65,7 +63,7 @@ export class StatusHistory {
   }
 
   #sample(): void {
-    const { rates, sessions } = this.#status();
+    const { rates, sessions } = this.status();
     const sent = sessions.reduce((sum, session) => sum + session.bytesSent, 0);
     const delivered = sessions.reduce((sum, session) => sum + session.bytesDelivered, 0);
     this.#samples.push({
