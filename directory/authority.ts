@@ -2,8 +2,8 @@
  * One authority: holds the descriptors, and signs at most one consensus per epoch.
  *
  * The first consensus is made as soon as the configured minimums have announced. Later ones list whoever has announced
- * for their epoch, as long as a packet still finds a route; before that nothing is signed, and members go on with the
- * last one until it expires.
+ * for their epoch, as long as a packet still finds a route, and an exit where the last one is valid and had some; before that nothing is
+ * signed, and members go on with the last one until it expires.
  * @module
  */
 
@@ -190,9 +190,21 @@ export class Authority {
 
   /** Whether a consensus of these nodes is worth an epoch. */
   #isEnough(epoch: EpochNumber, nodes: readonly NodeRecord[], nowMs: UnixMs): boolean {
-    const lacks = lacking(nodes, this.#signed.newest < 0 ? this.options.minimums : ROUTABLE);
+    const lacks = lacking(nodes, this.#signed.newest < 0 ? this.options.minimums : this.#least(nowMs));
     if (epoch === epochAt(nowMs, this.epochMs)) this.#tellLacking(lacks);
     return lacks === '' && !(this.#signed.newest < 0 && this.#waitsForGateways(nodes, nowMs));
+  }
+
+  /**
+   * What a later consensus must have. One without an exit serves nobody: while the last one is valid and lists exits that may come back, as
+   * after a restart of the whole network, members go on with that.
+   */
+  #least(nowMs: UnixMs): Minimums {
+    const last = this.#signed.last?.consensus;
+    if (last === undefined || nowMs >= last.validUntilMs) return ROUTABLE;
+    const { membership } = this.options.members;
+    const hasExit = last.nodes.some((node) => node.role === 'requester' && membership.refusalOf(node) === undefined);
+    return hasExit ? { ...ROUTABLE, requesters: 1 } : ROUTABLE;
   }
 
   /** What this authority votes for. */

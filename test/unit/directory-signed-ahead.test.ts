@@ -3,26 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Archive } from '../../directory/archive.ts';
-import { Authority } from '../../directory/authority.ts';
-import { authorityFaults } from '../../directory/readiness.ts';
 import { EPOCHS_SERVED } from '../../directory/served.ts';
 import { DiskRecords } from '../../directory/voting/disk-records.ts';
-import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
-import { Verifier } from '../../lib/directory/index.ts';
-import { type Log, silentLog } from '../../lib/telemetry/log.ts';
-import { admissionOf, membersOn, OPEN } from '../support/admission.ts';
-import {
-  crypto,
-  descriptorOf,
-  draft,
-  epochOf,
-  keys,
-  signedConsensus,
-  signedDescriptor,
-  testNetwork,
-} from '../support/signed-documents.ts';
-import { epochNumber, monotonic } from '../support/units.ts';
+import { loneAuthority } from '../support/lone-authority.ts';
+import { epochOf, signedConsensus, testNetwork } from '../support/signed-documents.ts';
+import { epochNumber } from '../support/units.ts';
 import { SettableClock } from '../support/virtual-clock.ts';
 
 const network = testNetwork();
@@ -30,43 +15,10 @@ const EPOCH_MS = 60_000;
 const AHEAD = 100;
 const LINE = /^this authority signs nothing: it has signed for epochs to come, when its clock was ahead/;
 
-/** An authority in `dir`, and what it writes to its log. */
+/** An authority in `dir`, and the lines with which it says that it signs nothing. */
 async function started(dir: string, clock: SettableClock) {
-  const said: string[] = [];
-  const note = (fields: object, line: string) => void said.push(`${line} ${JSON.stringify(fields)}`);
-  const log: Log = { ...silentLog, info: note, warn: note, error: note, child: () => log };
-  const verifier = new Verifier(network, crypto);
-  const admission = admissionOf(verifier, OPEN, 10, () => monotonic(0));
-  const authority = new Authority({
-    verifier,
-    admission,
-    members: membersOn(dir, admission, clock),
-    archive: new Archive(dir),
-    params: { ...DEFAULT_PARAMS, epochMs: EPOCH_MS },
-    minimums: { mixesPerLayer: 1, gateways: 1, requesters: 1 },
-    identitySeed: keys(1000).seed,
-    clock,
-    crypto,
-    log,
-  });
-  await authority.open();
-  const announce = async () => {
-    const nowMs = clock.wallMs();
-    const epochs = [0, 1, 2].map((more) => epochOf(network, nowMs) + more);
-    for (const n of [0, 1, 2, 3, 4]) {
-      const role = n < 3 ? 'mixnode' : n === 3 ? 'gateway' : 'requester';
-      const node = draft(role, epochs, n < 3 ? { layer: n + 1 } : {});
-      await authority.announce(signedDescriptor(n, descriptorOf(network, n, node, nowMs)), undefined);
-    }
-  };
-  const faults = () =>
-    authorityFaults({
-      epoch: authority.current()?.consensus.epoch,
-      epochMs: EPOCH_MS,
-      wallMs: clock.wallMs(),
-      signedAhead: authority.signedAhead.until,
-    });
-  return { authority, announce, faults, lines: () => said.filter((line) => LINE.test(line)), said };
+  const made = await loneAuthority(dir, clock);
+  return { ...made, lines: () => made.said.filter((line) => LINE.test(line)) };
 }
 
 async function folder(t: Test): Promise<string> {
