@@ -121,7 +121,8 @@ function mergeValues(values: readonly unknown[]): unknown {
   if (!values.every(isObject)) return mostFrequent(values).value;
   const keys = new Set(values.flatMap((value) => Object.keys(value)));
   const members = [...keys].sort().flatMap((key) => {
-    const having = values.filter((value) => value[key] !== undefined);
+    // Own ones: a name such as `constructor` would else stand on every ballot.
+    const having = values.filter((value) => Object.hasOwn(value, key));
     return 2 * having.length > values.length ? [[key, mergeValues(having.map((value) => value[key]))]] : [];
   });
   return Object.fromEntries(members);

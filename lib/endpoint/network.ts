@@ -19,7 +19,8 @@ export class JoinedNetwork {
     readonly trafficClass: string,
   ) {
     if (topology === undefined) throw noConsensus();
-    const rates = topology.params.classes[trafficClass];
+    const { classes } = topology.params;
+    const rates = Object.hasOwn(classes, trafficClass) ? classes[trafficClass] : undefined;
     if (rates === undefined) throw new MixError('CONFIG', `this network has no traffic class "${trafficClass}"`);
     this.#topology = topology;
     this.#rates = rates;

@@ -6,6 +6,7 @@ import t from 'tap';
 import { assembler } from '../../directory/voting/ballot-view.ts';
 import { mergeBallots } from '../../directory/voting/merge.ts';
 import type { VotingOptions } from '../../directory/voting/voting.ts';
+import { DEFAULT_PARAMS, type TrafficClass } from '../../lib/core/params.ts';
 import { Verifier } from '../../lib/directory/index.ts';
 import { crypto, keys, testNetwork } from '../support/signed-documents.ts';
 import { Liar, type LiarPlan, type Lie } from '../support/voting/liar.ts';
@@ -60,6 +61,18 @@ t.test('parameters of a liar do not count', async (t) => {
   for (const meanDelayMs of [0, 600_000]) {
     const world = await run({ plans: [{ lies: [toAll({ params: { meanDelayMs } })] }] });
     for (const authority of world.honest) t.equal(publishedBy(authority)?.params.meanDelayMs, 40);
+  }
+});
+
+t.test('a traffic class of a liar is not in the consensus, whatever its name', async (t) => {
+  const standard = DEFAULT_PARAMS.classes.standard as TrafficClass;
+  const classes = Object.fromEntries(
+    ['standard', 'constructor', 'toString', 'valueOf', 'isPrototypeOf', 'mine'].map((name) => [name, standard]),
+  );
+  const world = await run({ plans: [{ lies: [toAll({ params: { classes } })] }] });
+  for (const authority of world.honest) {
+    const agreed = publishedBy(authority)?.params.classes;
+    t.same(Object.keys(agreed ?? {}), Object.keys(DEFAULT_PARAMS.classes).sort());
   }
 });
 
