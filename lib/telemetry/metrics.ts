@@ -3,7 +3,7 @@
  * prefix `mixsocks_`. Every drop has a reason label.
  * @module
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from './prom-client.ts';
 
 export class Metrics {
   readonly registry = new Registry();
