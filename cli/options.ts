@@ -5,6 +5,9 @@
 import { type Command, Option } from 'commander';
 import { type ConfigOption, type ConfigSchema, optionsOf } from '../lib/config/config.ts';
 
+/** Takes the exit code of a command. */
+export type Done = (code: number) => void;
+
 const PLACEHOLDERS = { number: '<number>', string: '<text>', list: '<a,b,…>', json: '<json>', boolean: '' } as const;
 
 /** Adds one option per key of `schema`. Values stay texts and absent ones undefined: `loadConfig` does the rest. */

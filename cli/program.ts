@@ -7,15 +7,12 @@ import { MixError } from '../lib/core/errors.ts';
 import { VERSION } from '../lib/core/version.ts';
 import type { CheckOptions } from './check/index.ts';
 import { LocalnetConfig } from './localnet/config.ts';
-import { addOptions, givenFlags, SOURCES_HELP } from './options.ts';
+import { addOptions, type Done, givenFlags, SOURCES_HELP } from './options.ts';
 import { addBrowser, addConnect, addRun, OWN_FAILURE } from './proxy-use/commands.ts';
 import { exitCodesHelp, reportError } from './report.ts';
 import { isCommandBeside, ROLES, type Role } from './roles.ts';
 import { DEFAULT_STATUS_URL, printStatus, type StatusOptions } from './status.ts';
 import { DEFAULT_INTERVAL_S } from './status-watch.ts';
-
-/** An action's result is the exit code. */
-type Done = (code: number) => void;
 
 /** Runs the command line `args` (without node and script); resolves with the exit code. */
 export async function runProgram(args: readonly string[]): Promise<number> {

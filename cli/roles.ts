@@ -60,11 +60,20 @@ export interface Role {
 }
 
 /** Ties a schema to the function that takes its output, so that the config needs no cast elsewhere. */
-function loaded<Schema extends ConfigSchema>(
+function loaded<Schema extends ConfigSchema, Role extends Omit<RunningRole, 'listening'>>(
   schema: Schema,
-  start: (config: z.infer<Schema>, components: Components) => Promise<RunningRole>,
+  start: (config: z.infer<Schema>, components: Components) => Promise<Role>,
+  listening: (running: Role) => string,
 ): LoadedRole {
-  return { schema, start: (config, components) => start(schema.parse(config) as z.infer<Schema>, components) };
+  return {
+    schema,
+    async start(config, components) {
+      const running = await start(schema.parse(config) as z.infer<Schema>, components);
+      const { health, drain, reload } = running;
+      const further = { ...(drain === undefined ? {} : { drain }), ...(reload === undefined ? {} : { reload }) };
+      return { listening: listening(running), health, ...further, stop: () => running.stop() };
+    },
+  };
 }
 
 export const ROLES: readonly Role[] = [
@@ -75,11 +84,7 @@ export const ROLES: readonly Role[] = [
     example: 'mixsocks proxy --dir ~/.mixsocks --socks-listen 127.0.0.1:1080',
     async load() {
       const { ProxyConfig, startProxy } = await import('../proxy/index.ts');
-      return loaded(ProxyConfig, async (config, components) => {
-        const running = await startProxy(config, components);
-        const listening = `${running.listens.join(', ')}, status ${running.statusUrl}`;
-        return { listening, health: running.health, stop: () => running.stop() };
-      });
+      return loaded(ProxyConfig, startProxy, ({ listens, statusUrl }) => `${listens.join(', ')}, status ${statusUrl}`);
     },
   },
   {
@@ -89,11 +94,7 @@ export const ROLES: readonly Role[] = [
     example: 'mixsocks mixnode --dir /var/lib/mixsocks/mix --listen 0.0.0.0:4001 --advertise 192.0.2.1:4001',
     async load() {
       const { MixnodeConfig, startMixnode } = await import('../mixnode/index.ts');
-      return loaded(MixnodeConfig, async (config, components) => {
-        const running = await startMixnode(config, components);
-        const listening = `${running.listen}, metrics ${running.metricsUrl}`;
-        return { listening, health: running.health, stop: () => running.stop() };
-      });
+      return loaded(MixnodeConfig, startMixnode, ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`);
     },
   },
   {
@@ -103,11 +104,7 @@ export const ROLES: readonly Role[] = [
     example: 'mixsocks gateway --dir /var/lib/mixsocks/gateway --listen 0.0.0.0:4000 --advertise 192.0.2.1:4000',
     async load() {
       const { GatewayConfig, startGateway } = await import('../gateway/index.ts');
-      return loaded(GatewayConfig, async (config, components) => {
-        const running = await startGateway(config, components);
-        const listening = `${running.listen}, metrics ${running.metricsUrl}`;
-        return { listening, health: running.health, stop: () => running.stop() };
-      });
+      return loaded(GatewayConfig, startGateway, ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`);
     },
   },
   {
@@ -117,12 +114,7 @@ export const ROLES: readonly Role[] = [
     example: 'mixsocks requester --dir /var/lib/mixsocks/requester',
     async load() {
       const { RequesterConfig, startRequester } = await import('../network-requester/index.ts');
-      return loaded(RequesterConfig, async (config, components) => {
-        const running = await startRequester(config, components);
-        const listening = `nowhere but for metrics: ${running.metricsUrl}`;
-        const { health, reload, drain } = running;
-        return { listening, health, ...(reload === undefined ? {} : { reload }), drain, stop: () => running.stop() };
-      });
+      return loaded(RequesterConfig, startRequester, ({ metricsUrl }) => `nowhere but for metrics: ${metricsUrl}`);
     },
   },
   {
@@ -133,11 +125,7 @@ export const ROLES: readonly Role[] = [
       'mixsocks directory --dir /var/lib/mixsocks/directory --listen 0.0.0.0:8080 --advertise http://192.0.2.1:8080',
     async load() {
       const { DirectoryConfig, startDirectory } = await import('../directory/index.ts');
-      return loaded(DirectoryConfig, async (config, components) => {
-        const running = await startDirectory(config, components);
-        const listening = `${running.url}, metrics ${running.metricsUrl}`;
-        return { listening, health: running.health, stop: () => running.stop() };
-      });
+      return loaded(DirectoryConfig, startDirectory, ({ url, metricsUrl }) => `${url}, metrics ${metricsUrl}`);
     },
   },
 ];

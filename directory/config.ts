@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { connectionsPerSource, memoryBudget } from '../lib/config/fields.ts';
+import { connectionsPerSource, cryptoBackend, logLevel, memoryBudget } from '../lib/config/fields.ts';
 import { DEFAULT_PARAMS, defaultNodeLoopRate, PAYLOAD_SIZES } from '../lib/core/params.ts';
 import {
   SESSION_PARAM_NAMES,
@@ -12,7 +12,7 @@ import {
   sessionOptionName,
 } from '../lib/core/session-params.ts';
 import { MAX_CAPACITY, MAX_DELIVERY_RATE, MAX_MIXING_TARGET, MAX_NODES } from '../lib/directory/index.ts';
-import { hostList } from '../lib/net/host-header.ts';
+import { metricsOptions } from '../lib/net/metrics-page.ts';
 import { SERVER_LIMITS } from './server.ts';
 
 const { standard, fast } = DEFAULT_PARAMS.classes as Required<typeof DEFAULT_PARAMS.classes>;
@@ -51,15 +51,11 @@ export const DirectoryConfig = z.strictObject({
     .default('127.0.0.1:0')
     .describe('address and port of the HTTP API; port 0: that of our URL in network.json, or any free one'),
   advertise: z.string().optional().describe('URL under which others reach the API, for a network.json made here'),
-  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics, /livez and /readyz'),
-  metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
+  ...metricsOptions,
   maxConnectionsPerSource: connectionsPerSource(SERVER_LIMITS.connectionsPerSource),
   memoryBudgetMiB: memoryBudget,
-  logLevel: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
-    .default('info')
-    .describe('least severe level that is logged'),
-  crypto: z.enum(['fastest', 'noble']).default('fastest').describe('crypto backend'),
+  logLevel,
+  crypto: cryptoBackend,
   name: z.string().default('directory-1').describe('name in the log'),
   allow: z.array(z.string()).default([]).describe('identities that may join without a join token'),
   openToAll: z.boolean().default(false).describe('anyone may join, without token and list'),

@@ -6,18 +6,15 @@ import type { IdentityHex } from '../lib/core/bytes.ts';
 import type { MemoryBudget } from '../lib/core/memory-budget.ts';
 import type { Rng } from '../lib/core/rng.ts';
 import type { ClassRates, ClientEvents, ClientRate } from './client.ts';
+import type { GatewayConfig } from './config.ts';
 import type { ConsensusFrames } from './consensus-frames.ts';
 import type { Seats } from './seats.ts';
 
-export interface ClientLimits {
-  readonly maxClients: number;
-  /** Beside them: nobody may crowd out the requesters, through whom all others are served. */
-  readonly maxRequesters: number;
-  /** Frames per second of all delivery clocks together. */
-  readonly maxDeliveryRate: number;
-  readonly mailboxPackets: number;
-  readonly mailboxTotalPackets: number;
-}
+/** Requesters have seats beside the clients: nobody may crowd those out through whom all others are served. */
+export type ClientLimits = Pick<
+  GatewayConfig,
+  'maxClients' | 'maxRequesters' | 'maxDeliveryRate' | 'mailboxPackets' | 'mailboxTotalPackets'
+>;
 
 export interface ClientsOptions extends ClientEvents {
   readonly limits: ClientLimits;

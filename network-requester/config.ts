@@ -4,12 +4,21 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { identityHex, joinToken, memoryBudget, outboundAddress, replayMemoryMiB } from '../lib/config/fields.ts';
+import {
+  cryptoBackend,
+  identityHex,
+  joinToken,
+  logLevel,
+  memoryBudget,
+  outboundAddress,
+  replayMemoryMiB,
+  timeoutMs,
+} from '../lib/config/fields.ts';
 import { MAX_REQUESTER_GATEWAYS } from '../lib/directory/index.ts';
 import { linkKeyExchange } from '../lib/link/index.ts';
 import { splitHostPort } from '../lib/net/address.ts';
 import { parseRange } from '../lib/net/address-policy.ts';
-import { hostList } from '../lib/net/host-header.ts';
+import { metricsOptions } from '../lib/net/metrics-page.ts';
 import type { RelayLimits } from '../lib/relay/stream-relay.ts';
 import { MAX_TOTAL_REPLY_RATE } from '../lib/session/requester/requester-hub.ts';
 
@@ -73,8 +82,6 @@ export interface ResolverLimits {
 
 export const DEFAULT_RESOLVER_LIMITS: ResolverLimits = { timeoutMs: 5_000, pending: 256, cached: 4096, records: 16 };
 
-const timeoutMs = (defaultMs: number, mostMs = 86_400_000) => z.int().min(100).max(mostMs).default(defaultMs);
-
 /** From the request to stop until streams that are open are broken off. */
 export const DEFAULT_DRAIN_MS = 30_000;
 
@@ -92,13 +99,9 @@ export const RequesterConfig = z.strictObject({
   dir: z.string().describe('folder of the requester: identity, Sphinx keys, its copy of the consensus'),
   networkFile: z.string().optional().describe('network.json of the network to join (default DIR/network.json)'),
   outboundAddress,
-  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics, /livez and /readyz'),
-  metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
-  logLevel: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
-    .default('info')
-    .describe('least severe level that is logged'),
-  crypto: z.enum(['fastest', 'noble']).default('fastest').describe('crypto backend'),
+  ...metricsOptions,
+  logLevel,
+  crypto: cryptoBackend,
   name: z.string().default('requester-1').describe('name in the log and in the directory'),
   family: z.string().optional().describe('name shared by the nodes of one operator'),
   joinToken,

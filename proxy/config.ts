@@ -3,8 +3,8 @@
  * @module
  */
 import { z } from 'zod';
-import { accessOptions, timeoutMs } from '../lib/access/terms.ts';
-import { connectionsPerSource, memoryBudget } from '../lib/config/fields.ts';
+import { accessOptions } from '../lib/access/terms.ts';
+import { connectionsPerSource, logLevel, memoryBudget, oneOrSeveral, timeoutMs } from '../lib/config/fields.ts';
 import { hostList } from '../lib/net/host-header.ts';
 
 /** Bounds of the front (docs/LIMITS.md). An exit sees none of them: what it would see are parameters of the network. */
@@ -38,9 +38,7 @@ export const MAX_LISTENERS = 16;
 export const ProxyConfig = z.strictObject({
   dir: z.string().describe('folder of the proxy: its copy of the consensus'),
   networkFile: z.string().optional().describe('network.json of the network to join (default DIR/network.json)'),
-  socksListen: z
-    .union([z.array(z.string()).min(1).max(MAX_LISTENERS), z.string()])
-    .transform((given) => (typeof given === 'string' ? [given] : given))
+  socksListen: oneOrSeveral(MAX_LISTENERS)
     .default(['127.0.0.1:1080'])
     .describe(
       'addresses for applications: host:port (port 0: any free one) or unix:/path (with %2B for a plus sign, %2C for a comma, %25 for a per cent sign; a unix socket cannot be reset: the program sees it close), each with options behind plus signs ' +
@@ -71,23 +69,9 @@ export const ProxyConfig = z.strictObject({
     .default('127.0.0.1:1081')
     .describe('address and port of the status page, /status.json, /metrics, /livez and /readyz'),
   statusHosts: hostList.describe('names and addresses, besides its own, by which the status page may be asked for'),
-  logLevel: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
-    .default('info')
-    .describe('least severe level that is logged'),
-  crypto: accessOptions.crypto,
+  logLevel,
   name: z.string().default('proxy-1').describe('name in the log'),
-  downlink: accessOptions.downlink,
-  linkKeyExchange: accessOptions.linkKeyExchange,
-  trafficClass: accessOptions.trafficClass,
-  allowPrivate: accessOptions.allowPrivate,
-  requesterSpread: accessOptions.requesterSpread,
-  maxIdentities: accessOptions.maxIdentities,
-  requester: accessOptions.requester,
-  gateway: accessOptions.gateway,
-  invitation: accessOptions.invitation,
-  accessToken: accessOptions.accessToken,
-  outboundAddress: accessOptions.outboundAddress,
+  ...accessOptions,
   maxConnections: z
     .int()
     .min(1)

@@ -3,10 +3,8 @@
  * @module
  */
 import { loadConfig } from '../../lib/config/config.ts';
-import { toHex } from '../../lib/core/bytes.ts';
 import { MixError } from '../../lib/core/errors.ts';
-import { systemRng } from '../../lib/core/rng.ts';
-import { describePlace, type Login, loginOf } from '../proxy-use/address.ts';
+import { describePlace, type Login, loginOf, ownLogin } from '../proxy-use/address.ts';
 import { type ProxyInUse, proxyInUse } from '../proxy-use/proxy-in-use.ts';
 import type { Environment } from '../role-config.ts';
 import { ProxyRelay } from '../run/relay.ts';
@@ -38,7 +36,7 @@ export async function runBrowser(
   const proxy = await Promise.race([proxyInUse(config, env, say), signals.first]);
   if (proxy === undefined) return 0; // a proxy of ours ends with us
   try {
-    return await open(found, { proxy, login: login ?? proxy.login ?? ownLogin(), url, options }, signals, env);
+    return await open(found, { proxy, login: login ?? proxy.login ?? ownLogin('browser'), url, options }, signals, env);
   } finally {
     await proxy.stop();
   }
@@ -93,11 +91,6 @@ function requireDisplay(options: readonly string[], env: Environment): void {
   const drawn = options.every((option) => !option.startsWith('--headless'));
   if (!drawn || process.platform !== 'linux' || env.DISPLAY || env.WAYLAND_DISPLAY) return;
   throw new MixError('ENVIRONMENT', 'there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set');
-}
-
-/** Kept apart from all other streams of the proxy. */
-function ownLogin(): Login {
-  return { user: `browser-${toHex(systemRng.bytes(8))}`, password: 'x' };
 }
 
 function say(line: string): void {

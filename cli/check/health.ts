@@ -2,7 +2,7 @@
  * What the running role says of itself on its own page, `/livez` and `/readyz`.
  * @module
  */
-import { describeAddress, type ListenAddress, parseListenAddress } from '../../proxy/front/listener.ts';
+import { pageUrl } from '../proxy-use/address.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import type { Machine } from './machine.ts';
 import type { Subject } from './subject.ts';
@@ -14,7 +14,7 @@ const MAX_LINES = 16;
 export async function checkHealth({ config, holder }: Subject, machine: Machine): Promise<Finding[]> {
   const listen = config.statusListen ?? config.metricsListen;
   if (holder === undefined || listen === undefined) return [];
-  const url = urlOf(parseListenAddress(listen));
+  const url = pageUrl(listen, 'config.json');
   if (url === undefined) return [];
   const live = await machine.healthFaults(`${url}/livez`);
   const ready = await machine.healthFaults(`${url}/readyz`);
@@ -24,10 +24,4 @@ export async function checkHealth({ config, holder }: Subject, machine: Machine)
     ...ready.slice(0, MAX_LINES).map((line) => warning('health', `not ready: ${line}`)),
   ];
   return faults.length > 0 ? faults : [ok('health', 'it lives, and is ready')];
-}
-
-function urlOf(address: ListenAddress): string | undefined {
-  if (address.kind === 'unix' || address.port === 0) return undefined;
-  const isAny = address.host === '0.0.0.0' || /^[0:]+$/.test(address.host);
-  return `http://${isAny ? `127.0.0.1:${address.port}` : describeAddress(address)}`;
 }

@@ -3,10 +3,11 @@
  * @module
  */
 import { readFileSync, statfsSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { networkInterfaces, totalmem } from 'node:os';
 import { oneLine, systemCode } from '../../lib/core/errors.ts';
 import { usableBytes } from '../../lib/core/memory-budget.ts';
+import { listenFault } from '../../lib/net/own-address.ts';
 import type { ListenAddress } from '../../proxy/front/listener.ts';
 
 /** Time to connect to a port, and for a page. */
@@ -51,12 +52,9 @@ export const thisMachine: Machine = {
     }
   },
   memoryBytes: () => usableBytes(process.constrainedMemory?.(), totalmem()),
-  listenFault(host, port) {
-    return new Promise((resolve) => {
-      const server = createServer((socket) => socket.destroy());
-      server.once('error', (error) => resolve(systemCode(error) ?? error.message));
-      server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
-    });
+  async listenFault(host, port) {
+    const fault = await listenFault(host, port);
+    return systemCode(fault) ?? fault?.message;
   },
   isReachable(address) {
     return new Promise((resolve) => {

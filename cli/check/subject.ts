@@ -2,7 +2,6 @@
  * What is checked: the folder of a role, and the configuration that the role would run with.
  * @module
  */
-import type { Topology } from '../../lib/directory/index.ts';
 import type { NodeIdentity } from '../../lib/link/index.ts';
 import type { Components } from '../../lib/runtime/components.ts';
 import type { RoleName } from '../roles.ts';
@@ -16,8 +15,6 @@ export interface CheckedConfig {
   readonly advertise?: readonly string[];
   readonly metricsListen?: string;
   readonly statusListen?: string;
-  readonly socksListen?: readonly string[];
-  readonly allowRemote?: boolean;
   readonly layer?: 1 | 2 | 3;
   readonly joinToken?: string;
   /** Of a gateway. */
@@ -41,10 +38,4 @@ export interface Subject {
   /** What the process that holds the folder says of itself; undefined when none does. */
   readonly holder: string | undefined;
   readonly components: Components;
-}
-
-/** What was learned of the network on the way. */
-export interface NetworkFacts {
-  /** The consensus in force; undefined where there is none to be had. */
-  readonly topology: Topology | undefined;
 }

@@ -4,7 +4,7 @@
  */
 import { type ClientRequest, request } from 'node:http';
 import type { Socket } from 'node:net';
-import { ERRORS, type ErrorCode, MixError } from '../../lib/core/errors.ts';
+import { ERRORS, isErrorCode, MixError } from '../../lib/core/errors.ts';
 import { joinHostPort } from '../../lib/net/address.ts';
 import { ERROR_FIELD } from '../../proxy/front/http/answers.ts';
 import { dialProxy, type Login, type ProxyPlace } from '../proxy-use/address.ts';
@@ -66,10 +66,6 @@ function answered(asked: ClientRequest, socket: Socket): Promise<Tunnel> {
 function notOurs(cause: unknown): MixError {
   const reason = cause instanceof Error ? cause.message : cause;
   return new MixError('MALFORMED', `what was asked is no proxy of mixsocks: ${reason}`, cause);
-}
-
-function isErrorCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERRORS, text);
 }
 
 function basic({ user, password }: Login): string {

@@ -9,127 +9,100 @@ import { DirectoryConfig } from '../../directory/config.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
 import { networkPath } from '../../directory/network.ts';
 import { auditText } from '../../directory/voting/audit.ts';
-import type { ConfigSchema } from '../../lib/config/config.ts';
 import { loadNetworkFile, type TokenKeyHex } from '../../lib/directory/index.ts';
-import { finish, configOf as folderConfig } from '../folder-command.ts';
-import { addOptions } from '../options.ts';
+import { addFolderCommand, type FolderCommand } from '../folder-command.ts';
+import type { Done } from '../options.ts';
 import { loadRoleConfig, NETWORK_FILE } from '../role-config.ts';
 import { expelNode } from './expel.ts';
 import { writeNetwork } from './network.ts';
 import { AuditConfig, ExpelConfig, FolderConfig, NetworkConfig, TokenConfig } from './options.ts';
 import { admitToken, createToken, listText, revokeToken, termsLine } from './tokens.ts';
 
-type Done = (code: number) => void;
+const ROLE = 'directory';
 
-/** Adds `token` and `expel` to the command of the role. */
+/** Adds `token`, `expel`, `network` and `audit` to the command of the role. */
 export function addAuthorityCommands(directory: Command, done: Done): void {
   directory.enablePositionalOptions(); // `--dir` behind them is theirs
   const token = directory
     .command('token')
     .description('make, list and revoke join tokens, also while the authority runs')
     .addHelpText('after', TOKEN_HELP);
-  addCreate(token, done);
-  addList(token, done);
-  addRevoke(token, done);
-  addExpel(directory, done);
-  addNetwork(directory, done);
-  addAudit(directory, done);
+  addFolderCommand(token, ROLE, CREATE, done);
+  addFolderCommand(token, ROLE, LIST, done);
+  addFolderCommand(token, ROLE, REVOKE, done);
+  addFolderCommand(directory, ROLE, EXPEL, done);
+  addFolderCommand(directory, ROLE, NETWORK, done);
+  addFolderCommand(directory, ROLE, AUDIT, done);
 }
 
-function addCreate(token: Command, done: Done): void {
-  const create = token.command('create').description('make a join token, and print it once');
-  addOptions(create, TokenConfig);
-  finish(create, 'mixsocks directory token create --uses 3 --roles mixnode,gateway --expires 7d --dir ./directory');
-  create.action(async () => {
-    const config = await configOf(create, TokenConfig);
+const CREATE: FolderCommand<typeof TokenConfig, unknown> = {
+  name: 'create',
+  about: 'make a join token, and print it once',
+  schema: TokenConfig,
+  example: 'mixsocks directory token create --uses 3 --roles mixnode,gateway --expires 7d --dir ./directory',
+  async run(config) {
     if (config.key !== undefined) {
       const terms = await admitToken(config.dir, config, config.key as TokenKeyHex);
       process.stderr.write(`a join token of another authority serves here for ${termsLine(terms)}\n`);
-      return done(0);
+      return '';
     }
-    const { token: made, terms } = await createToken(config.dir, config);
+    const { token, terms } = await createToken(config.dir, config);
     if (await isOneOfSeveral(config.dir)) {
       process.stderr.write(`at the other authorities: mixsocks directory token create --key ${terms.key}\n`);
     }
     process.stderr.write(`a join token for ${termsLine(terms)}; it is shown this once:\n`);
-    process.stdout.write(`${made}\n`);
-    done(0);
-  });
-}
+    return `${token}\n`;
+  },
+};
 
-function addList(token: Command, done: Done): void {
-  const list = token.command('list').description('show join tokens, and the nodes that came by them');
-  addOptions(list, FolderConfig);
-  finish(list, 'mixsocks directory token list --dir ./directory');
-  list.action(async () => {
-    const { dir } = await configOf(list, FolderConfig);
-    process.stdout.write(await listText(dir));
-    done(0);
-  });
-}
+const LIST: FolderCommand<typeof FolderConfig, unknown> = {
+  name: 'list',
+  about: 'show join tokens, and the nodes that came by them',
+  schema: FolderConfig,
+  example: 'mixsocks directory token list --dir ./directory',
+  run: ({ dir }) => listText(dir),
+};
 
-function addRevoke(token: Command, done: Done): void {
-  const revoke = token
-    .command('revoke')
-    .description('revoke a join token: the nodes that came by it leave the list')
-    .argument('<token>', 'its id, as `list` shows it, or the token itself');
-  addOptions(revoke, FolderConfig);
-  finish(revoke, 'mixsocks directory token revoke 1f2e3d4c5b6a7988 --dir ./directory');
-  revoke.action(async (word: string) => {
-    const { dir } = await configOf(revoke, FolderConfig);
-    process.stdout.write(await revokeToken(dir, word));
-    done(0);
-  });
-}
+const REVOKE: FolderCommand<typeof FolderConfig, string> = {
+  name: 'revoke',
+  about: 'revoke a join token: the nodes that came by it leave the list',
+  argument: ['<token>', 'its id, as `list` shows it, or the token itself'],
+  schema: FolderConfig,
+  example: 'mixsocks directory token revoke 1f2e3d4c5b6a7988 --dir ./directory',
+  run: ({ dir }, word) => revokeToken(dir, word),
+};
 
-function addExpel(directory: Command, done: Done): void {
-  const expel = directory
-    .command('expel')
-    .description('take one node off the list, also while the authority runs')
-    .argument('<node>', 'its name or identity');
-  addOptions(expel, ExpelConfig);
-  finish(expel, 'mixsocks directory expel mix-7 --dir ./directory');
-  expel.action(async (word: string) => {
-    const { dir, undo } = await configOf(expel, ExpelConfig);
-    process.stdout.write(await expelNode(dir, word, undo));
-    done(0);
-  });
-}
+const EXPEL: FolderCommand<typeof ExpelConfig, string> = {
+  name: 'expel',
+  about: 'take one node off the list, also while the authority runs',
+  argument: ['<node>', 'its name or identity'],
+  schema: ExpelConfig,
+  example: 'mixsocks directory expel mix-7 --dir ./directory',
+  run: ({ dir, undo }, word) => expelNode(dir, word, undo),
+};
 
-function addNetwork(directory: Command, done: Done): void {
-  const network = directory
-    .command('network')
-    .description('write the network.json of several authorities, the same at each')
-    .argument('<authority...>', 'all of them, as ID@URL, which `mixsocks init directory --advertise URL` prints');
-  addOptions(network, NetworkConfig);
-  finish(
-    network,
-    'mixsocks directory network --dir ./directory 1f2e…@http://192.0.2.1:8080 3d4c…@http://192.0.2.2:8080',
-  );
-  network.action(async (words: string[]) => {
-    const { dir, threshold } = await configOf(network, NetworkConfig);
-    process.stdout.write(await writeNetwork(dir, words, threshold));
-    done(0);
-  });
-}
+const NETWORK: FolderCommand<typeof NetworkConfig, string[]> = {
+  name: 'network',
+  about: 'write the network.json of several authorities, the same at each',
+  argument: ['<authority...>', 'all of them, as ID@URL, which `mixsocks init directory --advertise URL` prints'],
+  schema: NetworkConfig,
+  example: 'mixsocks directory network --dir ./directory 1f2e…@http://192.0.2.1:8080 3d4c…@http://192.0.2.2:8080',
+  run: ({ dir, threshold }, words) => writeNetwork(dir, words, threshold),
+};
 
-function addAudit(directory: Command, done: Done): void {
-  const audit = directory
-    .command('audit')
-    .description('say why nodes are or are not in a consensus: votes, signatures, evidence')
-    .argument('[node]', 'name or identity of one node; without it all');
-  addOptions(audit, AuditConfig);
-  finish(audit, 'mixsocks directory audit mix-7 --dir ./directory');
-  audit.action(async (node: string | undefined) => {
-    const { dir, epoch } = await configOf(audit, AuditConfig);
-    const network = await loadNetworkFile(
-      networkPath(loadRoleConfig('directory', DirectoryConfig, { dir }, process.env)),
-    );
+const AUDIT: FolderCommand<typeof AuditConfig, string | undefined> = {
+  name: 'audit',
+  about: 'say why nodes are or are not in a consensus: votes, signatures, evidence',
+  argument: ['[node]', 'name or identity of one node; without it all'],
+  schema: AuditConfig,
+  example: 'mixsocks directory audit mix-7 --dir ./directory',
+  async run({ dir, epoch }, node) {
+    const config = loadRoleConfig('directory', DirectoryConfig, { dir }, process.env);
+    const network = await loadNetworkFile(networkPath(config));
     const expelled = await new MemberFiles(dir).expelled();
-    process.stdout.write(await auditText({ network, archive: new Archive(dir), expelled, epoch, node }));
-    done(0);
-  });
-}
+    return auditText({ network, archive: new Archive(dir), expelled, epoch, node });
+  },
+};
 
 async function isOneOfSeveral(dir: string): Promise<boolean> {
   return loadNetworkFile(join(dir, NETWORK_FILE)).then(
@@ -137,10 +110,6 @@ async function isOneOfSeveral(dir: string): Promise<boolean> {
     () => false,
   );
 }
-
-/** The options of a command beside the authority. */
-const configOf = <Schema extends ConfigSchema>(command: Command, schema: Schema) =>
-  folderConfig(command, schema, 'directory', 'authority');
 
 const TOKEN_HELP = `
 A token is good for a number of nodes, one unless you say more. A node keeps its place by its identity: who announces

@@ -3,15 +3,12 @@
  * @module
  */
 import type { Command } from 'commander';
-import type { ConfigSchema } from '../../lib/config/config.ts';
 import type { TokenKeyHex } from '../../lib/directory/index.ts';
 import { loadIdentity } from '../../lib/link/index.ts';
-import { finish, configOf as folderConfig } from '../folder-command.ts';
-import { addOptions } from '../options.ts';
+import { addFolderCommand, configOf, type FolderCommand } from '../folder-command.ts';
+import { addOptions, type Done } from '../options.ts';
 import { admitInvitation, invite, listText, revokeInvitation, termsLine } from './invitations.ts';
 import { FolderConfig, InviteConfig } from './options.ts';
-
-type Done = (code: number) => void;
 
 /** Adds `invite` to the command of the role. */
 export function addGatewayCommands(gateway: Command, done: Done): void {
@@ -23,7 +20,7 @@ export function addGatewayCommands(gateway: Command, done: Done): void {
   addOptions(command, InviteConfig);
   command.addHelpText('after', INVITE_HELP);
   command.action(async () => {
-    const config = await configOf(command, InviteConfig);
+    const config = await configOf(command, InviteConfig, 'gateway');
     if (config.key !== undefined) {
       const terms = await admitInvitation(config.dir, config, config.key as TokenKeyHex);
       process.stderr.write(`an invitation of another gateway serves here for ${termsLine(terms)}\n`);
@@ -39,38 +36,26 @@ export function addGatewayCommands(gateway: Command, done: Done): void {
     process.stdout.write(`${line}\n`);
     done(0);
   });
-  addList(command, done);
-  addRevoke(command, done);
+  addFolderCommand(command, 'gateway', LIST, done);
+  addFolderCommand(command, 'gateway', REVOKE, done);
 }
 
-function addList(parent: Command, done: Done): void {
-  const list = parent.command('list').description('show invitations, and when they were used');
-  addOptions(list, FolderConfig);
-  finish(list, 'mixsocks gateway invite list --dir ./gateway');
-  list.action(async () => {
-    const { dir } = await configOf(list, FolderConfig);
-    process.stdout.write(await listText(dir));
-    done(0);
-  });
-}
+const LIST: FolderCommand<typeof FolderConfig, unknown> = {
+  name: 'list',
+  about: 'show invitations, and when they were used',
+  schema: FolderConfig,
+  example: 'mixsocks gateway invite list --dir ./gateway',
+  run: ({ dir }) => listText(dir),
+};
 
-function addRevoke(parent: Command, done: Done): void {
-  const revoke = parent
-    .command('revoke')
-    .description('revoke an invitation: who came by it is disconnected within seconds')
-    .argument('<invitation>', 'its id, as `list` shows it, or its line');
-  addOptions(revoke, FolderConfig);
-  finish(revoke, 'mixsocks gateway invite revoke 1f2e3d4c5b6a7988 --dir ./gateway');
-  revoke.action(async (word: string) => {
-    const { dir } = await configOf(revoke, FolderConfig);
-    process.stdout.write(await revokeInvitation(dir, word));
-    done(0);
-  });
-}
-
-/** The options of a command beside the gateway. */
-const configOf = <Schema extends ConfigSchema>(command: Command, schema: Schema) =>
-  folderConfig(command, schema, 'gateway', 'gateway');
+const REVOKE: FolderCommand<typeof FolderConfig, string> = {
+  name: 'revoke',
+  about: 'revoke an invitation: who came by it is disconnected within seconds',
+  argument: ['<invitation>', 'its id, as `list` shows it, or its line'],
+  schema: FolderConfig,
+  example: 'mixsocks gateway invite revoke 1f2e3d4c5b6a7988 --dir ./gateway',
+  run: ({ dir }, word) => revokeInvitation(dir, word),
+};
 
 const INVITE_HELP = `
 The line is for --invitation of mixsocks init proxy. A device keeps its access by its folder (access.key): who comes again uses

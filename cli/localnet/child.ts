@@ -4,13 +4,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, readFileSync } from 'node:fs';
-import { ERRORS, type ErrorCode, MixError } from '../../lib/core/errors.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import { codeOfExit, endProcess, lastWords } from '../role-process.ts';
 import { RUNNING_MESSAGE } from '../run-role.ts';
 import { LogFile } from './log-file.ts';
 import type { PlannedNode } from './plan.ts';
-
-/** From SIGTERM to SIGKILL: more than a role takes to stop. */
-const STOP_TIMEOUT_MS = 6000;
 
 export class NodeChild {
   readonly #process: ChildProcess;
@@ -53,24 +51,14 @@ export class NodeChild {
 
   /** Asks, waits, then kills. Resolves when the process is gone. */
   async stop(): Promise<void> {
-    if (this.#gone) return;
-    this.#process.kill('SIGTERM');
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await this.exited;
-    clearTimeout(timer);
+    if (!this.#gone) await endProcess(this.#process, this.exited);
   }
 
   #onGone(resolve: (how: string) => void, how: string): void {
     this.#gone = true;
-    const last = lastLine(this.log.path);
-    resolve(`${this.node.name} (pid ${this.pid}) ended with ${how}${last === '' ? '' : `: ${last}`}`);
+    const last = lastWordsIn(this.log.path);
+    resolve(`${this.node.name} (pid ${this.pid}) ended with ${how}${last === undefined ? '' : `: ${last}`}`);
   }
-}
-
-/** The first error code with that exit code. */
-function codeOfExit(exitCode: number | null): ErrorCode {
-  const codes = Object.keys(ERRORS) as ErrorCode[];
-  return codes.find((code) => ERRORS[code].exitCode === exitCode && exitCode !== 1) ?? 'INTERNAL';
 }
 
 /** Our own options must not reach the nodes: they have theirs in their config files. */
@@ -78,16 +66,10 @@ function plainEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MIXSOCKS_')));
 }
 
-/** The last thing a node said, when it was no log line but a line for people. */
-function lastLine(path: string): string {
+function lastWordsIn(path: string): string | undefined {
   try {
-    return (
-      readFileSync(path, 'utf8')
-        .trimEnd()
-        .split('\n')
-        .findLast((line) => line.startsWith('mixsocks ')) ?? ''
-    );
+    return lastWords(readFileSync(path, 'utf8'));
   } catch {
-    return '';
+    return undefined;
   }
 }

@@ -2,7 +2,9 @@
  * The options of `mixsocks localnet`.
  * @module
  */
+
 import { z } from 'zod';
+import { cryptoBackend, logLevel } from '../../lib/config/fields.ts';
 import { DEFAULT_PARAMS, PAYLOAD_SIZES } from '../../lib/core/params.ts';
 import { linkKeyExchange } from '../../lib/link/index.ts';
 
@@ -74,11 +76,8 @@ export const LocalnetConfig = z.strictObject({
     .describe(
       'EXPERIMENTS ONLY: NAME:drop=F,delay-ms=N,duplicate=F,corrupt=F harms what a mix or gateway sends, F a probability; mix-1-1, mix-2-*, mixes, gateways; may be given again and again',
     ),
-  logLevel: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
-    .default('info')
-    .describe("least severe level in the nodes' logs"),
-  crypto: z.enum(['fastest', 'noble']).default('fastest').describe('crypto backend of all nodes'),
+  logLevel: logLevel.describe("least severe level in the nodes' logs"),
+  crypto: cryptoBackend.describe('crypto backend of all nodes'),
 });
 
 export type LocalnetConfig = z.infer<typeof LocalnetConfig>;

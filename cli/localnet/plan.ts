@@ -4,10 +4,10 @@
  * @module
  */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { SERVER_LIMITS } from '../../directory/server.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { machineBudgetBytes } from '../../lib/runtime/process-memory.ts';
+import { MAIN } from '../role-process.ts';
 import type { RoleName } from '../roles.ts';
 import type { NetworkRates } from './capacity.ts';
 import type { LocalnetConfig } from './config.ts';
@@ -64,7 +64,7 @@ export function listenHost({ role, address }: Pick<PlannedNode, 'role' | 'addres
 
 /** The command line that runs a node; everything else is in its config file. */
 export function argvOf(role: RoleName, dir: string): string[] {
-  return [process.execPath, fileURLToPath(new URL('../main.js', import.meta.url)), role, '--dir', dir];
+  return [process.execPath, MAIN, role, '--dir', dir];
 }
 
 /** The config file of a node. `rates`: of the network, which may be lower than those of `config`. */

@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { MixError } from '../../lib/core/errors.ts';
 import type { Rng } from '../../lib/core/rng.ts';
 import { listenError } from '../../lib/net/http.ts';
+import { listenFault } from '../../lib/net/own-address.ts';
 
 /**
  * Below the range that systems take the source ports of connections from (32768 and up on Linux, 49152 elsewhere): a
@@ -37,10 +38,8 @@ export async function freePorts(host: string, count: number, rng: Rng): Promise<
 /** Throws LISTEN with one line when `port` of `host` cannot be had. Port 0 always can. */
 export async function checkFree(host: string, port: number): Promise<void> {
   if (port === 0) return;
-  const server = await listen(host, port).catch((error: unknown) => {
-    throw listenError(error, host, port);
-  });
-  await close(server);
+  const fault = await listenFault(host, port);
+  if (fault !== undefined) throw listenError(fault, host, port);
 }
 
 function listen(host: string, port: number): Promise<Server> {

@@ -4,7 +4,9 @@
  * @module
  */
 import { connect, type Socket } from 'node:net';
+import { toHex } from '../../lib/core/bytes.ts';
 import { MixError, systemCode } from '../../lib/core/errors.ts';
+import { systemRng } from '../../lib/core/rng.ts';
 import { joinHostPort } from '../../lib/net/address.ts';
 import { describeAddress, parseListenAddress } from '../../proxy/front/listener.ts';
 
@@ -67,6 +69,17 @@ export function loginOf(identity: string): Login {
     throw new MixError('CONFIG', `--identity: a name has 1 to ${MAX_LOGIN_BYTES} bytes and no colon`);
   }
   return { user: identity, password: 'x' };
+}
+
+/** A login of one run of `command`, kept apart from all other streams of the proxy. */
+export function ownLogin(command: string): Login {
+  return { user: `${command}-${toHex(systemRng.bytes(8))}`, password: 'x' };
+}
+
+/** The URL of a page on `listener`; undefined on a unix socket, and where the port is left to the system. */
+export function pageUrl(listener: string, source: string): string | undefined {
+  const place = reachable(listener, source);
+  return place.kind === 'unix' || place.port === 0 ? undefined : `http://${joinHostPort(place.host, place.port)}`;
 }
 
 export function describePlace(place: ProxyPlace): string {

@@ -3,13 +3,11 @@
  * @module
  */
 import type { Command } from 'commander';
-import { addOptions, givenFlags } from '../options.ts';
+import { addOptions, type Done, givenFlags } from '../options.ts';
 import { exitCodesHelp } from '../report.ts';
 
 /** As of env, nohup and timeout: what failed is `mixsocks run` itself, not the command. */
 export const OWN_FAILURE = 125;
-
-type Done = (code: number) => void;
 
 export async function addRun(program: Command, args: readonly string[], done: Done): Promise<void> {
   const command = program

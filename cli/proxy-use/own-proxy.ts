@@ -3,14 +3,11 @@
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { ERRORS, type ErrorCode, MixError } from '../../lib/core/errors.ts';
+import { MixError } from '../../lib/core/errors.ts';
 import { untilReady } from '../localnet/ready.ts';
+import { codeOfExit, endProcess, lastWords, MAIN } from '../role-process.ts';
 
-const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 const ANY_PORT = '127.0.0.1:0';
-/** From SIGTERM to SIGKILL: more than a role takes to stop. */
-const STOP_TIMEOUT_MS = 6000;
 /** Of what it wrote on standard error, for the line that says why it ended. */
 const MAX_KEPT_CHARS = 8192;
 
@@ -45,8 +42,8 @@ export class OwnProxy {
       };
       child.once('error', end);
       child.once('close', (code, signal) => {
-        const how = `the proxy ended with ${signal ?? `code ${code}`}`;
-        end(new MixError(codeOfExit(code), this.#lastWords() ?? how));
+        const why = lastWords(this.#stderr)?.replace(/^mixsocks proxy: /, 'the proxy: ');
+        end(new MixError(codeOfExit(code), why ?? `the proxy ended with ${signal ?? `code ${code}`}`));
       });
     });
     this.gone.catch(() => {}); // seen by whoever waits
@@ -64,10 +61,10 @@ export class OwnProxy {
   /** Asks it to end, and after a time makes it. */
   async stop(): Promise<void> {
     if (this.#exited) return;
-    this.#process.kill('SIGTERM');
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await this.gone.catch(() => {});
-    clearTimeout(timer);
+    await endProcess(
+      this.#process,
+      this.gone.catch(() => {}),
+    );
   }
 
   /** The line comes through a pipe and the message through a channel: either may be first. */
@@ -78,19 +75,4 @@ export class OwnProxy {
       await new Promise((resolve) => this.#process.stdout?.once('data', resolve));
     }
   }
-
-  /** The last line for people that it wrote, without the name of its command. */
-  #lastWords(): string | undefined {
-    const line = this.#stderr
-      .trimEnd()
-      .split('\n')
-      .findLast((text) => text.startsWith('mixsocks '));
-    return line?.replace(/^mixsocks proxy: /, 'the proxy: ');
-  }
-}
-
-/** The first error code with that exit code. */
-function codeOfExit(exitCode: number | null): ErrorCode {
-  const codes = Object.keys(ERRORS) as ErrorCode[];
-  return codes.find((code) => ERRORS[code].exitCode === exitCode && exitCode !== 1) ?? 'INTERNAL';
 }

@@ -4,12 +4,11 @@
  */
 import { rm } from 'node:fs/promises';
 import { MixError } from '../../lib/core/errors.ts';
-import { joinHostPort } from '../../lib/net/address.ts';
 import { untilReady } from '../localnet/ready.ts';
 import { makeTemporaryFolder } from '../localnet/temporary-folder.ts';
 import type { Environment } from '../role-config.ts';
 import { fetchStatus } from '../status.ts';
-import { dialProxy, type Login, noProxyAt, type ProxyPlace, parseProxyAddress, reachable } from './address.ts';
+import { dialProxy, type Login, noProxyAt, type ProxyPlace, pageUrl, parseProxyAddress, reachable } from './address.ts';
 import { configuredProxy } from './options.ts';
 import { startOwnProxy } from './own-proxy.ts';
 
@@ -74,9 +73,8 @@ interface Running {
 
 /** By its status page: what else listens on the usual port may be anybody's. */
 async function findRunning(statusListen: string): Promise<Running | undefined> {
-  const place = reachable(statusListen, 'statusListen');
-  if (place.kind !== 'tcp' || place.port === 0) return undefined;
-  const statusUrl = `http://${joinHostPort(place.host, place.port)}`;
+  const statusUrl = pageUrl(statusListen, 'statusListen');
+  if (statusUrl === undefined) return undefined;
   try {
     const { socks, ready } = await fetchStatus(statusUrl, STATUS_TIMEOUT_MS);
     return { statusUrl, socks, ready };

@@ -2,13 +2,12 @@
  * `mixsocks run -- COMMAND`: a command whose connections go through the proxy.
  * @module
  */
-import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../lib/config/config.ts';
-import { toHex } from '../../lib/core/bytes.ts';
 import { systemRng } from '../../lib/core/rng.ts';
-import { type Login, loginOf, type ProxyPlace } from '../proxy-use/address.ts';
+import { type Login, loginOf, ownLogin, type ProxyPlace } from '../proxy-use/address.ts';
 import { proxyInUse } from '../proxy-use/proxy-in-use.ts';
 import type { Environment } from '../role-config.ts';
+import { MAIN } from '../role-process.ts';
 import { runPlain, whyUnusable } from './command.ts';
 import { withProxy } from './environment.ts';
 import { RunConfig } from './options.ts';
@@ -18,7 +17,6 @@ import { requireSealable } from './sealed/machine.ts';
 import { SignalRelay } from './signals.ts';
 
 const LOOPBACK = '127.0.0.1';
-const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
 /** Where a proxy is looked for when nobody says where. */
 const USUAL_PORT = 1080;
@@ -45,7 +43,7 @@ export async function runCommand(
   const relay = new ProxyRelay({ place: proxy.place, ...ownAddress(proxy.place) });
   const run = { command, env, signals, relay, place: proxy.place, direct: config.direct };
   try {
-    const ready = { ...run, login: login ?? proxy.login ?? ownLogin() };
+    const ready = { ...run, login: login ?? proxy.login ?? ownLogin('run') };
     return await (config.sealed ? sealed(ready) : plain(ready));
   } finally {
     over = true;
@@ -78,11 +76,6 @@ async function sealed({ command, env, signals, relay, place, login, direct }: Ru
   const environment = withProxy(env, { host: LOOPBACK, port, login, direct, connect: CONNECT });
   const ports = [...new Set([port, USUAL_PORT])];
   return runSealed({ command, env: environment, ports, connect: CONNECT, relay, signals });
-}
-
-/** Kept apart from all other streams of the proxy. */
-function ownLogin(): Login {
-  return { user: `run-${toHex(systemRng.bytes(8))}`, password: 'x' };
 }
 
 /**

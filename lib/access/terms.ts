@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import { identityHex, outboundAddress } from '../config/fields.ts';
+import { cryptoBackend, identityHex, outboundAddress, timeoutMs } from '../config/fields.ts';
 import { parseInvitation } from '../directory/index.ts';
 import { linkKeyExchange } from '../link/index.ts';
 import { MAX_SPREAD } from '../session/proxy/exits.ts';
@@ -21,11 +21,8 @@ export const MAX_MAX_IDENTITIES = 1024;
 const MAX_INVITATIONS = 16;
 const NO_INVITATION = 'expected a whole line that mixsocks gateway invite prints; is a part of it missing?';
 
-/** A timeout in milliseconds, from a tenth of a second to a day. */
-export const timeoutMs = (defaultMs: number) => z.int().min(100).max(86_400_000).default(defaultMs);
-
 export const accessOptions = {
-  crypto: z.enum(['fastest', 'noble']).default('fastest').describe('crypto backend'),
+  crypto: cryptoBackend,
   downlink: z
     .enum(['steady', 'burst'])
     .default('steady')
@@ -64,10 +61,12 @@ export const accessOptions = {
     .describe('invitation to a private network, as mixsocks gateway invite prints it; several are separated by commas'),
   accessToken: z.string().min(1).max(255).optional().describe('token that a closed requester asks for'),
   outboundAddress,
-  connectTimeoutMs: timeoutMs(DEFAULT_CONNECT_TIMEOUT_MS).describe('time for the requester to connect'),
 };
 
-export const AccessTerms = z.strictObject(accessOptions);
+export const AccessTerms = z.strictObject({
+  ...accessOptions,
+  connectTimeoutMs: timeoutMs(DEFAULT_CONNECT_TIMEOUT_MS).describe('time for the requester to connect'),
+});
 export type AccessTerms = z.infer<typeof AccessTerms>;
 
 /** What of a configuration concerns the way into the network. */

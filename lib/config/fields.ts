@@ -12,6 +12,25 @@ export const identityHex = z.custom<IdentityHex>(
   'expected 64 lower-case hex digits',
 );
 
+export const logLevel = z
+  .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+  .default('info')
+  .describe('least severe level that is logged');
+
+export const cryptoBackend = z
+  .enum(['fastest', 'noble'])
+  .default('fastest')
+  .describe('crypto backend; noble is the slow reference');
+
+/** Between a tenth of a second and `mostMs`, a day unless more is said. */
+export const timeoutMs = (defaultMs: number, mostMs = 86_400_000) => z.int().min(100).max(mostMs).default(defaultMs);
+
+/** One text, or a list of at most `most`. */
+export const oneOrSeveral = (most: number) =>
+  z
+    .union([z.array(z.string()).min(1).max(most), z.string()])
+    .transform((given) => (typeof given === 'string' ? [given] : given));
+
 /** Where links and exchanges with authorities are dialled from. */
 export const outboundAddress = z
   .string()

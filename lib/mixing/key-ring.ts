@@ -18,7 +18,7 @@ import type { Rng } from '../core/rng.ts';
 import { type EpochNumber, laterMs, type UnixMs } from '../core/units.ts';
 import type { Crypto } from '../crypto/index.ts';
 import type { Log } from '../telemetry/log.ts';
-import { GuardStore } from './guard-store.ts';
+import { type GuardedKey, GuardStore } from './guard-store.ts';
 import { readKeys, type StoredKeys, writeKeys } from './key-store.ts';
 import { keyWindow, nextTurnMs } from './key-window.ts';
 import type { ReplayGuard } from './replay-guard.ts';
@@ -48,10 +48,7 @@ export interface ActiveKey {
   readonly guard: ReplayGuard;
 }
 
-interface RingKey {
-  readonly epoch: EpochNumber;
-  readonly secret: Uint8Array;
-  readonly publicKey: Uint8Array;
+interface RingKey extends GuardedKey {
   /** Set from the moment packets may be accepted under it. */
   guard: ReplayGuard | undefined;
 }

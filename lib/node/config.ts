@@ -3,10 +3,19 @@
  * @module
  */
 import * as z from 'zod';
-import { connectionsPerSource, joinToken, memoryBudget, outboundAddress, replayMemoryMiB } from '../config/fields.ts';
+import {
+  connectionsPerSource,
+  cryptoBackend,
+  joinToken,
+  logLevel,
+  memoryBudget,
+  oneOrSeveral,
+  outboundAddress,
+  replayMemoryMiB,
+} from '../config/fields.ts';
 import { DEFAULT_LINK_LIMITS, linkKeyExchange } from '../link/index.ts';
 import { POOL_PACKETS } from '../mixing/index.ts';
-import { hostList } from '../net/host-header.ts';
+import { metricsOptions } from '../net/metrics-page.ts';
 import { faultOption } from './fault.ts';
 
 /** Addresses that one node listens on. */
@@ -17,16 +26,12 @@ export const nodeOptions = {
   networkFile: z.string().min(1).describe("the network's network.json"),
   name: z.string().min(1).describe('name of this node in the consensus'),
   family: z.string().optional().describe('the same word on all nodes of one operator: no route takes two of them'),
-  listen: z
-    .union([z.array(z.string()).min(1).max(MAX_NODE_LISTENERS), z.string()])
-    .transform((given) => (typeof given === 'string' ? [given] : given))
+  listen: oneOrSeveral(MAX_NODE_LISTENERS)
     .default(['127.0.0.1:0'])
     .describe(
       'addresses for links, host:port; port 0 takes any free one. Limits of connections are for all of them together',
     ),
-  advertise: z
-    .union([z.array(z.string()).min(1).max(2), z.string()])
-    .transform((given) => (typeof given === 'string' ? [given] : given))
+  advertise: oneOrSeveral(2)
     .optional()
     .describe(
       'addresses, one of IPv4 and one of IPv6 at most, or one name, with port, that others reach this node at, when these are not the ones of listen; of a name the node publishes its addresses',
@@ -34,8 +39,7 @@ export const nodeOptions = {
   outboundAddress: outboundAddress.describe(
     'address of this machine to dial links and the directory from, which must be of its family (default: the system chooses). Where the machine has several, the announced one: others keep seats for that',
   ),
-  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics, /livez and /readyz'),
-  metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
+  ...metricsOptions,
   joinToken,
   poolPackets: z
     .number()
@@ -57,14 +61,8 @@ export const nodeOptions = {
   memoryBudgetMiB: memoryBudget,
   linkQueuePackets: z.number().int().min(16).max(1_000_000).default(1024).describe('packets queued per link'),
   fault: faultOption,
-  logLevel: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
-    .default('info')
-    .describe('least level that is logged'),
-  crypto: z
-    .enum(['fastest', 'noble'])
-    .default('fastest')
-    .describe('cryptographic backends; noble is the slow reference'),
+  logLevel,
+  crypto: cryptoBackend,
 };
 
 export type NodeOptions = z.infer<z.ZodObject<typeof nodeOptions>>;

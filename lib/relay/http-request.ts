@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 
 export interface HttpRequestHead {
   readonly method: string;
+  /** Path and query, or `*`. */
   readonly path: string;
   /** All fields but Connection, in order. */
   readonly fields: readonly (readonly [name: string, value: string])[];

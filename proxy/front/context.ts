@@ -4,9 +4,8 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import type { StreamOpener } from '../../lib/access/opener.ts';
+import type { LookupContext } from '../../lib/access/lookup.ts';
 import type { StreamCounters } from '../../lib/access/stream-counters.ts';
-import type { Clock } from '../../lib/core/clock.ts';
 import type { ErrorCode } from '../../lib/core/errors.ts';
 import type { MemoryBudget } from '../../lib/core/memory-budget.ts';
 import { parseAddress } from '../../lib/net/address-policy.ts';
@@ -19,9 +18,8 @@ import type { IsolationTokens } from './isolation.ts';
 import type { LeakWarning } from './leak-warning.ts';
 import { describeAddress, type ListenerOptions } from './listener.ts';
 
-export interface ConnectionContext {
-  readonly opener: StreamOpener;
-  readonly clock: Clock;
+/** `allowPrivate` is as the listener has it. */
+export interface ConnectionContext extends LookupContext {
   readonly log: Log;
   readonly limits: FrontLimits;
   readonly memory?: MemoryBudget;
@@ -29,8 +27,6 @@ export interface ConnectionContext {
   readonly tokens: IsolationTokens;
   readonly leaks: LeakWarning;
   readonly listener: ListenerOptions;
-  /** As the listener has it. */
-  readonly allowPrivate: boolean;
   /** Of a listener that other machines can reach. */
   readonly bounds?: ConnectionBounds;
 }

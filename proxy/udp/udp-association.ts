@@ -5,10 +5,9 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import type { StreamOpener } from '../../lib/access/opener.ts';
+import type { LookupContext } from '../../lib/access/lookup.ts';
 import type { StreamCounters } from '../../lib/access/stream-counters.ts';
 import type { Reason } from '../../lib/access/troubles/reasons.ts';
-import type { Clock } from '../../lib/core/clock.ts';
 import { asMixError, type ErrorCode } from '../../lib/core/errors.ts';
 import { parseAddress } from '../../lib/net/address-policy.ts';
 import { checkDestination } from '../../lib/net/destination.ts';
@@ -19,11 +18,8 @@ import type { SideEvents, SideRequest } from '../front/side-request.ts';
 import { UdpExits } from './udp-exits.ts';
 import { decodeUdp, encodeUdp } from './udp-wire.ts';
 
-export interface UdpContext {
-  readonly opener: StreamOpener;
-  readonly clock: Clock;
+export interface UdpContext extends LookupContext {
   readonly counters: Pick<StreamCounters, 'bytes' | 'datagrams' | 'troubles'>;
-  readonly allowPrivate: boolean;
   /** Called for a datagram to an address instead of a name; true when it must not go. */
   readonly mayLeak: (address: string, port: number) => boolean;
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../../lib/core/clock.ts';
 import { type ErrorCode, MixError } from '../../lib/core/errors.ts';
 import { DatagramChannel } from '../../lib/relay/datagram-channel.ts';
 import type { SessionStream, StreamHandlers } from '../../lib/session/index.ts';
+import type { UdpDatagram } from './udp-wire.ts';
 
 /** Streams of one association. */
 export const MAX_EXITS = 8;
@@ -95,12 +96,6 @@ export class UdpExits {
 
 type ExitEvents = Pick<UdpExitsOptions, 'onOpened' | 'onRefused' | 'onEnded'>;
 
-interface Waiting {
-  readonly host: string;
-  readonly port: number;
-  readonly bytes: Uint8Array;
-}
-
 /** One stream. */
 class UdpExit implements StreamHandlers {
   readonly #clock: Clock;
@@ -108,7 +103,7 @@ class UdpExit implements StreamHandlers {
   stream: SessionStream | undefined;
   endedMs = Number.POSITIVE_INFINITY;
   #open = false;
-  #waiting: Waiting[] = [];
+  #waiting: UdpDatagram[] = [];
 
   /** `forPort` is the port that it was opened for; undefined for the first. */
   constructor(

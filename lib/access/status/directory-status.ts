@@ -2,7 +2,6 @@
  * Where the list of nodes comes from, in words for people.
  * @module
  */
-import type { EpochNumber } from '../../core/units.ts';
 import type { LaggingSource, SourcesStatus } from '../../directory/index.ts';
 
 export interface LaggingStatus extends LaggingSource {
@@ -12,13 +11,8 @@ export interface LaggingStatus extends LaggingSource {
   readonly words: string;
 }
 
-export interface DirectoryStatus {
-  /** Who gave the list of nodes in use; null without one. */
-  readonly origin: 'authority' | 'gateway' | 'cache' | null;
-  /** Authorities and gateways that have not given it. */
+export interface DirectoryStatus extends SourcesStatus {
   readonly lagging: readonly LaggingStatus[];
-  /** The last epoch for which authorities signed two lists, and the URLs of those that signed both. */
-  readonly signedTwice: { readonly epoch: EpochNumber; readonly authorities: readonly string[] } | null;
 }
 
 /** `epochMs`: the length of an epoch. */

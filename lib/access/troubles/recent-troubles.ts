@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import type { MonotonicMs } from '../../core/units.ts';
-import { type Place, REASONS, type Reason } from './reasons.ts';
+import { type Place, REASONS, type Reason, type ReasonFacts } from './reasons.ts';
 
 /** What a program asked for; a transfer is ten seconds of one that is under way, a link that to the gateway, a clock ten seconds of our own. */
 export type RequestKind =
@@ -20,11 +20,8 @@ export type RequestKind =
 export type Effect = 'refused' | 'slow' | 'broken off' | 'not given';
 
 /** One reason, with all that it has caused lately. */
-export interface TroubleStatus {
+export interface TroubleStatus extends ReasonFacts {
   readonly reason: Reason;
-  readonly where: Place;
-  readonly words: string;
-  readonly remedy: string;
   readonly count: number;
   /** The same by effect and kind, in words: `3 connections refused`. */
   readonly what: readonly string[];

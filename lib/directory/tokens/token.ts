@@ -35,19 +35,10 @@ export const termsShape = (maxUses: number) => ({
 export const useShape = { identity: identityHex, atMs: tokenTimeMs };
 
 /** What a token is good for. */
-export interface TokenTerms {
-  readonly key: TokenKeyHex;
-  readonly uses: number;
-  readonly createdMs: UnixMs;
-  readonly expiresMs?: UnixMs;
-  readonly revokedMs?: UnixMs;
-}
+export type TokenTerms = Readonly<z.infer<z.ZodObject<ReturnType<typeof termsShape>>>>;
 
 /** Who came by it, and when. */
-export interface TokenUse {
-  readonly identity: IdentityHex;
-  readonly atMs: UnixMs;
-}
+export type TokenUse = Readonly<z.infer<z.ZodObject<typeof useShape>>>;
 
 /** A token, and who came by it. */
 export interface Token<Terms extends TokenTerms = TokenTerms, Use extends TokenUse = TokenUse> {

@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isCrossOrigin } from '../../../lib/net/cross-origin.ts';
 import { isLoopbackName } from '../../../lib/net/host-header.ts';
+import type { HttpRequestHead } from '../../../lib/relay/http-request.ts';
 import {
   CODING_NOT_CARRIED,
   EXPECTATION_NOT_MET,
@@ -29,12 +30,7 @@ export interface HttpDestination {
 }
 
 /** A request as it goes to the site. */
-export interface ForwardedRequest extends HttpDestination {
-  readonly method: string;
-  /** Path and query, or `*`. */
-  readonly path: string;
-  readonly fields: readonly (readonly [name: string, value: string])[];
-}
+export interface ForwardedRequest extends HttpDestination, Omit<HttpRequestHead, 'maxHeaderBytes'> {}
 
 export type RequestPlan =
   | { readonly kind: 'forward'; readonly forwarded: ForwardedRequest }
