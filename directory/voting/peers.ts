@@ -3,7 +3,7 @@
  * Voting.
  * @module
  */
-import type { Timer } from '../../lib/core/clock.ts';
+import { sleep } from '../../lib/core/clock.ts';
 import { asMixError, MixError } from '../../lib/core/errors.ts';
 import { keyGraceMs } from '../../lib/core/params.ts';
 import { MAX_DESCRIPTOR_LIST_BYTES } from '../../lib/directory/client/descriptor-list.ts';
@@ -60,7 +60,7 @@ export class Peers {
   }
 
   async #ask(other: Authority): Promise<void> {
-    const { voting, tick } = this.options;
+    const { voting, tick, components } = this.options;
     while (!this.#stop.signal.aborted) {
       try {
         await this.#askOnce(other);
@@ -70,7 +70,7 @@ export class Peers {
       }
       if (this.#stop.signal.aborted) return;
       await tick();
-      await this.#sleep(pollMs(voting.openSlot, voting.epochMs));
+      await sleep(components.clock, pollMs(voting.openSlot, voting.epochMs), this.#stop.signal);
     }
   }
 
@@ -124,19 +124,6 @@ export class Peers {
     }
     if (isOff) this.#skewed.add(id);
     else this.#skewed.delete(id);
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      let timer: Timer | undefined;
-      const wake = () => {
-        timer?.cancel();
-        this.#stop.signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      timer = this.options.components.clock.after(ms, wake);
-      this.#stop.signal.addEventListener('abort', wake);
-    });
   }
 }
 

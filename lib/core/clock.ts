@@ -60,10 +60,17 @@ export function every(clock: Clock, periodMs: number, run: () => void): Timer {
   };
 }
 
-/** Resolves `delayMs` from now on `clock`. */
-export function sleep(clock: Clock, delayMs: number): Promise<void> {
+/** Resolves `delayMs` from now on `clock`, or as soon as `stop` is aborted. */
+export function sleep(clock: Pick<Clock, 'after'>, delayMs: number, stop?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    clock.after(delayMs, resolve);
+    let timer: Timer | undefined;
+    const wake = () => {
+      timer?.cancel();
+      stop?.removeEventListener('abort', wake);
+      resolve();
+    };
+    timer = clock.after(delayMs, wake);
+    stop?.addEventListener('abort', wake);
   });
 }
 

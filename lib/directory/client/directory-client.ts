@@ -3,7 +3,7 @@
  * The shell around ConsensusStore, PollPlan, Fetcher and Announcer: it sleeps, sends, logs and counts.
  * @module
  */
-import type { Timer } from '../../core/clock.ts';
+import { sleep } from '../../core/clock.ts';
 import { asMixError, MixError } from '../../core/errors.ts';
 import type { Components, Running } from '../../runtime/components.ts';
 import type { ConsensusText } from '../consensus-pieces.ts';
@@ -195,23 +195,10 @@ export class DirectoryClient implements Running {
     while (!this.#stop.signal.aborted) {
       const action = this.#plan.next(clock.wallMs(), (epoch) => this.#store.isConfirmed(epoch));
       const waitMs = action.atMs - clock.wallMs();
-      if (waitMs > 0) await this.#sleep(Math.min(Math.ceil(waitMs), MAX_SLEEP_MS));
+      if (waitMs > 0) await sleep(clock, Math.min(Math.ceil(waitMs), MAX_SLEEP_MS), this.#stop.signal);
       else this.#plan.done(action, await this.#fetcher.consensus(action.epoch), clock.wallMs());
       this.#publish();
     }
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      let timer: Timer | undefined;
-      const wake = () => {
-        timer?.cancel();
-        this.#stop.signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      timer = this.#components.clock.after(ms, wake);
-      this.#stop.signal.addEventListener('abort', wake);
-    });
   }
 
   /** Notifies the listeners when another topology has come into force. */
