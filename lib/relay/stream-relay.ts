@@ -53,6 +53,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
   /** Bytes from the stream that wait for `startWriting`; bounded by the stream's receive window. */
   #backlog: Uint8Array[] = [];
   #writing = false;
+  #isGathering = false;
   /** Bytes from the stream whose credit was not given back yet. */
   #owedBytes = 0;
   #streamFinished = false;
@@ -215,6 +216,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
   }
 
   #writeToSocket(bytes: Uint8Array): void {
+    this.#gather();
     this.#socket?.write(bytes, (error) => {
       this.#onTaken(bytes);
       if (error) this.#onWriteFailed(error);
@@ -223,6 +225,18 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
       this.#owedBytes -= bytes.byteLength;
       this.options.onBytes?.('down', bytes.byteLength);
       this.#stream?.consume(bytes.byteLength, this.#lastActivityMs);
+    });
+  }
+
+  /** What is written in this turn leaves in one call: hundreds of bytes that come one by one would else take as many segments. */
+  #gather(): void {
+    const socket = this.#socket;
+    if (this.#isGathering || socket === undefined) return;
+    this.#isGathering = true;
+    socket.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      socket.uncork();
     });
   }
 

@@ -1,17 +1,19 @@
 /**
  * A peer fills its packets with hundreds of small frames, each of which makes the other end work: acknowledgements that each name
- * thousands of packets, bytes of a record that come one by one, datagrams to a name with dozens of addresses.
+ * thousands of packets, bytes of a record or for a site that come one by one, datagrams to a name with dozens of addresses.
  */
+import type { Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import type { MemoryAccount } from '../../lib/core/memory-budget.ts';
 import { DatagramChannel, MAX_DATAGRAM_BYTES } from '../../lib/relay/datagram-channel.ts';
+import { StreamRelay } from '../../lib/relay/stream-relay.ts';
 import type { AcceptedStream, SessionStream, StreamHandlers } from '../../lib/session/index.ts';
 import { FRAME } from '../../lib/transport/wire/frames.ts';
 import type { PacketBuilder } from '../../lib/transport/wire/packet-builder.ts';
 import { decodeDownlink, decodeUplink } from '../../lib/transport/wire/payload.ts';
 import { Egress } from '../../network-requester/egress/egress.ts';
 import { ExitPolicy } from '../../network-requester/policy/exit-policy.ts';
-import { eventually, testComponents } from '../support/front-world.ts';
+import { eventually, RawClient, serve, testComponents } from '../support/front-world.ts';
 import { idOf, packet, verdict } from '../support/session-packets.ts';
 import { UdpPeer } from '../support/udp.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -61,6 +63,40 @@ t.test('a record that comes byte by byte is moved a few times, not with each byt
   t.same(got.map(Buffer.from), [datagram]);
   t.ok(sizes.size < 10, `${sizes.size} sizes`);
 });
+
+t.test('bytes that come one by one in a packet leave together', async (t) => {
+  const received: Buffer[] = [];
+  const server = await serve((peer) => peer.on('data', (bytes) => received.push(bytes)));
+  t.teardown(() => server.close());
+  const { socket } = await RawClient.connect(server.port);
+  t.teardown(() => socket.destroy());
+  const calls = countWrites(socket);
+  const limits = { idleMs: 1000, halfClosedIdleMs: 1000 };
+  const relay = new StreamRelay({ clock: new VirtualClock(), limits, onEnded() {} });
+  relay.join(socket, { consume() {} } as unknown as SessionStream);
+  relay.startWriting();
+  const text = 'a packet of many frames'.repeat(15);
+  for (const byte of Buffer.from(text)) relay.onData(Uint8Array.of(byte));
+  await eventually(() => Buffer.concat(received).length === text.length);
+  t.equal(Buffer.concat(received).toString(), text);
+  t.equal(calls(), 1);
+  relay.release();
+});
+
+/** How often something is handed to the system, from now on. */
+function countWrites(socket: Socket): () => number {
+  let calls = 0;
+  for (const name of ['_write', '_writev'] as const) {
+    const original = socket[name] as (...given: unknown[]) => void;
+    Object.assign(socket, {
+      [name]: (...given: unknown[]) => {
+        calls += 1;
+        original.apply(socket, given);
+      },
+    });
+  }
+  return () => calls;
+}
 
 /** Counts what it judges. */
 class CountingPolicy extends ExitPolicy {
