@@ -69,7 +69,7 @@ export class Topology {
   readonly requesters: readonly NodeEntry[];
   /** All nodes, in the order of the consensus (by identity). */
   readonly nodes: readonly NodeEntry[];
-  readonly #byAddress: ReadonlyMap<AddressKey, NodeEntry>;
+  readonly #byId: ReadonlyMap<IdentityHex, NodeEntry>;
   readonly #byPrefix: ReadonlyMap<string, NodeEntry>;
 
   constructor(consensus: Consensus) {
@@ -84,16 +84,12 @@ export class Topology {
     this.soundLayers = this.layers.map((layer) => layer.filter((node) => !isLossy(node)));
     this.soundGateways = this.gateways.filter((node) => !isLossy(node));
     this.requesters = this.nodes.filter((node) => node.role === 'requester');
-    this.#byAddress = new Map(this.nodes.map((node) => [node.addressKey, node]));
+    this.#byId = new Map(this.nodes.map((node) => [node.id, node]));
     this.#byPrefix = new Map(this.nodes.map((node) => [node.addressKey.slice(0, PREFIX_BYTES), node]));
   }
 
-  byAddress(address: AddressKey): NodeEntry | undefined {
-    return this.#byAddress.get(address);
-  }
-
   byId(id: IdentityHex): NodeEntry | undefined {
-    return this.#byAddress.get(addressKeyOf(id));
+    return this.#byId.get(id);
   }
 
   /** The node whose identity starts with the 8 bytes in `prefix` (latin-1). The authorities refuse collisions. */

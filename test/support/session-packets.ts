@@ -8,24 +8,33 @@ import { DelayLaws } from '../../lib/core/delay-law.ts';
 import {
   type AcceptedHandlers,
   type CloseReason,
-  type ProxySession,
+  ProxySession,
   type Reply,
   SessionTable,
 } from '../../lib/session/index.ts';
 import { PROTOCOL_VERSION } from '../../lib/transport/limits.ts';
 import { SendBuffer } from '../../lib/transport/streams/send-buffer.ts';
-import type { SessionTableOptions } from '../../lib/transport/types.ts';
+import type { ProxySessionOptions, SessionTableOptions } from '../../lib/transport/types.ts';
 import { FRAME } from '../../lib/transport/wire/frames.ts';
 import { type FrameOwner, hostBytes, type PacketBuilder } from '../../lib/transport/wire/packet-builder.ts';
 import { beginDownlink, beginUplink, decodeDownlink } from '../../lib/transport/wire/payload.ts';
 import { closeReason } from '../../lib/transport/wire/reasons.ts';
 import { seededRng } from './seeded-rng.ts';
+import { soundPath } from './sim/own-loops.ts';
 import { monotonic } from './units.ts';
 
 export const PAYLOAD_BYTES = 2048;
 export const owner: FrameOwner = { frameAcked() {}, frameLost() {} };
 export const delay = new DelayLaws({ meanDelayMs: 15, mixHops: 3 });
 export const silent: AcceptedHandlers = { onData() {}, onFin() {}, onReset() {}, onDrain() {} };
+
+/** A proxy's end of a session in steady mode, whose reply blocks are drawn from `rng`. */
+export function proxySession(options: Partial<ProxySessionOptions> = {}, rng = seededRng(2)): ProxySession {
+  const rates = { mainRatePerSecond: 50, replyRatePerSecond: 100, downlink: 'steady', surbLifeMs: 60_000 } as const;
+  const mintSurb = () => rng.bytes(372);
+  const defaults = { rng, payloadBytes: PAYLOAD_BYTES, delay, ...rates, ownPath: () => soundPath, mintSurb };
+  return new ProxySession({ ...defaults, ...options }, monotonic(0));
+}
 
 export function table(
   options: Partial<Pick<SessionTableOptions, 'accept' | 'maxSessions' | 'memory' | 'limits'>> = {},

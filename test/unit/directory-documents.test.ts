@@ -5,7 +5,7 @@ import { DirectoryConfig } from '../../directory/config.ts';
 import { networkParams } from '../../directory/network.ts';
 import { parseSheet } from '../../directory/voting/sheet.ts';
 import { parseBallot, parseVote } from '../../directory/voting/vote.ts';
-import { addressKeyOf, type IdentityHex, toHex } from '../../lib/core/bytes.ts';
+import { type IdentityHex, toHex } from '../../lib/core/bytes.ts';
 import {
   DEFAULT_SESSION_PARAMS,
   SESSION_ORDERS,
@@ -312,7 +312,6 @@ t.test('a topology finds nodes by layer, role, address, identity and prefix', as
     [keys(4).id],
   );
   for (const node of topology.nodes) {
-    t.equal(topology.byAddress(addressKeyOf(node.id)), node);
     t.equal(topology.byId(node.id), node);
     t.equal(topology.byPrefix(Buffer.from(node.address.subarray(0, 8)).toString('latin1')), node);
     t.equal(toHex(node.address), node.id);

@@ -1,13 +1,21 @@
 /** A RESET that stands behind bytes, before the stream is known to the requester: they arrive, whatever order packets come in. */
 import t from 'tap';
 import { type AcceptedStream, SessionTable } from '../../lib/session/index.ts';
-import { ProxySession } from '../../lib/session/proxy/proxy-session.ts';
 import { FRAME, type Frame } from '../../lib/transport/wire/frames.ts';
 import { decodeUplink } from '../../lib/transport/wire/payload.ts';
 import { errorNumber } from '../../lib/transport/wire/reasons.ts';
 import { seededRng } from '../support/seeded-rng.ts';
-import { data, delay, idOf, open, owner, PAYLOAD_BYTES, packet, silent } from '../support/session-packets.ts';
-import { soundPath } from '../support/sim/own-loops.ts';
+import {
+  data,
+  delay,
+  idOf,
+  open,
+  owner,
+  PAYLOAD_BYTES,
+  packet,
+  proxySession,
+  silent,
+} from '../support/session-packets.ts';
 import { monotonic } from '../support/units.ts';
 
 /** A requester that gets these frames, a packet each, and what its application sees. */
@@ -55,20 +63,7 @@ t.test('the requester waits for OPEN when bytes stand before the RESET', (t) => 
 
 t.test('the proxy sends OPEN until it is acknowledged, also when it has broken off', (t) => {
   const rounds = (write: boolean) => {
-    const session = new ProxySession(
-      {
-        rng: seededRng(2),
-        payloadBytes: PAYLOAD_BYTES,
-        delay,
-        mainRatePerSecond: 50,
-        replyRatePerSecond: 100,
-        downlink: 'steady',
-        surbLifeMs: 60_000,
-        ownPath: () => soundPath,
-        mintSurb: () => new Uint8Array(372),
-      },
-      monotonic(0),
-    );
+    const session = proxySession({ mintSurb: () => new Uint8Array(372) });
     const target = { kind: 'tcp', host: 'example.org', port: 80 } as const;
     const stream = session.open(target, { ...silent, onOpened() {}, onRefused() {} }, monotonic(0));
     const types: Frame['type'][][] = [];

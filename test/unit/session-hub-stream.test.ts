@@ -1,11 +1,9 @@
 import t, { type Test } from 'tap';
-import { DelayLaws } from '../../lib/core/delay-law.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import type { SessionStream, StreamHandlers } from '../../lib/session/index.ts';
 import { HubStream, MAX_OPEN_ATTEMPTS, type OpeningSession } from '../../lib/session/proxy/hub-stream.ts';
-import { ProxySession } from '../../lib/session/proxy/proxy-session.ts';
 import { seededRng } from '../support/seeded-rng.ts';
-import { soundPath } from '../support/sim/own-loops.ts';
+import { proxySession } from '../support/session-packets.ts';
 import { monotonic } from '../support/units.ts';
 
 const TARGET = { kind: 'tcp', host: 'example.org', port: 80 } as const;
@@ -108,7 +106,9 @@ t.test("the requester's own refusals are passed on, and sessions are not tried f
   t.strictSame(unlucky.heard, ['refused SESSION_CLOSED']);
 
   const full = testStream();
-  full.stream.openOrFail(fakeSession(new MixError('LIMIT', 'full')).session, monotonic(0));
+  const limit = new MixError('LIMIT', 'full');
+  t.throws(() => full.stream.openOn(fakeSession(limit).session, monotonic(0)), limit);
+  full.stream.fail('LIMIT');
   t.strictSame(full.heard, ['refused LIMIT']);
   full.stream.fail('NO_REQUESTER');
   t.equal(full.heard.length, 1, 'once');
@@ -147,20 +147,7 @@ t.test('what is written before there is a session waits for it', (t) => {
 });
 
 function realSession(t: Test, rng = seededRng(3)) {
-  const session = new ProxySession(
-    {
-      rng,
-      payloadBytes: 2048,
-      delay: new DelayLaws({ meanDelayMs: 15, mixHops: 3 }),
-      mainRatePerSecond: 50,
-      replyRatePerSecond: 100,
-      downlink: 'steady',
-      surbLifeMs: 500_000,
-      ownPath: () => soundPath,
-      mintSurb: () => rng.bytes(372),
-    },
-    monotonic(0),
-  );
+  const session = proxySession({ surbLifeMs: 500_000 }, rng);
   t.teardown(() => session.abandon('shutdown', 0));
   return session;
 }

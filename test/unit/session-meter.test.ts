@@ -1,29 +1,12 @@
 import t from 'tap';
-import { DelayLaws } from '../../lib/core/delay-law.ts';
-import { ProxySession } from '../../lib/session/proxy/proxy-session.ts';
 import { type Metered, SessionMeter } from '../../lib/session/session-meter.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { seededRng } from '../support/seeded-rng.ts';
-import { soundPath } from '../support/sim/own-loops.ts';
-import { monotonic } from '../support/units.ts';
+import { proxySession } from '../support/session-packets.ts';
 
 /** A real session's counters with some set by the test. */
 function session(fields: object): Metered {
-  const rng = seededRng(1);
-  const idle = new ProxySession(
-    {
-      rng,
-      payloadBytes: 2048,
-      delay: new DelayLaws({ meanDelayMs: 15, mixHops: 3 }),
-      mainRatePerSecond: 50,
-      replyRatePerSecond: 100,
-      downlink: 'steady',
-      surbLifeMs: 500_000,
-      ownPath: () => soundPath,
-      mintSurb: () => undefined,
-    },
-    monotonic(0),
-  );
+  const idle = proxySession({ mintSurb: () => undefined }, seededRng(1));
   return { stats: () => ({ ...idle.stats(), ...fields }), surbStats: () => ({ ...idle.surbStats(), ...fields }) };
 }
 

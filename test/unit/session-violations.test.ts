@@ -1,6 +1,6 @@
 /** What happens to a peer that breaks the rules. */
 import t from 'tap';
-import { type CloseReason, ProxySession, type Reply, SessionTable } from '../../lib/session/index.ts';
+import { type CloseReason, type Reply, SessionTable } from '../../lib/session/index.ts';
 import { FRAME } from '../../lib/transport/wire/frames.ts';
 import { hostBytes, type PacketBuilder } from '../../lib/transport/wire/packet-builder.ts';
 import { beginDownlink, decodeDownlink } from '../../lib/transport/wire/payload.ts';
@@ -14,11 +14,11 @@ import {
   PAYLOAD_BYTES,
   packet,
   prove,
+  proxySession,
   silent,
   table,
   verdict,
 } from '../support/session-packets.ts';
-import { soundPath } from '../support/sim/own-loops.ts';
 import { monotonic } from '../support/units.ts';
 
 t.test('a peer that breaks the rules is closed', async (t) => {
@@ -155,21 +155,7 @@ t.test('the reserve is kept for control', async (t) => {
 });
 
 t.test('a proxy does not believe a lying requester', async (t) => {
-  const make = () =>
-    new ProxySession(
-      {
-        rng: seededRng(2),
-        payloadBytes: PAYLOAD_BYTES,
-        delay,
-        mainRatePerSecond: 50,
-        replyRatePerSecond: 100,
-        downlink: 'steady',
-        surbLifeMs: 60_000,
-        ownPath: () => soundPath,
-        mintSurb: () => new Uint8Array(372),
-      },
-      monotonic(0),
-    );
+  const make = () => proxySession({ mintSurb: () => new Uint8Array(372) });
   const reasonFor = (plaintext: Uint8Array) => {
     const session = make();
     let reason: CloseReason | 'fine' = 'fine';
@@ -208,20 +194,7 @@ t.test('a proxy does not believe a lying requester', async (t) => {
 });
 
 t.test('a proxy without a route makes no packets for blocks alone', async (t) => {
-  const session = new ProxySession(
-    {
-      rng: seededRng(2),
-      payloadBytes: PAYLOAD_BYTES,
-      delay,
-      mainRatePerSecond: 50,
-      replyRatePerSecond: 100,
-      downlink: 'steady',
-      surbLifeMs: 60_000,
-      ownPath: () => soundPath,
-      mintSurb: () => undefined,
-    },
-    monotonic(0),
-  );
+  const session = proxySession({ mintSurb: () => undefined });
   let filled = 0;
   for (let nowMs = 0; nowMs < 1000; nowMs += 20) if (session.fill(monotonic(nowMs)) !== undefined) filled++;
   t.ok(filled < 15, `${filled} packets`);

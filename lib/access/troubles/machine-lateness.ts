@@ -43,27 +43,27 @@ export class MachineLateness {
 
   /** Whether it sends so little of what its clocks are to make that the gateway ends the link. */
   get sendsTooLittle(): boolean {
-    const [first] = this.#looks;
-    const last = this.#looks.at(-1);
-    if (first === undefined || last === undefined || this.#looks.length <= MIN_LOOKS) return false;
-    return last.departures - first.departures < (TOO_LITTLE * last.ticksPerSecond * (last.atMs - first.atMs)) / 1000;
+    return this.#looks.length > MIN_LOOKS && this.#sinceFirst('departures') < TOO_LITTLE * this.#ticks;
   }
 
   get isLate(): boolean {
-    const [first] = this.#looks;
-    const last = this.#looks.at(-1);
-    if (first === undefined || last === undefined) return false;
-    return this.missesTicks || last.unread - first.unread >= MIN_MISSED || this.#stoodStill;
+    return this.missesTicks || this.#sinceFirst('unread') >= MIN_MISSED || this.#stoodStill;
   }
 
   /** Whether its clocks ask for more packets than it makes. */
   get missesTicks(): boolean {
-    const [first] = this.#looks;
-    const last = this.#looks.at(-1);
-    if (first === undefined || last === undefined) return false;
-    const missed = last.slotsMissed - first.slotsMissed;
-    const ticks = (last.ticksPerSecond * (last.atMs - first.atMs)) / 1000;
-    return missed >= MIN_MISSED && missed >= MISSED_SHARE * ticks;
+    const missed = this.#sinceFirst('slotsMissed');
+    return missed >= MIN_MISSED && missed >= MISSED_SHARE * this.#ticks;
+  }
+
+  /** How much it has grown since the first look that is remembered. */
+  #sinceFirst(counter: keyof Look): number {
+    return (this.#looks.at(-1)?.[counter] ?? 0) - (this.#looks[0]?.[counter] ?? 0);
+  }
+
+  /** Of own clocks, in the same time. */
+  get #ticks(): number {
+    return ((this.#looks.at(-1)?.ticksPerSecond ?? 0) * this.#sinceFirst('atMs')) / 1000;
   }
 
   get #stoodStill(): boolean {

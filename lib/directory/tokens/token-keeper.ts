@@ -56,7 +56,7 @@ export class TokenKeeper<Terms extends TokenTerms, Use extends TokenUse> {
    * Reads again what the operator may have changed, unless it did so within `ageMs`. What cannot be read stays as it was. Readings follow
    * one another, so that an earlier one never undoes a later.
    */
-  reread(ageMs: number): Promise<void> {
+  reread(ageMs = REREAD_MS): Promise<void> {
     this.#reading = this.#reading.then(() => this.#reread(ageMs));
     return this.#reading;
   }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { asMixError, type ErrorCode } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/errors.ts';
 import type { MonotonicMs } from '../../core/units.ts';
 import type { BoundAddress, SessionStream, StreamHandlers, StreamTarget } from '../../transport/types.ts';
 import type { ProxySession } from './proxy-session.ts';
@@ -69,15 +69,6 @@ export class HubStream implements SessionStream, StreamHandlers {
   waits(forIdentity: boolean, sinceMs: MonotonicMs): void {
     this.#waitingSinceMs = sinceMs;
     this.waitedForIdentity = forIdentity;
-  }
-
-  /** Opens it on `session`, or tells the application why that failed. */
-  openOrFail(session: OpeningSession, nowMs: MonotonicMs): void {
-    try {
-      this.openOn(session, nowMs);
-    } catch (error) {
-      this.fail(asMixError(error).code);
-    }
   }
 
   /** Opens it on `session`. Throws MixError as `ProxySession.open` does. */
