@@ -40,9 +40,6 @@ export const PAPER_SETTING: Omit<UnlinkabilityOptions, 'burnIn'> = {
   challengeTime: 100,
 };
 
-/** The paper waits this long, whatever the delays. */
-export const PAPER_BURN_IN = 2500;
-
 /**
  * Time after which a network that starts empty is in its steady state: a packet that entered at the start is still in it
  * with a probability under 10^-4 for any number of layers up to 20. Waiting longer changes nothing but the run time.

@@ -65,9 +65,6 @@ export class MemoryCgroup {
 /** The most memory that a process has had in its pages, in bytes. */
 export const peakBytes = (pid: number): number => statusBytes(pid, 'VmHWM');
 
-/** Its pages now that are of no file. */
-export const anonymousBytes = (pid: number): number => statusBytes(pid, 'RssAnon');
-
 /** The part of its pages that are those of files. */
 export const fileBytes = (pid: number): number => statusBytes(pid, 'RssFile');
 
