@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { connectionsPerSource, cryptoBackend, logLevel, memoryBudget } from '../lib/config/fields.ts';
 import { DEFAULT_PARAMS, defaultNodeLoopRate, PAYLOAD_SIZES } from '../lib/core/params.ts';
+import { textFor } from '../lib/core/parsed-text.ts';
 import {
   SESSION_PARAM_NAMES,
   SESSION_PARAMS,
@@ -12,6 +13,7 @@ import {
   sessionOptionName,
 } from '../lib/core/session-params.ts';
 import { MAX_CAPACITY, MAX_DELIVERY_RATE, MAX_MIXING_TARGET, MAX_NODES } from '../lib/directory/index.ts';
+import { parseListen } from '../lib/net/address.ts';
 import { metricsOptions } from '../lib/net/metrics-page.ts';
 import { SERVER_LIMITS } from './server.ts';
 
@@ -46,8 +48,7 @@ export const DirectoryConfig = z.strictObject({
     .optional()
     .describe('network.json; made at the first start if missing (default DIR/network.json)'),
   networkName: z.string().default('mixsocks').describe('name of the network in a network.json made here'),
-  listen: z
-    .string()
+  listen: textFor(parseListen)
     .default('127.0.0.1:0')
     .describe('address and port of the HTTP API; port 0: that of our URL in network.json, or any free one'),
   advertise: z.string().optional().describe('URL under which others reach the API, for a network.json made here'),

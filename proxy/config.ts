@@ -5,7 +5,9 @@
 import { z } from 'zod';
 import { accessOptions } from '../lib/access/terms.ts';
 import { connectionsPerSource, logLevel, memoryBudget, oneOrSeveral, timeoutMs } from '../lib/config/fields.ts';
+import { textFor } from '../lib/core/parsed-text.ts';
 import { hostList } from '../lib/net/host-header.ts';
+import { checkListener, parseListenAddress } from './front/listener.ts';
 
 /** Bounds of the front (docs/LIMITS.md). An exit sees none of them: what it would see are parameters of the network. */
 export interface FrontLimits {
@@ -38,7 +40,7 @@ export const MAX_LISTENERS = 16;
 export const ProxyConfig = z.strictObject({
   dir: z.string().describe('folder of the proxy: its copy of the consensus'),
   networkFile: z.string().optional().describe('network.json of the network to join (default DIR/network.json)'),
-  socksListen: oneOrSeveral(MAX_LISTENERS)
+  socksListen: oneOrSeveral(checkListener, MAX_LISTENERS)
     .default(['127.0.0.1:1080'])
     .describe(
       'addresses for applications: host:port (port 0: any free one) or unix:/path (with %2B for a plus sign, %2C for a comma, %25 for a per cent sign; a unix socket cannot be reset: the program sees it close), each with options behind plus signs ' +
@@ -64,8 +66,7 @@ export const ProxyConfig = z.strictObject({
     .describe(
       'SOCKS5: choose "no authentication" where a program offers it beside a login; for programs that offer a login and have none',
     ),
-  statusListen: z
-    .string()
+  statusListen: textFor(parseListenAddress)
     .default('127.0.0.1:1081')
     .describe('address and port of the status page, /status.json, /metrics, /livez and /readyz'),
   statusHosts: hostList.describe('names and addresses, besides its own, by which the status page may be asked for'),

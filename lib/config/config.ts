@@ -231,7 +231,7 @@ function convert(option: ConfigOption, text: string): unknown {
 
 /** One line about the first thing zod found. */
 function explain(error: z.ZodError, options: readonly ConfigOption[], given: ReadonlyMap<string, Given>): MixError {
-  const issue = error.issues[0];
+  const issue = error.issues[0] && causeOf(error.issues[0]);
   const option = options.find(({ key }) => key === issue?.path[0]);
   if (issue === undefined || option === undefined)
     return new MixError('CONFIG', oneLine(issue?.message ?? error.message));
@@ -243,6 +243,15 @@ function explain(error: z.ZodError, options: readonly ConfigOption[], given: Rea
   const choices = option.choices === undefined ? '' : hintChoices(found.value, option.choices);
   const deeper = issue.path.length > 1 ? ` at ${issue.path.slice(1).join('.')}` : '';
   return new MixError('CONFIG', `${found.source}: ${oneLine(issue.message)}${deeper}${choices}`);
+}
+
+/** What is wrong with a value that may be one or several: the fault of its own kind, not that it is no other kind. */
+function causeOf(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const faults = issue.errors.flatMap(([fault]) => fault ?? []);
+  const own = faults.find(({ code, path }) => code !== 'invalid_type' || path.length > 0);
+  if (own !== undefined) return { ...own, path: [...issue.path, ...own.path] };
+  return { ...issue, message: 'expected a text, or a list of texts' };
 }
 
 function hintChoices(value: unknown, choices: readonly string[]): string {

@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { type IdentityHex, isIdentityHex } from '../core/bytes.ts';
+import { textFor } from '../core/parsed-text.ts';
 
 /** The identity of a node: an Ed25519 public key in hex. */
 export const identityHex = z.custom<IdentityHex>(
@@ -25,10 +26,10 @@ export const cryptoBackend = z
 /** Between a tenth of a second and `mostMs`, a day unless more is said. */
 export const timeoutMs = (defaultMs: number, mostMs = 86_400_000) => z.int().min(100).max(mostMs).default(defaultMs);
 
-/** One text, or a list of at most `most`. */
-export const oneOrSeveral = (most: number) =>
+/** One text that `parse` reads, or a list of at most `most`. */
+export const oneOrSeveral = (parse: (text: string) => unknown, most: number) =>
   z
-    .union([z.array(z.string()).min(1).max(most), z.string()])
+    .union([z.array(textFor(parse)).min(1).max(most), textFor(parse)])
     .transform((given) => (typeof given === 'string' ? [given] : given));
 
 /** Where links and exchanges with authorities are dialled from. */

@@ -5,8 +5,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, isIPv4, isIPv6 } from 'node:net';
 import { createServer, type Server, type TlsOptions } from 'node:tls';
-import { MixError, systemCode } from '../core/errors.ts';
-import { type HostPort, joinHostPort } from '../net/address.ts';
+import type { HostPort } from '../net/address.ts';
+import { listenError } from '../net/http.ts';
 
 export class LinkServers {
   readonly #servers: readonly Server[];
@@ -60,8 +60,7 @@ export class LinkServers {
     try {
       await once(server, 'listening');
     } catch (error) {
-      const code = systemCode(error) ?? 'error';
-      throw new MixError('LISTEN', `cannot listen on ${joinHostPort(host, port)}: ${code}`, error);
+      throw listenError(error, host, port);
     }
   }
 }

@@ -146,7 +146,7 @@ function closed(server: Server, bounds: ConnectionBounds): Promise<void> {
 /** The LISTEN error for a failed `listen`: one line that names the address and the reason. */
 export function listenError(error: unknown, host: string, port: number): MixError {
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'the port is in use by another program',
+    EADDRINUSE: 'the port is in use',
     EACCES: 'this user may not use that port',
     EADDRNOTAVAIL: 'this machine does not have that address',
   };

@@ -2,16 +2,19 @@
  * What every role shows to those who watch over it: `/metrics`, `/livez`, `/readyz`.
  * @module
  */
-import { z } from 'zod';
+import { textFor } from '../core/parsed-text.ts';
 import type { Health } from '../telemetry/health.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { parseListen } from './address.ts';
 import { hostList } from './host-header.ts';
 import { type HttpAnswer, type LocalHttp, type Routes, serveLocalHttp } from './http.ts';
 
 /** Options of a role that has such a page. */
 export const metricsOptions = {
-  metricsListen: z.string().default('127.0.0.1:0').describe('address and port of /metrics, /livez and /readyz'),
+  metricsListen: textFor(parseListen)
+    .default('127.0.0.1:0')
+    .describe('address and port of /metrics, /livez and /readyz'),
   metricsHosts: hostList.describe('names and addresses, besides its own, by which the metrics page may be asked for'),
 };
 

@@ -15,6 +15,7 @@ import {
 } from '../config/fields.ts';
 import { DEFAULT_LINK_LIMITS, linkKeyExchange } from '../link/index.ts';
 import { POOL_PACKETS } from '../mixing/index.ts';
+import { parseListen } from '../net/address.ts';
 import { metricsOptions } from '../net/metrics-page.ts';
 import { faultOption } from './fault.ts';
 
@@ -26,12 +27,12 @@ export const nodeOptions = {
   networkFile: z.string().min(1).describe("the network's network.json"),
   name: z.string().min(1).describe('name of this node in the consensus'),
   family: z.string().optional().describe('the same word on all nodes of one operator: no route takes two of them'),
-  listen: oneOrSeveral(MAX_NODE_LISTENERS)
+  listen: oneOrSeveral(parseListen, MAX_NODE_LISTENERS)
     .default(['127.0.0.1:0'])
     .describe(
       'addresses for links, host:port; port 0 takes any free one. Limits of connections are for all of them together',
     ),
-  advertise: oneOrSeveral(2)
+  advertise: oneOrSeveral(parseListen, 2)
     .optional()
     .describe(
       'addresses, one of IPv4 and one of IPv6 at most, or one name, with port, that others reach this node at, when these are not the ones of listen; of a name the node publishes its addresses',

@@ -51,6 +51,10 @@ export const SWITCHES: Readonly<Record<string, keyof ListenerSwitches>> = {
   'isolate-credentials': 'isolateCredentials',
 };
 
+const NO_SWITCHES = Object.fromEntries(
+  Object.values(SWITCHES).map((key) => [key, false]),
+) as unknown as ListenerSwitches;
+
 /** Reads the text of one listener. Throws CONFIG with one clear line. */
 export function parseListener(text: string, defaults: ListenerSwitches): ListenerOptions {
   const [address = '', ...options] = text.split('+');
@@ -64,6 +68,11 @@ export function parseListener(text: string, defaults: ListenerSwitches): Listene
     else throw new MixError('CONFIG', `'${text}': ${objection(name)}`);
   }
   return { ...defaults, ...switches, address: parseListenAddress(address), group };
+}
+
+/** Throws CONFIG with one clear line where the text of a listener is wrong. */
+export function checkListener(text: string): void {
+  parseListener(text, NO_SWITCHES);
 }
 
 function switchValue(text: string, name: string, value = 'yes'): boolean {

@@ -116,7 +116,7 @@ t.test('all addresses are bound or none', async (t) => {
   const free = { host: '127.0.0.1', port: await freePort() };
   await t.rejects(testListener({ ...free, also: [{ host: '127.0.0.1', port: taken.port }] }), {
     code: 'LISTEN',
-    message: `cannot listen on 127.0.0.1:${taken.port}: EADDRINUSE`,
+    message: `cannot listen on 127.0.0.1:${taken.port}: the port is in use`,
   });
   await listening(t, [], free);
 });

@@ -270,6 +270,6 @@ t.test('an address that is taken is named', async (t) => {
   t.teardown(() => listener.close());
   await t.rejects(testListener({ port: listener.port }), {
     code: 'LISTEN',
-    message: `cannot listen on 127.0.0.1:${listener.port}: EADDRINUSE`,
+    message: `cannot listen on 127.0.0.1:${listener.port}: the port is in use`,
   });
 });

@@ -2,8 +2,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { z } from 'zod';
-import { type ConfigSources, loadConfig, optionsOf } from '../../lib/config/config.ts';
+import { DirectoryConfig } from '../../directory/config.ts';
+import { GatewayConfig } from '../../gateway/config.ts';
+import { type ConfigSchema, type ConfigSources, loadConfig, optionsOf } from '../../lib/config/config.ts';
 import { editDistance, nearestName } from '../../lib/config/nearest-name.ts';
+import { MixnodeConfig } from '../../mixnode/config.ts';
+import { RequesterConfig } from '../../network-requester/config.ts';
+import { ProxyConfig } from '../../proxy/config.ts';
 
 const Schema = z.strictObject({
   dir: z.string().default('.').describe('folder of the keys'),
@@ -126,5 +131,32 @@ t.test('the nearest known name is suggested for one that is misspelt', (t) => {
   t.equal(editDistance('ab', 'ba'), 1);
   t.equal(editDistance('', 'abc'), 3);
   t.equal(editDistance('kitten', 'sitting'), 3);
+  t.end();
+});
+
+t.test('an address that is none is a fault of its option, whichever role has it', (t) => {
+  const wrong: readonly (readonly [ConfigSchema, Readonly<Record<string, unknown>>, RegExp | string])[] = [
+    [
+      MixnodeConfig,
+      { listen: '127.0.0.1:80x' },
+      "--listen: '127.0.0.1:80x' is not an address: write host:port, as 127.0.0.1:1080",
+    ],
+    [MixnodeConfig, { listen: ['127.0.0.1:1', ''] }, /^--listen: '' is not an address: .* at 1$/],
+    [MixnodeConfig, { listen: 5 }, '--listen: expected a text, or a list of texts'],
+    [MixnodeConfig, { listen: [] }, /^--listen: Too small/],
+    [MixnodeConfig, { advertise: 'http://x:1' }, /^--advertise: 'http:\/\/x:1' is not an address/],
+    [GatewayConfig, { metricsListen: 'x' }, /^--metrics-listen: 'x' is not an address/],
+    [RequesterConfig, { metricsListen: '1080' }, /^--metrics-listen: '1080' is not an address/],
+    [DirectoryConfig, { listen: 'localhost' }, /^--listen: 'localhost' is not an address/],
+    [DirectoryConfig, { metricsListen: '::1:80' }, /^--metrics-listen: '::1:80' is not an address/],
+    [ProxyConfig, { socksListen: '[::1]:x' }, /^--socks-listen: '\[::1\]:x' is not an address/],
+    [ProxyConfig, { socksListen: '127.0.0.1:1080+safe-sock' }, /^--socks-listen: .*there is no option 'safe-sock' of a listener/],
+    [ProxyConfig, { socksListen: ['unix:'] }, /^--socks-listen: 'unix:' names no file/],
+    [ProxyConfig, { statusListen: '127.0.0.1:65536' }, /^--status-listen: '127.0.0.1:65536' is not an address/],
+  ];
+  for (const [schema, given, message] of wrong) {
+    const flags = { dir: 'd', networkFile: 'n', name: 'x', ...given };
+    t.throws(() => loadConfig(schema, { flags, env: {} }), { code: 'CONFIG', message });
+  }
   t.end();
 });

@@ -266,7 +266,7 @@ t.test('a taken port is a LISTEN error that names it', async (t) => {
   const { port } = other.address() as AddressInfo;
   await t.rejects(serveLocalHttp({ listen: `127.0.0.1:${port}`, hosts, routes, log: silentLog }), {
     code: 'LISTEN',
-    message: `cannot listen on 127.0.0.1:${port}: the port is in use by another program`,
+    message: `cannot listen on 127.0.0.1:${port}: the port is in use`,
   });
 });
 
@@ -275,7 +275,7 @@ t.test('an IPv6 address stands in brackets in the error and in the URL', async (
   t.teardown(() => server.close());
   t.equal(server.url, `http://[::1]:${server.port}`);
   await t.rejects(serveLocalHttp({ listen: `[::1]:${server.port}`, hosts, routes, log: silentLog }), {
-    message: `cannot listen on [::1]:${server.port}: the port is in use by another program`,
+    message: `cannot listen on [::1]:${server.port}: the port is in use`,
   });
 });
 
