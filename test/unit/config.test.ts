@@ -150,7 +150,11 @@ t.test('an address that is none is a fault of its option, whichever role has it'
     [DirectoryConfig, { listen: 'localhost' }, /^--listen: 'localhost' is not an address/],
     [DirectoryConfig, { metricsListen: '::1:80' }, /^--metrics-listen: '::1:80' is not an address/],
     [ProxyConfig, { socksListen: '[::1]:x' }, /^--socks-listen: '\[::1\]:x' is not an address/],
-    [ProxyConfig, { socksListen: '127.0.0.1:1080+safe-sock' }, /^--socks-listen: .*there is no option 'safe-sock' of a listener/],
+    [
+      ProxyConfig,
+      { socksListen: '127.0.0.1:1080+safe-sock' },
+      /^--socks-listen: .*there is no option 'safe-sock' of a listener/,
+    ],
     [ProxyConfig, { socksListen: ['unix:'] }, /^--socks-listen: 'unix:' names no file/],
     [ProxyConfig, { statusListen: '127.0.0.1:65536' }, /^--status-listen: '127.0.0.1:65536' is not an address/],
   ];

@@ -54,6 +54,20 @@ t.test('~ is the home folder, and nobody else’s', async (t) => {
   t.throws(() => expandHome('~bob/x', '--dir'), { code: 'CONFIG', message: /^--dir: '~bob\/x': .*in full/ });
 });
 
+t.test('~ is not the root folder where HOME is empty', async (t) => {
+  const home = process.env.HOME;
+  t.teardown(() => {
+    if (home === undefined) delete process.env.HOME;
+    else process.env.HOME = home;
+  });
+  process.env.HOME = '';
+  t.throws(() => expandHome('~/x', '--dir'), {
+    code: 'CONFIG',
+    message: "--dir: '~/x': HOME is empty; write the path in full",
+  });
+  t.equal(expandHome('/x', '--dir'), '/x');
+});
+
 t.test('what the operating system refuses is no defect', async (t) => {
   for (const code of ['EROFS', 'EACCES', 'EMFILE', 'ENFILE', 'ENOSPC', 'EDQUOT', 'ENAMETOOLONG', 'EIO', 'ENOTDIR']) {
     const error = asMixError(systemError(code, 'open', '/data/x'));
