@@ -25,14 +25,11 @@ interface Held extends AccessGrant {
 }
 
 export class ClientInvitations {
-  readonly #held: readonly Held[];
-  /** In the order in which they are used, which differs from client to client and stays the same over restarts. */
-  readonly #gateways: readonly IdentityHex[];
-
-  private constructor(held: readonly Held[], gateways: readonly IdentityHex[]) {
-    this.#held = held;
-    this.#gateways = gateways;
-  }
+  private constructor(
+    private readonly held: readonly Held[],
+    /** In the order in which they are used, which differs from client to client and stays the same over restarts. */
+    private readonly gateways: readonly IdentityHex[],
+  ) {}
 
   /**
    * Those of `lines`; undefined when there are none. The secret is made where `file` holds none yet. Rejects with CONFIG when there is no file,
@@ -64,13 +61,13 @@ export class ClientInvitations {
 
   /** The guards: of the gateways that are named and listed as many as a sample has. */
   listedIn(topology: Pick<Topology, 'byId'>) {
-    const listed = this.#gateways.flatMap((id) => topology.byId(id) ?? []);
+    const listed = this.gateways.flatMap((id) => topology.byId(id) ?? []);
     return listed.filter(({ role }) => role === 'gateway').slice(0, SAMPLE_SIZE);
   }
 
   /** What may be shown to a gateway: of those invitations that name it, the last given first. */
   accessTo(gateway: IdentityHex): readonly AccessCredential[] {
-    const fitting = this.#held.filter(({ gateways }) => gateways.includes(gateway)).reverse();
+    const fitting = this.held.filter(({ gateways }) => gateways.includes(gateway)).reverse();
     return fitting.map(({ gateways: _gateways, ...credential }) => credential);
   }
 }

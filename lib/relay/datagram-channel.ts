@@ -29,7 +29,6 @@ const MIN_UNREAD_BYTES = 2048;
 const MAX_RECORD_BYTES = 1 + MAX_HOST_BYTES + 2 + MAX_DATAGRAM_BYTES;
 
 export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' | 'onDrain' | 'onDatagram'>> {
-  readonly #options: DatagramChannelOptions;
   #stream: SessionStream | undefined;
   #room = true;
   /** What has come of the next record, in memory that is larger. */
@@ -38,9 +37,7 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
   #readBytes = 0;
   #dead = false;
 
-  constructor(options: DatagramChannelOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: DatagramChannelOptions) {}
 
   /** The stream to send through, as soon as there is one. */
   attach(stream: SessionStream): void {
@@ -51,7 +48,7 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
   send(host: string, port: number, bytes: Uint8Array): boolean {
     const stream = this.#stream;
     if (stream === undefined || bytes.byteLength > MAX_DATAGRAM_BYTES) return false;
-    const nowMs = this.#options.clock.nowMs();
+    const nowMs = this.options.clock.nowMs();
     if (stream.sendDatagram(host, port, bytes, nowMs)) return true;
     if (!this.#room) return false;
     this.#room = stream.write(encodeRecord(host, port, bytes), nowMs);
@@ -59,7 +56,7 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
   }
 
   onDatagram(host: string, port: number, bytes: Uint8Array): void {
-    if (!this.#dead) this.#options.onDatagram(host, port, bytes);
+    if (!this.#dead) this.options.onDatagram(host, port, bytes);
   }
 
   onDrain(): void {
@@ -73,11 +70,11 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
       for (let length = this.#readRecord(read); length > 0; length = this.#readRecord(read)) read += length;
       this.#readBytes += read;
       this.#keepFrom(read);
-      this.#options.memory?.set(this.#unread.byteLength, this.#readBytes);
+      this.options.memory?.set(this.#unread.byteLength, this.#readBytes);
     }
     // What is kept is bounded by one record, so the credit can go back at once; but last, as the next bytes may come
     // from inside this call.
-    this.#stream?.consume(bytes.byteLength, this.#options.clock.nowMs());
+    this.#stream?.consume(bytes.byteLength, this.options.clock.nowMs());
   }
 
   /** Grows by doubling: a record may come byte by byte, hundreds in a packet. */
@@ -110,7 +107,7 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
       this.#die();
       return 0;
     }
-    this.#options.onDatagram(host, port, record.subarray(reader.offset));
+    this.options.onDatagram(host, port, record.subarray(reader.offset));
     return end - from;
   }
 
@@ -125,12 +122,12 @@ export class DatagramChannel implements Required<Pick<StreamHandlers, 'onData' |
     this.#dead = true;
     this.#unread = NO_BYTES;
     this.#unreadBytes = 0;
-    this.#options.memory?.set(0);
+    this.options.memory?.set(0);
   }
 
   #die(): void {
     this.close();
-    this.#options.onMalformed();
+    this.options.onMalformed();
   }
 }
 

@@ -20,9 +20,6 @@ import { UdpSockets } from './udp-sockets.ts';
 const UNBOUND = { host: '0.0.0.0', port: 0 };
 
 export class UdpEgress implements AcceptedHandlers {
-  readonly #stream: AcceptedStream;
-  readonly #context: EgressContext;
-  readonly #onGone: () => void;
   readonly #channel: DatagramChannel;
   readonly #sockets: UdpSockets;
   /** Name → the address that it stands for, if any; checked against the policy with each datagram. */
@@ -36,15 +33,12 @@ export class UdpEgress implements AcceptedHandlers {
 
   /** `session` names whose memory it takes; `mayReach` is asked before each new peer; `onGone` is called once, at its end. */
   constructor(
-    stream: AcceptedStream,
-    context: EgressContext,
+    private readonly stream: AcceptedStream,
+    private readonly context: EgressContext,
     session: string,
     mayReach: () => boolean,
-    onGone: () => void,
+    private readonly onGone: () => void,
   ) {
-    this.#stream = stream;
-    this.#context = context;
-    this.#onGone = onGone;
     const { clock, limits, memory } = context;
     const shed = () => this.#break('LIMIT', 'stopped');
     this.#memory = memory?.account('datagrams', shed, session);
@@ -68,10 +62,10 @@ export class UdpEgress implements AcceptedHandlers {
   }
 
   start(): void {
-    const { clock, limits, onOpened } = this.#context;
+    const { clock, limits, onOpened } = this.context;
     this.#expiry = clock.after(limits.openMs, () => this.#break('TIMEOUT', 'expired'));
     onOpened(0);
-    this.#stream.opened(UNBOUND, clock.nowMs());
+    this.stream.opened(UNBOUND, clock.nowMs());
   }
 
   stop(): void {
@@ -101,7 +95,7 @@ export class UdpEgress implements AcceptedHandlers {
 
   #up(host: string, port: number, bytes: Uint8Array): void {
     if (this.#over) return;
-    const { allowPrivate, onDatagram } = this.#context;
+    const { allowPrivate, onDatagram } = this.context;
     const verdict = checkDestination(host, allowPrivate);
     if (!verdict.ok || port === 0) onDatagram('policy');
     else if (verdict.destination.kind === 'name') this.#toName(verdict.destination.host, port, bytes);
@@ -109,7 +103,7 @@ export class UdpEgress implements AcceptedHandlers {
   }
 
   #toName(name: string, port: number, bytes: Uint8Array): void {
-    const { limits, onDatagram } = this.#context;
+    const { limits, onDatagram } = this.context;
     if (this.#waiting >= limits.udpWaiting) {
       onDatagram('queue-full');
       return;
@@ -137,9 +131,9 @@ export class UdpEgress implements AcceptedHandlers {
   #addressOf(name: string, port: number): Promise<readonly string[]> {
     const known = this.#names.get(name);
     if (known !== undefined) return known;
-    const address = this.#context.resolver.resolve(name).then((addresses) => this.#choose(addresses, port));
+    const address = this.context.resolver.resolve(name).then((addresses) => this.#choose(addresses, port));
     this.#names.set(name, address);
-    if (this.#names.size > this.#context.limits.udpNames) {
+    if (this.#names.size > this.context.limits.udpNames) {
       const [oldest] = this.#names.keys();
       if (oldest !== undefined) this.#names.delete(oldest);
     }
@@ -151,7 +145,7 @@ export class UdpEgress implements AcceptedHandlers {
    * datagram: dozens of addresses to judge for each of the dozens of datagrams in a packet are more work than the packet.
    */
   #choose(addresses: readonly string[], port: number): readonly string[] {
-    const { policy } = this.#context;
+    const { policy } = this.context;
     const permitted = policy.permitted(addresses, port);
     const usable = permitted.length > 0 ? permitted : policy.speakable(addresses);
     const address = usable.find(({ family }) => family === 4) ?? usable[0];
@@ -159,7 +153,7 @@ export class UdpEgress implements AcceptedHandlers {
   }
 
   #toAddresses(addresses: readonly string[], port: number, bytes: Uint8Array): void {
-    const { policy, onDatagram, onBytes } = this.#context;
+    const { policy, onDatagram, onBytes } = this.context;
     const [address] = policy.permitted(addresses, port);
     if (address === undefined) {
       onDatagram('policy');
@@ -172,7 +166,7 @@ export class UdpEgress implements AcceptedHandlers {
   }
 
   #down(host: string, port: number, bytes: Uint8Array): void {
-    const { onDatagram, onBytes } = this.#context;
+    const { onDatagram, onBytes } = this.context;
     const sent = this.#channel.send(host, port, bytes);
     onDatagram(sent ? 'down' : 'queue-full');
     if (sent) onBytes('up', bytes.byteLength);
@@ -180,7 +174,7 @@ export class UdpEgress implements AcceptedHandlers {
 
   #break(code: ErrorCode, outcome: RelayOutcome): void {
     if (this.#over) return;
-    this.#stream.reset(code, this.#context.clock.nowMs());
+    this.stream.reset(code, this.context.clock.nowMs());
     this.#end(outcome);
   }
 
@@ -190,7 +184,7 @@ export class UdpEgress implements AcceptedHandlers {
     this.#expiry?.cancel();
     this.#sockets.close();
     this.#channel.close();
-    this.#context.onEnded(outcome);
-    this.#onGone();
+    this.context.onEnded(outcome);
+    this.onGone();
   }
 }
