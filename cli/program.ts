@@ -6,8 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { MixError } from '../lib/core/errors.ts';
 import { VERSION } from '../lib/core/version.ts';
 import type { CheckOptions } from './check/index.ts';
-import { LocalnetConfig } from './localnet/config.ts';
-import { addOptions, type Done, givenFlags, SOURCES_HELP } from './options.ts';
+import type { Done } from './options.ts';
 import { addBrowser, addConnect, addRun, OWN_FAILURE } from './proxy-use/commands.ts';
 import { exitCodesHelp, reportError } from './report.ts';
 import { isCommandBeside, ROLES, type Role } from './roles.ts';
@@ -54,9 +53,9 @@ ${exitCodesHelp()}`,
     );
 }
 
-/** Loading the options of a role takes its code, so only the commands that `args` may mean get theirs. */
+/** Options come from schemas, and those of a role take its code: only the commands that `args` may mean get theirs. */
 async function addCommands(program: Command, args: readonly string[], done: Done): Promise<void> {
-  addLocalnet(program, done);
+  await addLocalnet(program, args, done);
   const init = program
     .command('init')
     .description('make the folder of a role: identity, config file, what to do next')
@@ -76,6 +75,7 @@ async function addCommands(program: Command, args: readonly string[], done: Done
 }
 
 async function addRole(role: Role, run: Command, make: Command, done: Done): Promise<void> {
+  const { addOptions, givenFlags, SOURCES_HELP } = await import('./options.ts');
   const { schema } = await role.load();
   addOptions(run, schema);
   run.option('--init', 'make the folder first where it holds no role yet, as mixsocks init does');
@@ -106,10 +106,13 @@ async function addRole(role: Role, run: Command, make: Command, done: Done): Pro
   });
 }
 
-function addLocalnet(program: Command, done: Done): void {
+async function addLocalnet(program: Command, args: readonly string[], done: Done): Promise<void> {
   const command = program
     .command('localnet')
     .description('run a whole network on this machine, each node its own process');
+  if (!args.includes('localnet')) return;
+  const { addOptions, givenFlags } = await import('./options.ts');
+  const { LocalnetConfig } = await import('./localnet/config.ts');
   addOptions(command, LocalnetConfig);
   command.addHelpText('after', LOCALNET_HELP);
   command.action(async () => {
@@ -136,6 +139,7 @@ function addCheck(program: Command, done: Done): void {
 
 /** Its options need the code of the roles. */
 async function addPlan(program: Command, done: Done): Promise<void> {
+  const { addOptions, givenFlags } = await import('./options.ts');
   const { PlanConfig } = await import('./plan/options.ts');
   const command = program.command('plan').description(PLAN_SUMMARY);
   addOptions(command, PlanConfig);

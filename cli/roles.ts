@@ -1,5 +1,6 @@
 /**
- * The roles as the command line knows them. A role's code is loaded only when its command is used.
+ * The roles as the command line knows them. What a role may be configured with is loaded only when its command is used, and its code
+ * when it starts.
  * @module
  */
 import type { z } from 'zod';
@@ -43,10 +44,10 @@ export interface CommonConfig {
   readonly memoryBudgetMiB?: number;
 }
 
-/** A role whose code is loaded. */
+/** A role whose options are loaded. */
 export interface LoadedRole {
   readonly schema: ConfigSchema;
-  /** Starts the role on a config that `schema` has parsed. */
+  /** Loads the role's code, and starts it on a config that `schema` has parsed. */
   start(config: unknown, components: Components): Promise<RunningRole>;
 }
 
@@ -59,16 +60,17 @@ export interface Role {
   load(): Promise<LoadedRole>;
 }
 
-/** Ties a schema to the function that takes its output, so that the config needs no cast elsewhere. */
+/** Ties a schema to the function that takes its output, which `code` loads, so that the config needs no cast elsewhere. */
 function loaded<Schema extends ConfigSchema, Role extends Omit<RunningRole, 'listening'>>(
   schema: Schema,
-  start: (config: z.infer<Schema>, components: Components) => Promise<Role>,
+  code: () => Promise<(config: z.infer<Schema>, components: Components) => Promise<Role>>,
   listening: (running: Role) => string,
 ): LoadedRole {
   return {
     schema,
     async start(config, components) {
-      const running = await start(schema.parse(config) as z.infer<Schema>, components);
+      const startRole = await code();
+      const running = await startRole(schema.parse(config) as z.infer<Schema>, components);
       const { health, drain, reload } = running;
       const further = { ...(drain === undefined ? {} : { drain }), ...(reload === undefined ? {} : { reload }) };
       return { listening: listening(running), health, ...further, stop: () => running.stop() };
@@ -83,8 +85,9 @@ export const ROLES: readonly Role[] = [
     hasIdentity: false,
     example: 'mixsocks proxy --dir ~/.mixsocks --socks-listen 127.0.0.1:1080',
     async load() {
-      const { ProxyConfig, startProxy } = await import('../proxy/index.ts');
-      return loaded(ProxyConfig, startProxy, ({ listens, statusUrl }) => `${listens.join(', ')}, status ${statusUrl}`);
+      const { ProxyConfig } = await import('../proxy/config.ts');
+      const code = async () => (await import('../proxy/index.ts')).startProxy;
+      return loaded(ProxyConfig, code, ({ listens, statusUrl }) => `${listens.join(', ')}, status ${statusUrl}`);
     },
   },
   {
@@ -93,8 +96,9 @@ export const ROLES: readonly Role[] = [
     hasIdentity: true,
     example: 'mixsocks mixnode --dir /var/lib/mixsocks/mix --listen 0.0.0.0:4001 --advertise 192.0.2.1:4001',
     async load() {
-      const { MixnodeConfig, startMixnode } = await import('../mixnode/index.ts');
-      return loaded(MixnodeConfig, startMixnode, ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`);
+      const { MixnodeConfig } = await import('../mixnode/config.ts');
+      const code = async () => (await import('../mixnode/index.ts')).startMixnode;
+      return loaded(MixnodeConfig, code, ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`);
     },
   },
   {
@@ -103,8 +107,9 @@ export const ROLES: readonly Role[] = [
     hasIdentity: true,
     example: 'mixsocks gateway --dir /var/lib/mixsocks/gateway --listen 0.0.0.0:4000 --advertise 192.0.2.1:4000',
     async load() {
-      const { GatewayConfig, startGateway } = await import('../gateway/index.ts');
-      return loaded(GatewayConfig, startGateway, ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`);
+      const { GatewayConfig } = await import('../gateway/config.ts');
+      const code = async () => (await import('../gateway/index.ts')).startGateway;
+      return loaded(GatewayConfig, code, ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`);
     },
   },
   {
@@ -113,8 +118,9 @@ export const ROLES: readonly Role[] = [
     hasIdentity: true,
     example: 'mixsocks requester --dir /var/lib/mixsocks/requester',
     async load() {
-      const { RequesterConfig, startRequester } = await import('../network-requester/index.ts');
-      return loaded(RequesterConfig, startRequester, ({ metricsUrl }) => `nowhere but for metrics: ${metricsUrl}`);
+      const { RequesterConfig } = await import('../network-requester/config.ts');
+      const code = async () => (await import('../network-requester/index.ts')).startRequester;
+      return loaded(RequesterConfig, code, ({ metricsUrl }) => `nowhere but for metrics: ${metricsUrl}`);
     },
   },
   {
@@ -124,8 +130,9 @@ export const ROLES: readonly Role[] = [
     example:
       'mixsocks directory --dir /var/lib/mixsocks/directory --listen 0.0.0.0:8080 --advertise http://192.0.2.1:8080',
     async load() {
-      const { DirectoryConfig, startDirectory } = await import('../directory/index.ts');
-      return loaded(DirectoryConfig, startDirectory, ({ url, metricsUrl }) => `${url}, metrics ${metricsUrl}`);
+      const { DirectoryConfig } = await import('../directory/config.ts');
+      const code = async () => (await import('../directory/index.ts')).startDirectory;
+      return loaded(DirectoryConfig, code, ({ url, metricsUrl }) => `${url}, metrics ${metricsUrl}`);
     },
   },
 ];

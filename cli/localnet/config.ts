@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { cryptoBackend, logLevel } from '../../lib/config/fields.ts';
 import { DEFAULT_PARAMS, PAYLOAD_SIZES } from '../../lib/core/params.ts';
-import { linkKeyExchange } from '../../lib/link/index.ts';
+import { linkKeyExchange } from '../../lib/link/config.ts';
 
 const { standard } = DEFAULT_PARAMS.classes;
 const port = (defaultPort: number) => z.int().min(0).max(65_535).default(defaultPort);

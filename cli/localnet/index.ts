@@ -8,12 +8,13 @@ import { loadConfig } from '../../lib/config/config.ts';
 import { every, systemClock, type Timer } from '../../lib/core/clock.ts';
 import type { Environment } from '../role-config.ts';
 import { stopRequested } from '../stop-signal.ts';
+import { untilReady } from '../until-ready.ts';
 import { NodeChild } from './child.ts';
 import { LocalnetConfig } from './config.ts';
 import { type LocalNetwork, prepareFolder } from './folder.ts';
 import { HOST, type PlannedNode } from './plan.ts';
 import { checkFree } from './ports.ts';
-import { clearReadyFile, type ReadyFile, readyNode, readyText, untilReady, writeReadyFile } from './ready.ts';
+import { clearReadyFile, type ReadyFile, readyNode, readyText, writeReadyFile } from './ready.ts';
 
 /** Runs a network until it is asked to stop; resolves with the exit code. */
 export async function runLocalnet(flags: Readonly<Record<string, unknown>>, env: Environment): Promise<number> {

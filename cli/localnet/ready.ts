@@ -1,17 +1,11 @@
 /**
- * When a local network is ready, and how it says so.
+ * How a local network says that it is ready.
  * @module
  */
 import { access, constants, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type Clock, sleep, systemClock } from '../../lib/core/clock.ts';
 import { MixError, systemReason } from '../../lib/core/errors.ts';
-import { fetchStatus } from '../status.ts';
 import { HOST, listenHost, type PlannedNode } from './plan.ts';
-
-const POLL_MS = 100;
-/** A consensus needs every node's descriptor, a session a round trip; on a slow machine both take their time. */
-const READY_TIMEOUT_MS = 120_000;
 
 /** The ready file: other programs rely on these fields. */
 export interface ReadyFile {
@@ -49,25 +43,6 @@ export function readyNode(node: PlannedNode, pid: number): ReadyNode {
     argv,
     metrics: `http://${HOST}:${ports.metrics}/metrics`,
   };
-}
-
-/** Resolves when the proxy says that SOCKS requests can succeed; rejects with NO_CONSENSUS after two minutes. */
-export async function untilReady(statusUrl: string, clock: Clock = systemClock, fetch = fetchStatus): Promise<void> {
-  const deadlineMs = clock.nowMs() + READY_TIMEOUT_MS;
-  const waiting = setInterval(() => {}, POLL_MS); // systemClock's timers do not keep the process alive
-  try {
-    while (clock.nowMs() < deadlineMs) {
-      const ready = await fetch(statusUrl).then(
-        (status) => status.ready,
-        () => false,
-      );
-      if (ready) return;
-      await sleep(clock, POLL_MS);
-    }
-  } finally {
-    clearInterval(waiting);
-  }
-  throw new MixError('NO_CONSENSUS', 'the network did not get ready in two minutes');
 }
 
 /** Removes what an earlier network left, which would lie. Throws CONFIG when the file could not be written later. */

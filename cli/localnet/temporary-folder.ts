@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { MixError, systemReason } from '../../lib/core/errors.ts';
 import { readTextFile } from '../../lib/core/text-file.ts';
-import { writeFileAtomic } from '../../lib/directory/index.ts';
+import { writeFileAtomic } from '../../lib/directory/files.ts';
 import { bootId } from '../../lib/mixing/boot-id.ts';
 
 const PREFIX = 'mixsocks-';

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Command } from 'commander';
-import { addOptions, type Done, givenFlags } from '../options.ts';
+import type { Done } from '../options.ts';
 import { exitCodesHelp } from '../report.ts';
 
 /** As of env, nohup and timeout: what failed is `mixsocks run` itself, not the command. */
@@ -16,6 +16,7 @@ export async function addRun(program: Command, args: readonly string[], done: Do
     .argument('<command...>', 'the command and its arguments')
     .passThroughOptions();
   if (args[0] !== 'run') return;
+  const { addOptions, givenFlags } = await import('../options.ts');
   const { RunConfig } = await import('../run/options.ts');
   addOptions(command, RunConfig);
   command.addHelpText('after', RUN_HELP);
@@ -32,6 +33,7 @@ export async function addConnect(program: Command, args: readonly string[], done
     .argument('<host>', 'name or address of the site')
     .argument('<port>', 'its port');
   if (args[0] !== 'connect') return;
+  const { addOptions, givenFlags } = await import('../options.ts');
   const { ConnectConfig } = await import('../connect/index.ts');
   addOptions(command, ConnectConfig);
   command.addHelpText('after', `${CONNECT_HELP}\n${exitCodesHelp()}`);
@@ -48,6 +50,7 @@ export async function addBrowser(program: Command, args: readonly string[], done
     .description('open a browser with a fresh profile that uses the proxy and nothing else')
     .argument('[words...]', 'a page to open, and behind -- options of the browser itself');
   if (!args.includes('browser')) return;
+  const { addOptions, givenFlags } = await import('../options.ts');
   const { BrowserConfig } = await import('../browser/options.ts');
   addOptions(command, BrowserConfig);
   command.addHelpText('after', `${BROWSER_HELP}\n${exitCodesHelp()}`);

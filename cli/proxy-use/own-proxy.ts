@@ -4,8 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { MixError } from '../../lib/core/errors.ts';
-import { untilReady } from '../localnet/ready.ts';
 import { codeOfExit, endProcess, lastWords, MAIN } from '../role-process.ts';
+import { untilReady } from '../until-ready.ts';
 
 const ANY_PORT = '127.0.0.1:0';
 /** Of what it wrote on standard error, for the line that says why it ended. */

@@ -4,10 +4,10 @@
  */
 import { rm } from 'node:fs/promises';
 import { MixError } from '../../lib/core/errors.ts';
-import { untilReady } from '../localnet/ready.ts';
 import { makeTemporaryFolder } from '../localnet/temporary-folder.ts';
 import type { Environment } from '../role-config.ts';
 import { fetchStatus } from '../status.ts';
+import { untilReady } from '../until-ready.ts';
 import { dialProxy, type Login, noProxyAt, type ProxyPlace, pageUrl, parseProxyAddress, reachable } from './address.ts';
 import { configuredProxy } from './options.ts';
 import { startOwnProxy } from './own-proxy.ts';

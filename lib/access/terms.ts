@@ -5,8 +5,8 @@
  */
 import { z } from 'zod';
 import { cryptoBackend, identityHex, outboundAddress, timeoutMs } from '../config/fields.ts';
-import { parseInvitation } from '../directory/index.ts';
-import { linkKeyExchange } from '../link/index.ts';
+import { parseInvitation } from '../directory/invitation.ts';
+import { linkKeyExchange } from '../link/config.ts';
 import { MAX_SPREAD } from '../session/proxy/exits.ts';
 import type { ProxyHubOptions } from '../session/proxy/hub-options.ts';
 import { DEFAULT_MAX_IDENTITIES } from '../session/proxy/session-pool.ts';

@@ -13,8 +13,9 @@ import {
   outboundAddress,
   replayMemoryMiB,
 } from '../config/fields.ts';
-import { DEFAULT_LINK_LIMITS, linkKeyExchange } from '../link/index.ts';
-import { POOL_PACKETS } from '../mixing/index.ts';
+import { linkKeyExchange } from '../link/config.ts';
+import { DEFAULT_LINK_LIMITS } from '../link/limits.ts';
+import { POOL_PACKETS } from '../mixing/delay-queue.ts';
 import { parseListen } from '../net/address.ts';
 import { metricsOptions } from '../net/metrics-page.ts';
 import { faultOption } from './fault.ts';
