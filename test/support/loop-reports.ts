@@ -46,19 +46,24 @@ export function nodeAt(all: readonly Reporter[], n: number): Reporter {
 export function withLoops(all: readonly Reporter[], seed: number, loops: number, loses: LosesLoop): Reporter[] {
   const rng = seededRng(seed);
   const ring = ringOf(all);
+  const uniform = () => rng.uniform();
   return all.map((origin) => {
-    const counts = new Map<string, [number, number]>();
+    const counts = new Map<Reporter, { sent: number; returned: number }>();
+    const places = [1, 2, 3].map((step) => ring[((ringIndexOf(origin) ?? 0) + step) % RING_SIZE] ?? []);
     for (let i = 0; i < loops; i++) {
-      const route = [1, 2, 3].map(
-        (step) => pick(rng, ring[((ringIndexOf(origin) ?? 0) + step) % RING_SIZE] ?? []) as Reporter,
-      );
-      const lost = loses(route, origin, () => rng.uniform());
-      for (const { identity } of route) {
-        const [sent, returned] = counts.get(identity.slice(0, 16)) ?? [0, 0];
-        counts.set(identity.slice(0, 16), [sent + 1, lost ? returned : returned + 1]);
+      const route = places.map((place) => pick(rng, place) as Reporter);
+      const lost = loses(route, origin, uniform);
+      for (const node of route) {
+        const count = counts.get(node) ?? { sent: 0, returned: 0 };
+        if (count.sent === 0) counts.set(node, count);
+        count.sent += 1;
+        if (!lost) count.returned += 1;
       }
     }
-    return { ...origin, loops: [...counts].map(([node, count]): LoopResult => [node, ...count]).sort(byNode) };
+    const results = [...counts].map(
+      ([{ identity }, { sent, returned }]): LoopResult => [identity.slice(0, 16), sent, returned],
+    );
+    return { ...origin, loops: results.sort(byNode) };
   });
 }
 
