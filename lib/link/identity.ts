@@ -62,14 +62,16 @@ export async function saveIdentity(dir: string, identity: NodeIdentity): Promise
     }
     await link(temporary, path); // unlike rename, fails when there is an identity already
   } catch (error) {
-    const why = systemCode(error) === 'EEXIST' ? 'there is an identity already' : systemReason(error);
-    throw new MixError('IDENTITY', `cannot write ${path}: ${why}`, error);
+    if (systemCode(error) === 'EEXIST') {
+      throw new MixError('IDENTITY', `cannot write ${path}: there is an identity already`, error);
+    }
+    throw new MixError('ENVIRONMENT', `cannot write ${path}: ${systemReason(error)}`, error);
   } finally {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {}); // why it was not written says more
   }
 }
 
-/** Reads what `saveIdentity` wrote; throws MixError IDENTITY with one line that names file and fault. */
+/** Reads what `saveIdentity` wrote; throws MixError IDENTITY, or ENVIRONMENT, with one line that names file and fault. */
 export async function loadIdentity(dir: string): Promise<NodeIdentity> {
   const path = join(dir, IDENTITY_FILE);
   const text = await readPrivate(path);
@@ -85,8 +87,10 @@ async function readPrivate(path: string): Promise<string> {
     return await loadTextFile(path, { code: 'IDENTITY', maxBytes: MAX_FILE_BYTES, isPrivate: true });
   } catch (error) {
     if (error instanceof MixError) throw error;
-    const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : systemReason(error);
-    throw new MixError('IDENTITY', `cannot read ${path}: ${why}`, error);
+    if (systemCode(error) === 'ENOENT') {
+      throw new MixError('IDENTITY', `cannot read ${path}: there is no such file`, error);
+    }
+    throw new MixError('ENVIRONMENT', `cannot read ${path}: ${systemReason(error)}`, error);
   }
 }
 

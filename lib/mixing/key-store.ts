@@ -33,7 +33,7 @@ const StoredKeys = z.strictObject({
 
 export type StoredKeys = z.infer<typeof StoredKeys>;
 
-/** The stored keys; undefined when there are none. Throws MixError IDENTITY on a file that is not ours. */
+/** The stored keys; undefined when there are none. Throws MixError IDENTITY on a file that is not ours, ENVIRONMENT where the system refuses it. */
 export function readKeys(dir: string): StoredKeys | undefined {
   const path = join(dir, KEY_FILE);
   let text: string;
@@ -42,7 +42,7 @@ export function readKeys(dir: string): StoredKeys | undefined {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     if (error instanceof MixError) throw error;
-    throw new MixError('IDENTITY', `cannot read ${path}: ${systemReason(error)}`, error);
+    throw new MixError('ENVIRONMENT', `cannot read ${path}: ${systemReason(error)}`, error);
   }
   const parsed = StoredKeys.safeParse(parseJson(text));
   if (!parsed.success) throw new MixError('IDENTITY', `${path} is damaged; delete it to get new Sphinx keys`);
@@ -64,7 +64,7 @@ export function writeKeys(dir: string, keys: StoredKeys): void {
     renameSync(fresh, path);
     syncDirectory(dirname(path));
   } catch (error) {
-    throw new MixError('IDENTITY', `cannot write ${path}: ${systemReason(error)}`, error);
+    throw new MixError('ENVIRONMENT', `cannot write ${path}: ${systemReason(error)}`, error);
   }
 }
 

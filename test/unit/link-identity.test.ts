@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { systemRng } from '../../lib/core/rng.ts';
 import { createIdentity, hasIdentity, loadIdentity, saveIdentity } from '../../lib/link/index.ts';
+import { readKeys, writeKeys } from '../../lib/mixing/key-store.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
 t.test('an identity survives its file', async (t) => {
@@ -76,6 +77,24 @@ t.test('files that are no good are named with their fault', async (t) => {
     await writeFile(join(dir, 'identity.pem'), text, { mode: 0o600 });
     await t.rejects(loadIdentity(dir), { code: 'IDENTITY', message }, name);
   }
+});
+
+t.test('what the system refuses is no fault of the key files: they are neither missing nor damaged', async (t) => {
+  const dir = t.testdir();
+  for (const name of ['identity.pem', 'folder']) await symlink(name, join(dir, name)); // nobody can follow it, not even root
+  await t.rejects(loadIdentity(dir), { code: 'ENVIRONMENT', message: /^cannot read .*identity\.pem: .*ELOOP/ });
+  const identity = await createIdentity(systemRng);
+  await t.rejects(saveIdentity(join(dir, 'folder'), identity), {
+    code: 'ENVIRONMENT',
+    message: /^cannot write .*ELOOP/,
+  });
+  await symlink('sphinx-keys.json', join(dir, 'sphinx-keys.json'));
+  t.throws(() => readKeys(dir), { code: 'ENVIRONMENT', message: /^cannot read .*sphinx-keys\.json: .*ELOOP/ });
+  const keys = { format: 1, epochMs: 1, clean: false, keys: [] } as const;
+  t.throws(() => writeKeys(join(dir, 'none'), { ...keys, keys: [] }), {
+    code: 'ENVIRONMENT',
+    message: /^cannot write /,
+  });
 });
 
 t.test('a missing file, a folder in its place, a file that others can read', async (t) => {
