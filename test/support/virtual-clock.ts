@@ -24,12 +24,11 @@ export class VirtualClock implements Clock {
 
   after(delayMs: number, fire: () => void): Timer {
     const armed = { atMs: this.#nowMs + Math.max(0, delayMs), fire };
-    // in order of deadline, those of the same deadline in order of arming
-    const place = this.#armed.findLastIndex((other) => other.atMs <= armed.atMs) + 1;
-    this.#armed.splice(place, 0, armed);
+    this.#armed.splice(this.#behind(armed.atMs), 0, armed);
     return {
       cancel: () => {
-        this.#armed = this.#armed.filter((other) => other !== armed);
+        const place = this.#armed.lastIndexOf(armed, this.#behind(armed.atMs) - 1);
+        if (place >= 0) this.#armed.splice(place, 1);
       },
     };
   }
@@ -53,6 +52,17 @@ export class VirtualClock implements Clock {
       next.fire();
     }
     this.#nowMs = monotonic(endMs);
+  }
+
+  /** Place behind all that are due by then. Timers are in order of deadline, those of the same one in order of arming. */
+  #behind(atMs: number): number {
+    let [low, high] = [0, this.#armed.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#armed[middle] as Armed).atMs <= atMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 
