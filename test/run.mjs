@@ -1,7 +1,7 @@
 /**
- * `npm test`: builds, then runs processes of tests, three at a time and the longest first, since many wait for sockets and other
- * processes; at most two of them are system tests with their networks. Tests of a kind share a process, since a process of its own
- * for each file would take longer than most files.
+ * `npm test`: builds, then runs processes of tests, two at a time and the longest first. With three at a time on two processors it was hardly
+ * sooner done, and tests met time limits. Tests of a kind share a process, since a process of its own for each file would take longer than most
+ * files.
  * The last line is for people and programs: `N passed, N failed` (and `, N skipped`). It counts assertions; a step that fails
  * as a whole counts as one.
  *
@@ -20,9 +20,7 @@ const TIMEOUT_S = 900;
 /** A process that is past its time says first where it hangs. */
 const KILL_AFTER_MS = (TIMEOUT_S + 10) * 1000;
 /** Two processors are busy then, even while some of them wait. */
-const AT_ONCE = 3;
-/** A network is some ten processes. */
-const NETWORKS_AT_ONCE = 2;
+const AT_ONCE = 2;
 /** The kinds beside the system tests. */
 const KINDS = ['integration', 'simulation', 'property', 'attacks', 'unit'];
 /** Files that wait for the browser, which takes minutes where it has to be installed: never together with others. */
@@ -31,19 +29,6 @@ const WITH_BROWSER = [
   'test/system/front.test.ts',
   'test/attacks/web-page-probes.test.ts',
   'test/system/browser.test.ts',
-];
-/** Judges clocks, which more than one neighbour disturbs. */
-const KEEPS_CLOCKS = 'test/system/wire.test.ts';
-/** System tests without a network; the others have one. */
-const WITHOUT_NETWORK = [
-  'bench',
-  'cli',
-  'engines',
-  'key-exchange',
-  'memory',
-  'run-sealed',
-  'service-manager',
-  'status-watch',
 ];
 /** Seconds that the long ones take; what is not here takes those of its kind, or 0.3. They only decide what is started first. */
 const SECONDS = {
@@ -168,12 +153,9 @@ function kindJobs(kind, count) {
 }
 
 function fileJob(file) {
-  const [, kind, name] = /^test\/(\w+)\/(.*)\.test\.ts$/.exec(file) ?? [];
   return {
     name: file,
     seconds: secondsOf(file),
-    network: kind === 'system' && !WITHOUT_NETWORK.includes(name),
-    places: file === KEEPS_CLOCKS ? AT_ONCE - 1 : 1,
     browser: WITH_BROWSER.includes(file),
     run: () => runTests(file, file),
   };
@@ -292,21 +274,17 @@ function scriptJob(name, seconds) {
   return { name, seconds, run: async () => ((await script(name)) ? NOTHING : FAILED) };
 }
 
-/** Sums the counts of `jobs`. Whatever fits is started, the longest first; what needs more than one place before the others. */
+/** Sums the counts of `jobs`. Whatever fits is started, the longest first. */
 async function runJobs(jobs) {
   const total = { ...NOTHING };
-  const left = jobs.map((job) => ({ places: 1, ...job })).sort((a, b) => b.places - a.places || b.seconds - a.seconds);
+  const left = jobs.sort((a, b) => b.seconds - a.seconds);
   const running = new Map();
   let browser = !left.some((job) => job.browser);
   const installed = browser ? undefined : installBrowser();
   installed?.then(() => {
     browser = true;
   });
-  const taken = () => [...running.keys()];
-  const fits = (job) =>
-    taken().reduce((sum, { places }) => sum + places, job.places) <= AT_ONCE &&
-    (!job.network || taken().filter(({ network }) => network).length < NETWORKS_AT_ONCE) &&
-    (!job.browser || browser);
+  const fits = (job) => running.size < AT_ONCE && (!job.browser || browser);
   const start = async (job) => {
     const counts = await job.run();
     for (const kind of Object.keys(total)) total[kind] += counts[kind];
