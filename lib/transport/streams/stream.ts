@@ -116,7 +116,6 @@ export abstract class Stream implements SessionStream, FrameOwner {
   }
 
   // ---- the peer's side
-
   /** Takes a DATA frame. Returns by how much the stream's highest byte grew, or a breach of the rules. */
   onData(offset: number, bytes: Uint8Array, fin: boolean): number | 'violation' {
     return this.receive.receive(offset, bytes, fin, this.ready);
@@ -190,7 +189,6 @@ export abstract class Stream implements SessionStream, FrameOwner {
   }
 
   // ---- sending
-
   get sendable(): boolean {
     return this.send.sendable && this.maySend;
   }
@@ -228,7 +226,6 @@ export abstract class Stream implements SessionStream, FrameOwner {
   }
 
   // ---- inside
-
   /** Hands on what is in order, as far as the application keeps up, and the end after the last byte. */
   protected deliver(): void {
     if (!this.ready) return;
