@@ -8,7 +8,7 @@ import type { MemoryBudget } from '../lib/core/memory-budget.ts';
 import { parseListen } from '../lib/net/address.ts';
 import { ConnectionBounds } from '../lib/net/connection-bounds.ts';
 import { SAME_ORIGIN_ONLY } from '../lib/net/cross-origin.ts';
-import { listenError } from '../lib/net/http.ts';
+import { listenOn } from '../lib/net/listening.ts';
 import type { Log } from '../lib/telemetry/log.ts';
 import type { Api, ApiAnswer } from './api.ts';
 
@@ -74,17 +74,9 @@ export async function serveApi(
   bounds.guardHttp(server);
   server.maxRequestsPerSocket = limits.requestsPerConnection;
   server.setTimeout(limits.idleTimeoutMs);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, host, port)));
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      resolve();
-    });
-  });
-  server.on('error', (error) => log.error({ problem: error.message }, 'the API server failed'));
-  const address = server.address();
+  const onError = (error: Error) => log.error({ problem: error.message }, 'the API server failed');
   return {
-    port: address !== null && typeof address === 'object' ? address.port : port,
+    port: await listenOn(server, { host, port, onError }),
     close: () => closed(server, bounds),
   };
 }

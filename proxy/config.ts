@@ -15,7 +15,7 @@ export interface FrontLimits {
   readonly connections: number;
   /** Of one source, on listeners that other machines can reach; 0: no bound. */
   readonly connectionsPerSource: number;
-  /** From accept to a complete request. */
+  /** From accept, or the last message of the handshake, to the next one. */
   readonly handshakeMs: number;
   /** How long a connection may stay after the answer to a failure (RFC 1928 section 6 allows 10 s). */
   readonly failureLingerMs: number;
@@ -28,7 +28,7 @@ export interface FrontLimits {
 export const DEFAULT_FRONT_LIMITS: FrontLimits = {
   connections: 1024,
   connectionsPerSource: 256,
-  handshakeMs: 10_000,
+  handshakeMs: 30_000,
   failureLingerMs: 5_000,
   httpIdleMs: 120_000,
   keepAliveMs: 60_000,
@@ -81,7 +81,9 @@ export const ProxyConfig = z.strictObject({
     .describe('connections of applications at a time'),
   maxConnectionsPerSource: connectionsPerSource(DEFAULT_FRONT_LIMITS.connectionsPerSource),
   memoryBudgetMiB: memoryBudget,
-  handshakeTimeoutMs: timeoutMs(DEFAULT_FRONT_LIMITS.handshakeMs).describe('time for a complete SOCKS request'),
+  handshakeTimeoutMs: timeoutMs(DEFAULT_FRONT_LIMITS.handshakeMs).describe(
+    'time for each message of the SOCKS handshake',
+  ),
 });
 
 export type ProxyConfig = z.infer<typeof ProxyConfig>;

@@ -5,7 +5,7 @@
 import { createServer, type Server } from 'node:net';
 import { MixError } from '../../lib/core/errors.ts';
 import type { Rng } from '../../lib/core/rng.ts';
-import { listenError } from '../../lib/net/http.ts';
+import { listenError } from '../../lib/net/listening.ts';
 import { listenFault } from '../../lib/net/own-address.ts';
 
 /**
@@ -39,7 +39,7 @@ export async function freePorts(host: string, count: number, rng: Rng): Promise<
 export async function checkFree(host: string, port: number): Promise<void> {
   if (port === 0) return;
   const fault = await listenFault(host, port);
-  if (fault !== undefined) throw listenError(fault, host, port);
+  if (fault !== undefined) throw listenError(fault, { host, port });
 }
 
 function listen(host: string, port: number): Promise<Server> {

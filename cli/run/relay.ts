@@ -3,8 +3,9 @@
  * and comes behind the bytes before it.
  * @module
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, Server, type Socket } from 'node:net';
 import { systemClock } from '../../lib/core/clock.ts';
+import { BACKLOG } from '../../lib/net/listening.ts';
 import { breakOff, breakOffBehindBytes } from '../../lib/relay/break-off.ts';
 import { SocketReader } from '../../lib/relay/socket-reader.ts';
 import { dialProxy, type Login, type ProxyPlace } from '../proxy-use/address.ts';
@@ -36,7 +37,7 @@ export class ProxyRelay {
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen(listen, () => {
+      server.listen(listen instanceof Server ? listen : { ...listen, backlog: BACKLOG }, () => {
         server.removeAllListeners('error');
         server.on('error', () => {}); // a failed accept concerns that connection only
         const address = server.address();

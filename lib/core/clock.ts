@@ -60,6 +60,21 @@ export function every(clock: Clock, periodMs: number, run: () => void): Timer {
   };
 }
 
+/**
+ * As `after`, for the silence of somebody who may have spoken: what waits to be read is read before `fire`, and may cancel it. Timers come
+ * before sockets in a turn of the event loop, so that after a turn that took longer than `delayMs` nobody would have had a chance.
+ */
+export function afterSilence(clock: Clock, delayMs: number, fire: () => void): Timer {
+  let cancelled = false;
+  const timer = clock.after(delayMs, () => clock.soon(() => cancelled || fire()));
+  return {
+    cancel() {
+      cancelled = true;
+      timer.cancel();
+    },
+  };
+}
+
 /** Resolves `delayMs` from now on `clock`, or as soon as `stop` is aborted. */
 export function sleep(clock: Pick<Clock, 'after'>, delayMs: number, stop?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

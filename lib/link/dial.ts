@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
-import type { Clock, Timer } from '../core/clock.ts';
+import { afterSilence, type Clock, type Timer } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
 import type { VersionRange } from '../core/version-range.ts';
@@ -76,7 +76,7 @@ export class Dial {
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
-    this.#timer = clock.after(handshakeTimeoutMs, () => this.#fail('handshake-timeout'));
+    this.#timer = afterSilence(clock, handshakeTimeoutMs, () => this.#fail('handshake-timeout'));
     this.#connection = new FirstConnection({
       addresses: addressesOf(target, { localAddress, ipv4First }),
       localAddress,

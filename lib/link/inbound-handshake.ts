@@ -4,7 +4,7 @@
  */
 import type { TLSSocket } from 'node:tls';
 import type { IdentityHex } from '../core/bytes.ts';
-import type { Clock, Timer } from '../core/clock.ts';
+import { afterSilence, type Clock, type Timer } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { MemoryBudget } from '../core/memory-budget.ts';
 import type { VersionRange } from '../core/version-range.ts';
@@ -66,7 +66,7 @@ export class InboundHandshake {
   static start(options: InboundHandshakeOptions): void {
     const { socket, clock, limits } = options;
     const handshake = new InboundHandshake(options);
-    handshake.#timer = clock.after(limits.handshakeTimeoutMs, () => handshake.#fail('hello-timeout'));
+    handshake.#timer = afterSilence(clock, limits.handshakeTimeoutMs, () => handshake.#fail('hello-timeout'));
     socket.on('data', handshake.#onHead);
     socket.on('error', handshake.#onEarlyError);
     socket.on('close', handshake.#onEarlyClose);

@@ -3,10 +3,10 @@
  * @module
  */
 import { once } from 'node:events';
-import { type AddressInfo, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { createServer, type Server, type TlsOptions } from 'node:tls';
 import type { HostPort } from '../net/address.ts';
-import { listenError } from '../net/http.ts';
+import { listenOn } from '../net/listening.ts';
 
 export class LinkServers {
   readonly #servers: readonly Server[];
@@ -27,18 +27,20 @@ export class LinkServers {
 
   /** Binds all of them or none; throws MixError LISTEN, which names the address that cannot be bound. */
   async listen(onError: (error: Error) => void): Promise<void> {
+    const bound: HostPort[] = [];
     try {
-      for (const [index, server] of this.#servers.entries())
-        await this.#bind(server, this.#addresses[index] as HostPort);
+      for (const [index, server] of this.#servers.entries()) {
+        const { host, port } = this.#addresses[index] as HostPort;
+        bound.push({
+          host,
+          port: await listenOn(server, { host, port, onError, ipv6Only: this.#isShared(host, port) }),
+        });
+      }
     } catch (error) {
       for (const server of this.#servers) if (server.listening) server.close();
       throw error;
     }
-    this.#addresses = this.#servers.map((server, index) => ({
-      host: this.#addresses[index]?.host ?? '',
-      port: (server.address() as AddressInfo).port,
-    }));
-    for (const server of this.#servers) server.on('error', onError);
+    this.#addresses = bound;
   }
 
   /** Takes no further connections; resolves when those that there are have closed, too. */
@@ -53,14 +55,8 @@ export class LinkServers {
     return this.#closed;
   }
 
-  async #bind(server: Server, { host, port }: HostPort): Promise<void> {
-    // `::` takes IPv4 too, unless another one is for that.
-    const isShared = this.#addresses.some((other) => isIPv4(other.host) && other.port === port);
-    server.listen({ host, port, ipv6Only: isIPv6(host) && isShared });
-    try {
-      await once(server, 'listening');
-    } catch (error) {
-      throw listenError(error, host, port);
-    }
+  /** `::` takes IPv4 too, unless another one is for that. */
+  #isShared(host: string, port: number): boolean {
+    return isIPv6(host) && this.#addresses.some((other) => isIPv4(other.host) && other.port === port);
   }
 }

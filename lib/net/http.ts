@@ -8,12 +8,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
-import { asMixError, MixError, systemCode } from '../core/errors.ts';
+import { asMixError } from '../core/errors.ts';
 import type { Log } from '../telemetry/log.ts';
 import { joinHostPort, parseListen } from './address.ts';
 import { ConnectionBounds } from './connection-bounds.ts';
 import { isCrossOrigin, isFromBrowser, mayAnswerMalformed, SAME_ORIGIN_ONLY } from './cross-origin.ts';
 import { isAcceptedHost } from './host-header.ts';
+import { listenOn } from './listening.ts';
 
 export interface HttpAnswer {
   readonly status?: number;
@@ -105,9 +106,7 @@ export async function serveLocalHttp(options: LocalHttpOptions): Promise<LocalHt
     ...(options.clock && { clock: options.clock }),
   });
   bounds.guardHttp(server);
-  await listening(server, host, port);
-  const address = server.address();
-  const bound = address !== null && typeof address === 'object' ? address.port : port;
+  const bound = await listenOn(server, { host, port });
   return {
     url: `http://${joinHostPort(host, bound)}`,
     port: bound,
@@ -124,38 +123,12 @@ function firstTime(act: () => void): () => void {
   };
 }
 
-function listening(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, host, port)));
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      server.on('error', () => {}); // a failed accept (EMFILE) concerns that connection only
-      resolve();
-    });
-  });
-}
-
 function closed(server: Server, bounds: ConnectionBounds): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeAllConnections();
     bounds.close();
   });
-}
-
-/** The LISTEN error for a failed `listen`: one line that names the address and the reason. */
-export function listenError(error: unknown, host: string, port: number): MixError {
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'the port is in use',
-    EACCES: 'this user may not use that port',
-    EADDRNOTAVAIL: 'this machine does not have that address',
-  };
-  const code = systemCode(error) ?? '';
-  return new MixError(
-    'LISTEN',
-    `cannot listen on ${joinHostPort(host, port)}: ${reasons[code] ?? asMixError(error).message}`,
-    error,
-  );
 }
 
 const COMMON_FIELDS: Readonly<Record<string, string>> = {

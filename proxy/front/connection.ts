@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { RequestRecord } from '../../lib/access/request-record.ts';
-import type { Timer } from '../../lib/core/clock.ts';
+import { afterSilence, type Timer } from '../../lib/core/clock.ts';
 import { ERRORS, type ErrorCode } from '../../lib/core/errors.ts';
 import { parseAddress } from '../../lib/net/address-policy.ts';
 import type { RelayOutcome } from '../../lib/relay/stream-relay.ts';
@@ -54,7 +54,7 @@ export class FrontConnection {
     });
     socket.on('data', this.#onFirstData);
     socket.on('end', this.#onHandshakeEnd);
-    this.#arm(this.context.limits.handshakeMs, () => this.#giveUpHandshake('TIMEOUT'));
+    this.#awaitMessage();
     socket.resume();
   }
 
@@ -100,6 +100,7 @@ export class FrontConnection {
   #carryOut(step: HandshakeStep): void {
     if (step.kind === 'send') {
       this.socket.write(step.bytes);
+      this.#awaitMessage();
       return;
     }
     this.#endHandshake();
@@ -109,6 +110,13 @@ export class FrontConnection {
       this.context.counters.handshakeRefused(step.reason);
       this.#answerAndClose(step.bytes);
     }
+  }
+
+  /** Of the handshake: a greeting, a login, a request. */
+  #awaitMessage(): void {
+    const { clock, limits } = this.context;
+    this.#timer?.cancel();
+    this.#timer = afterSilence(clock, limits.handshakeMs, () => this.#giveUpHandshake('TIMEOUT'));
   }
 
   #endHandshake(): void {

@@ -5,7 +5,7 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { MixError, systemCode } from '../../lib/core/errors.ts';
-import { listenError } from '../../lib/net/http.ts';
+import { BACKLOG, listenOn } from '../../lib/net/listening.ts';
 import { isServed } from '../../lib/net/socket-file.ts';
 import type { ListenAddress } from './listener.ts';
 
@@ -15,39 +15,26 @@ const MAX_PATH_BYTES = 103;
 
 /** Starts `server` on `address`; resolves with the address as bound. Rejects with LISTEN. */
 export async function listen(server: Server, address: ListenAddress): Promise<ListenAddress> {
-  if (address.kind === 'tcp') {
-    const { host, port } = address;
-    await bound(
-      server,
-      () => server.listen(port, host),
-      (error) => listenError(error, host, port),
-    );
-    const real = server.address();
-    return real !== null && typeof real === 'object' ? { ...address, port: real.port } : address;
-  }
+  if (address.kind === 'tcp') return { ...address, port: await listenOn(server, address) };
   const { path } = address;
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new MixError('LISTEN', `cannot listen on unix:${path}: a path has at most ${MAX_PATH_BYTES} bytes`);
   }
   await removeStaleSocket(path);
-  await bound(
-    server,
-    () => privately(() => server.listen(path)),
-    (error) => unixError(error, path),
-  );
+  await bound(server, path);
   chmodSync(path, OWNER_ONLY);
   return address;
 }
 
-function bound(server: Server, start: () => void, explain: (error: unknown) => MixError): Promise<void> {
+function bound(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(explain(error)));
+    server.once('error', (error) => reject(unixError(error, path)));
     server.once('listening', () => {
       server.removeAllListeners('error');
       server.on('error', () => {}); // a failed accept (EMFILE) concerns that connection only
       resolve();
     });
-    start();
+    privately(() => server.listen({ path, backlog: BACKLOG }));
   });
 }
 

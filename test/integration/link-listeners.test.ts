@@ -1,8 +1,8 @@
 /** A node that listens on several addresses: one and the same node on each, with one set of limits. */
-import { once } from 'node:events';
-import { type AddressInfo, connect as connectTcp, createServer, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
+import { freePorts } from '../../cli/localnet/ports.ts';
 import { systemRng } from '../../lib/core/rng.ts';
 import { encodeHello } from '../../lib/link/hello.ts';
 import { createIdentity, type ListenOptions, type NodeIdentity, type PeerLinks } from '../../lib/link/index.ts';
@@ -139,10 +139,6 @@ t.test('0.0.0.0 and :: go together with one port; :: alone takes IPv4 too', asyn
 });
 
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
+  const [port = 0] = await freePorts('127.0.0.1', 1, systemRng);
   return port;
 }

@@ -3,9 +3,12 @@
  * over TCP what is too long for that.
  * @module
  */
+import type { RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { freePorts } from '../../cli/localnet/ports.ts';
+import { systemRng } from '../../lib/core/rng.ts';
 import { noteDestination } from './destinations.ts';
 import type { Scope } from './localnet.ts';
 import { UdpPeer } from './udp.ts';
@@ -32,13 +35,16 @@ export interface TestDns {
 /** Answers for `zone` until `t` ends; any other name does not exist. */
 export async function startDns(t: Scope, zone: Zone, host = '127.0.0.1'): Promise<TestDns> {
   const asked: string[] = [];
-  const peer = await UdpPeer.open(t, host, (self, query, from) => {
+  // One for UDP and TCP: what the system gives for UDP may be the source port of a TCP connection.
+  const [port = 0] = await freePorts(host, 1, systemRng);
+  const onQuery = (peer: UdpPeer, query: Buffer, from: RemoteInfo) => {
     asked.push(questionOf(query).name);
-    self.send(overUdp(query, answerTo(query, zone)), from.port, from.address);
-  });
-  await answerOverTcp(t, zone, host, peer.port);
-  noteDestination(peer.port, ...Object.keys(zone));
-  return { place: `${host}:${peer.port}`, port: peer.port, asked };
+    peer.send(overUdp(query, answerTo(query, zone)), from.port, from.address);
+  };
+  await UdpPeer.open(t, host, onQuery, port);
+  await answerOverTcp(t, zone, host, port);
+  noteDestination(port, ...Object.keys(zone));
+  return { place: `${host}:${port}`, port, asked };
 }
 
 async function answerOverTcp(t: Scope, zone: Zone, host: string, port: number): Promise<void> {

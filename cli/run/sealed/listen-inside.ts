@@ -4,13 +4,14 @@
  * @module
  */
 import { createServer } from 'node:net';
+import { BACKLOG } from '../../../lib/net/listening.ts';
 
 /** What comes with each socket. */
 export const LISTENING_MESSAGE = 'listening';
 
 for (const port of process.argv.slice(2).map(Number)) {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen({ port, host: '127.0.0.1', backlog: BACKLOG }, resolve));
   await new Promise<void>((resolve, reject) => {
     process.send?.(LISTENING_MESSAGE, server, {}, (error) => (error === null ? resolve() : reject(error)));
   });

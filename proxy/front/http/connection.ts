@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Timer } from '../../../lib/core/clock.ts';
+import { afterSilence, type Timer } from '../../../lib/core/clock.ts';
 import { breakOff, breakOffBehindBytes } from '../../../lib/relay/break-off.ts';
 import type { ConnectionContext } from '../context.ts';
 import { answerAndClose } from '../last-answer.ts';
@@ -185,7 +185,8 @@ export class HttpConnection {
 
   #awaitHeader(): void {
     this.#timesHeader = true;
-    this.#arm(this.context.limits.handshakeMs, () => {
+    this.#timer?.cancel();
+    this.#timer = afterSilence(this.context.clock, this.context.limits.handshakeMs, () => {
       if (!this.#asked) this.context.counters.handshakesFailed.inc({ reason: 'TIMEOUT' });
       this.socket.destroy();
     });

@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { freePorts } from '../../../cli/localnet/ports.ts';
+import { systemRng } from '../../../lib/core/rng.ts';
 import { noteDestination } from '../../support/destinations.ts';
 import { stopProcess, until } from '../../support/localnet.ts';
 import { pattern } from '../../support/web.ts';
@@ -147,10 +149,7 @@ export async function sshSealed(t: Test, env: NodeJS.ProcessEnv, users: readonly
 }
 
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  const [port = 0] = await freePorts('127.0.0.1', 1, systemRng);
   noteDestination(port);
   return port;
 }
