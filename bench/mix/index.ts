@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Figure, failure, figure, quantile } from '../harness/figure.ts';
 import { until } from '../harness/localnet.ts';
+import { metricsPage } from '../harness/metrics-page.ts';
 import type { Run, RunTerms } from '../harness/paired.ts';
 import { processSeconds, residentBytes } from '../harness/processor.ts';
 import { progress } from '../harness/scope.ts';
@@ -167,7 +168,7 @@ async function waiting(network: MixNetwork, load: MixLoad, count: number): Promi
 
 /** A metric of a node, summed over its labels. */
 async function metricOf(metrics: string, name: string): Promise<number> {
-  const page = await (await fetch(metrics)).text();
+  const page = await metricsPage(metrics);
   const lines = page.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }

@@ -68,8 +68,9 @@ export function clientFigures(build: Build, { counts, seconds, quick }: ClientTe
       figures.push(
         figure('scale.clients.processor', 'ms/s', 1000 * busy, terms),
         figure('scale.clients.memory', 'MB', residentBytes(pid) / 1e6, terms),
-        figure('scale.clients.returned', 'ratio', loops.returned / loops.sent, terms),
       );
+      // In a short run a single client may have sent none.
+      if (loops.sent > 0) figures.push(figure('scale.clients.returned', 'ratio', loops.returned / loops.sent, terms));
       const packets = loops.sent + loops.returned;
       const extraMicros = 1e6 * (busy - atRest) * seconds;
       if (packets >= MIN_PACKETS) figures.push(figure('scale.clients.packet', 'us', extraMicros / packets, terms));

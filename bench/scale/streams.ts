@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Build } from '../harness/build.ts';
 import { type Figure, failure, figure } from '../harness/figure.ts';
 import { Localnet, measureRoles, STANDARD } from '../harness/localnet.ts';
+import { metricsPage } from '../harness/metrics-page.ts';
 import { residentBytes } from '../harness/processor.ts';
 import { inScope, progress } from '../harness/scope.ts';
 import { startSite } from '../harness/site.ts';
@@ -74,7 +75,7 @@ export function streamFigures(build: Build, { counts, seconds, quick }: StreamTe
 
 /** Frames so far between gateways and their clients, both ways, padding included: those of the two ends. */
 async function clientFrames(network: Localnet): Promise<number> {
-  const pages = network.nodesOf('gateway').map(async ({ metrics }) => (await fetch(metrics)).text());
+  const pages = network.nodesOf('gateway').map(({ metrics }) => metricsPage(metrics));
   const counts = [...(await Promise.all(pages)).join('\n').matchAll(CLIENT_FRAMES)].map(([, count]) => Number(count));
   return counts.reduce((sum, count) => sum + count, 0);
 }

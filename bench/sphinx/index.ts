@@ -14,7 +14,7 @@ const PROCESS = fileURLToPath(new URL('process.ts', import.meta.url));
 
 export function sphinxRun({ quick }: RunTerms): Run {
   return async ({ root }, scope) => {
-    const args = [...ENDS_WITH_US, '--import=tsx', PROCESS, root, quick ? 'quick' : 'full'];
+    const args = [...process.execArgv, ...ENDS_WITH_US, PROCESS, root, quick ? 'quick' : 'full'];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     scope.teardown(() => stopProgram(child));
     const [written, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);

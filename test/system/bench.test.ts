@@ -7,6 +7,7 @@ import t from 'tap';
 import { hasCommit } from '../../bench/harness/build.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const TYPESCRIPT = '--import=./test/support/typescript.mjs';
 const BASE = '7f40e6a';
 /** Those that start networks take minutes: `BENCH=mix,idle npm test -- test/system/bench.test.ts`, or `BENCH=all`. */
 const NETWORKS = ['mix', 'e2e', 'page', 'latency', 'idle', 'overload'];
@@ -27,7 +28,7 @@ interface Line {
 
 /** Runs a benchmark beside the base; its lines. */
 function lines(name: string): { readonly status: number | null; readonly lines: Line[]; readonly said: string } {
-  const args = ['--import=tsx', 'bench/main.ts', name, '--quick', '--json', '--against', BASE];
+  const args = [TYPESCRIPT, 'bench/main.ts', name, '--quick', '--json', '--against', BASE];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
   return {
     status,
@@ -65,7 +66,7 @@ for (const name of ['sphinx', ...asked]) {
 
 t.test('what is not a benchmark is refused in one line, with code 2', async (t) => {
   const run = (...args: string[]) =>
-    spawnSync(process.execPath, ['--import=tsx', 'bench/main.ts', ...args], { cwd: ROOT, encoding: 'utf8' });
+    spawnSync(process.execPath, [TYPESCRIPT, 'bench/main.ts', ...args], { cwd: ROOT, encoding: 'utf8' });
   const unknown = run('speed');
   t.equal(unknown.status, 2);
   t.equal(unknown.stderr, "error: unknown command 'speed'\n");
