@@ -21,7 +21,7 @@ import {
 } from '../lib/directory/index.ts';
 import { FinalHop, MixEndpoint } from '../lib/endpoint/index.ts';
 import { type LinkTarget, loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
-import { type FairPolicer, openPolicedKeys, type SphinxKeyRing } from '../lib/mixing/index.ts';
+import { openPolicedKeys, type PolicedKeys } from '../lib/mixing/index.ts';
 import type { Components, Running } from '../lib/runtime/components.ts';
 import type { AcceptHandler } from '../lib/session/index.ts';
 import type { RequesterHub } from '../lib/session/requester/requester-hub.ts';
@@ -48,9 +48,8 @@ type Announced = Pick<ExitPolicy, 'summary' | 'observe'>;
 
 export class RequesterMixnet implements Running {
   readonly #identity: NodeIdentity;
-  readonly #keys: SphinxKeyRing;
-  /** Shares what is accepted between the links, by their places. */
-  readonly #policer: FairPolicer<number>;
+  /** Its policer shares what is accepted between the links, by their places. */
+  readonly #policed: PolicedKeys<number>;
   readonly directory: DirectoryClient;
   readonly health: RoleHealth;
   #upkeep: Timer | undefined;
@@ -74,10 +73,9 @@ export class RequesterMixnet implements Running {
   ) {
     this.#identity = identity;
     const terms = { ...config, ...network, epochMs: epochMsOf(network), dir: join(config.dir, 'keys') };
-    const { policer, keys } = openPolicedKeys<number>(components, terms);
+    this.#policed = openPolicedKeys(components, terms);
+    const { policer, keys } = this.#policed;
     policer.setWeights(new Map(Array.from({ length: MAX_REQUESTER_GATEWAYS }, (_, place) => [place, 1])));
-    this.#policer = policer;
-    this.#keys = keys;
     const fixed = config.gateways.length === 0 ? {} : { fixed: config.gateways };
     this.#plan = new GatewayPlan({ self: identity.id, rng: components.rng, ...fixed });
     this.#countersignatures = new Countersignatures(components, identity, network, config);
@@ -136,7 +134,7 @@ export class RequesterMixnet implements Running {
     await this.hub?.stop();
     await Promise.all(this.#endpoints.map((endpoint) => endpoint?.stop()));
     await this.directory.stop();
-    this.#keys.close();
+    this.#policed.keys.close();
   }
 
   /** Until one has countersigned. Those that do not answer are replaced after a while. */
@@ -184,7 +182,7 @@ export class RequesterMixnet implements Running {
     const gateways = this.#countersignatures.of(this.#plan.announced);
     if (gateways.length === 0) throw new MixError('NO_GATEWAY', 'no gateway has countersigned yet');
     const wallMs = this.components.clock.wallMs();
-    const keyOf = (epoch: EpochNumber) => this.#keys.publicKey(epoch, wallMs);
+    const keyOf = (epoch: EpochNumber) => this.#policed.keys.publicKey(epoch, wallMs);
     return describeRequester(this.config, gateways, this.policy.summary, epochs, keyOf);
   }
 
@@ -219,8 +217,10 @@ export class RequesterMixnet implements Running {
 
   #maintain(): void {
     this.health.worked();
-    this.#keys.advance(this.components.clock.wallMs());
-    if (this.#keys.takeRenewed()) this.directory.announceNow();
+    const { keys, look } = this.#policed;
+    look(this.components.clock.nowMs());
+    keys.advance(this.components.clock.wallMs());
+    if (keys.takeRenewed()) this.directory.announceNow();
     const topology = this.directory.topology();
     if (topology === undefined || this.hub === undefined) return;
     if (this.#pending) this.#plan.giveUp((id) => this.#countersignatures.of([id]).length === 0);
@@ -264,11 +264,12 @@ export class RequesterMixnet implements Running {
 
   #makeEndpoint(place: number): MixEndpoint {
     const components = this.components;
+    const { policer, keys } = this.#policed;
     const finalHop = new FinalHop({
       components,
-      policer: this.#policer,
-      link: this.#policer.link(place),
-      keys: this.#keys,
+      policer,
+      link: policer.link(place),
+      keys,
       payloadBytes: this.network.payloadBytes,
       onMessage: (message) => this.hub?.receive(message, endpoint),
     });

@@ -8,7 +8,7 @@
  * does not use is the others'; and one that bursts alone has most of the depth. Accepted packets do not wait.
  *
  * In any time t at most rate × t + depth packets are accepted, and from the start of the process rate × t alone: a restart
- * earns nothing.
+ * earns nothing. The rate follows what the machine is measured to carry, up to a bound for which the replay filters have room.
  * @module
  */
 import { maxMin } from '../core/max-min.ts';
@@ -40,19 +40,34 @@ export class FairPolicer<Key> {
   #total: number;
   #unearned: number;
   #depth: number;
+  #perSecond: number;
   #servedMs: MonotonicMs;
   #dueMs: number;
 
-  /** `perSecond`: packets accepted in the mean at most, above 0. */
+  /** `perSecond`: packets accepted in the mean at most, above 0; `mostPerSecond`: the most that this will ever be set to. */
   constructor(
-    readonly perSecond: number,
+    perSecond: number,
     nowMs: MonotonicMs,
+    private readonly mostPerSecond = perSecond,
   ) {
+    this.#perSecond = perSecond;
     this.#depth = depthOf(perSecond, 1);
     this.#unearned = this.#depth;
     this.#total = this.#depth;
     this.#servedMs = nowMs;
     this.#dueMs = nowMs + SERVE_PERIOD_MS;
+  }
+
+  get perSecond(): number {
+    return this.#perSecond;
+  }
+
+  /** Another rate from now on, `mostPerSecond` at most. */
+  setRate(perSecond: number, nowMs: MonotonicMs): void {
+    if (perSecond === this.#perSecond) return;
+    this.#serve(nowMs); // what has passed goes by the rate of then
+    this.#perSecond = Math.min(perSecond, this.mostPerSecond);
+    this.#setDepth(depthOf(this.#perSecond, this.#links.size));
   }
 
   /** The links from now on, each with its weight above 0. Those that stay keep their counts. */
@@ -65,7 +80,7 @@ export class FairPolicer<Key> {
       links.set(key, link);
     }
     this.#links = links;
-    this.#setDepth(depthOf(this.perSecond, links.size));
+    this.#setDepth(depthOf(this.#perSecond, links.size));
   }
 
   /** The link of a peer; of one that is not listed, one that has nothing. */
@@ -73,9 +88,9 @@ export class FairPolicer<Key> {
     return this.#links.get(key) ?? { weight: 0, count: 0 };
   }
 
-  /** The most packets that it accepts within `spanMs`, however often its process is restarted. */
+  /** The most packets that it accepts within `spanMs`, whatever its rate becomes and however often its process is restarted. */
   mostIn(spanMs: number): number {
-    return Math.ceil((CLOCK_MARGIN * this.perSecond * spanMs) / 1000 + depthOf(this.perSecond, MOST_LINKS));
+    return Math.ceil((CLOCK_MARGIN * this.mostPerSecond * spanMs) / 1000 + depthOf(this.mostPerSecond, MOST_LINKS));
   }
 
   /** Whether a packet that has come over `link` is accepted. */
@@ -98,7 +113,7 @@ export class FairPolicer<Key> {
 
   /** Takes from the counts what the rate serves in the time that has passed. */
   #serve(nowMs: MonotonicMs): void {
-    const room = (this.perSecond * (nowMs - this.#servedMs)) / 1000;
+    const room = (this.#perSecond * (nowMs - this.#servedMs)) / 1000;
     this.#servedMs = nowMs;
     this.#dueMs = nowMs + SERVE_PERIOD_MS;
     const earned = Math.min(room, this.#unearned);

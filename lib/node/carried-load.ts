@@ -45,6 +45,8 @@ export interface PublishedLoad {
 
 export interface CarriedLoadOptions {
   readonly capacity: MeasuredCapacity;
+  /** Packets per second that it accepts at most, as last measured, and the share of a processor that it may use, up to 1. */
+  readonly machine: () => { readonly perSecond: number; readonly processors: number };
   /** Share of the time since its last call in which the main thread worked. */
   readonly busyShare: () => number;
   readonly epochMs: number;
@@ -69,11 +71,13 @@ export class CarriedLoad {
 
   /** To be called about once a second. */
   look(work: NodeWork, nowMs: MonotonicMs): void {
-    const { capacity, busyShare } = this.options;
+    const { capacity, busyShare, machine } = this.options;
     capacity.observe({ packets: work.opened - this.#last.opened, busyShare: busyShare() }, nowMs);
     if (work.shed > this.#last.shed) this.#say(nowMs);
     this.#last = { ...work };
     if (nowMs - this.#slotFromMs < this.#slotMs) return;
+    const { perSecond, processors } = machine();
+    capacity.setBounds(perSecond * processors, perSecond);
     this.#slots = [...this.#slots, this.#slotUntil(nowMs)].slice(-LOAD_SLOTS);
     this.#slotFromMs = nowMs;
     this.#slotFrom = this.#last;
@@ -119,14 +123,20 @@ function arrivalsIn(slots: readonly Slot[]): number {
   return perSecond < 1 ? 0 : stepAtMost(CAPACITY_STEPS, perSecond);
 }
 
-/** Begins with `perSecond`, which the node accepts at most: what its thread carries by what unwrapping costs, on a whole processor. */
-export function openCarriedLoad({ clock, log, metrics }: Components, perSecond: number, epochMs: number): CarriedLoad {
-  const measured = perSecond * Math.min(1, usableProcessors());
-  const capacity = new MeasuredCapacity({ measured, most: perSecond }, clock.nowMs());
+/** Goes by `perSecond`, which the node accepts at most: what its thread carries by what unwrapping costs, on a whole processor. */
+export function openCarriedLoad(
+  { clock, log, metrics }: Components,
+  perSecond: () => number,
+  epochMs: number,
+): CarriedLoad {
+  const machine = () => ({ perSecond: perSecond(), processors: Math.min(1, usableProcessors()) });
+  const first = machine();
+  const terms = { measured: first.perSecond * first.processors, most: first.perSecond };
+  const capacity = new MeasuredCapacity(terms, clock.nowMs());
   metrics.gaugeOf('capacity_packets_per_second', 'Packets per second that it carries by its own measure', () => {
     return capacity.perSecond;
   });
   // On another clock the thread's own time says nothing.
   const busyShare = clock === systemClock ? busyShareMeter() : () => 0;
-  return new CarriedLoad({ capacity, busyShare, epochMs, log }, clock.nowMs());
+  return new CarriedLoad({ capacity, machine, busyShare, epochMs, log }, clock.nowMs());
 }

@@ -162,7 +162,7 @@ class NodeShell implements RunningNode {
       ...(memory === undefined ? {} : { memory }),
       ...faultsOf(options.fault, components),
     });
-    this.#load = openCarriedLoad(components, policer.perSecond, epochMs);
+    this.#load = openCarriedLoad(components, () => policer.perSecond, epochMs);
     this.#authorities = new HostSources(network.authorities.map(authorityHost), clock);
     showNodeGauges(components.metrics, pool, this.#peers, keys);
   }
@@ -270,9 +270,11 @@ class NodeShell implements RunningNode {
   }
 
   #maintain(): void {
+    const { clock } = this.spec.components;
     this.health.worked();
-    this.#load.look(this.#engine.work, this.spec.components.clock.nowMs());
-    this.#policed.keys.advance(this.spec.components.clock.wallMs());
+    this.#policed.look(clock.nowMs());
+    this.#load.look(this.#engine.work, clock.nowMs());
+    this.#policed.keys.advance(clock.wallMs());
     if (this.#policed.keys.takeRenewed()) this.#directory.announceNow();
     void this.#advertised?.look(() => this.#directory.announceNow());
     this.#behaviour.upkeep?.();

@@ -1,5 +1,5 @@
 /**
- * How many packets per second a process carries, by its main thread: measured at the start, then from what it achieves. While the
+ * How many packets per second a process carries, by its main thread: measured, and then judged by what it achieves. While the
  * thread is too busy, capacity falls to what would leave it some air; while it has plenty, capacity rises again, slowly. Between the
  * two it stands still, and each decision rests on a window that began after the one before took effect: so it does not swing.
  * @module
@@ -29,7 +29,7 @@ const LEAST_SHARE = 1 / 10;
 const TELLING_SHARE = 1 / 2;
 
 export interface MeasuredCapacityOptions {
-  /** Packets per second, as measured at the start. */
+  /** Packets per second, by what one costs. */
   readonly measured: number;
   /** Packets per second, whatever is measured. */
   readonly most: number;
@@ -46,7 +46,6 @@ export interface Load {
 
 export class MeasuredCapacity {
   readonly #policy: CapacityPolicy;
-  readonly #least: number;
   #perSecond: number;
   #beginsMs: MonotonicMs;
   #lastMs: MonotonicMs;
@@ -54,12 +53,11 @@ export class MeasuredCapacity {
   #packets = 0;
 
   constructor(
-    private readonly options: MeasuredCapacityOptions,
+    private options: MeasuredCapacityOptions,
     nowMs: MonotonicMs,
   ) {
     this.#policy = options.policy ?? CAPACITY_POLICY;
     this.#perSecond = Math.min(options.most, options.measured);
-    this.#least = this.#perSecond * LEAST_SHARE;
     this.#beginsMs = nowMs;
     this.#lastMs = nowMs;
   }
@@ -67,6 +65,13 @@ export class MeasuredCapacity {
   /** Packets per second that it carries. */
   get perSecond(): number {
     return this.#perSecond;
+  }
+
+  /** After another measurement: where it shows more, capacity rises as the thread has room; where less, it falls as much at once. */
+  setBounds(measured: number, most: number): void {
+    const change = measured / this.options.measured;
+    this.options = { ...this.options, measured, most };
+    this.#perSecond = Math.min(most, this.#perSecond * Math.min(1, change));
   }
 
   /** To be called about once a second. */
@@ -91,7 +96,8 @@ export class MeasuredCapacity {
     const { high, goal, low } = this.#policy;
     const { measured, most } = this.options;
     const sustained = (achieved * goal) / busy;
-    if (busy > high) return Math.max(this.#least, this.#perSecond * MOST_FALL, Math.min(this.#perSecond, sustained));
+    const least = Math.min(most, measured) * LEAST_SHARE;
+    if (busy > high) return Math.max(least, this.#perSecond * MOST_FALL, Math.min(this.#perSecond, sustained));
     if (busy >= low) return this.#perSecond;
     const telling = achieved >= TELLING_SHARE * this.#perSecond;
     const limit = Math.min(most, telling ? Math.max(measured, sustained) : measured);

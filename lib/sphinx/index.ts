@@ -3,7 +3,7 @@
  * @module
  */
 
-export { leastMs, type SphinxCostOptions, unwrapMs } from './cost.ts';
+export { leastMs, type SphinxCostOptions, unwrapMs, unwrapTimer } from './cost.ts';
 export { unpad } from './payload.ts';
 export { unlessBadKey } from './route-keys.ts';
 export { gammaKeyOf, Sphinx } from './sphinx.ts';

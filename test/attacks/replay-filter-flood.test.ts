@@ -122,6 +122,30 @@ t.test('a machine that measures less after a restart, or more, keeps its key and
   t.strictSame(Object.keys(node.drops), ['over-share']);
 });
 
+/** Packets per second: more than a filter has room for by the bursts of all links alone. */
+const FAST = 1_200;
+
+/** A node that finds out, while a flood comes in the life of one key, that its machine carries many times what it seemed to. */
+function faster(t: Test, roomPerSecond: number): FloodedNode {
+  const node = new FloodedNode({ ...options(t), perSecond: 100, mostPerSecond: FAST, roomPerSecond });
+  node.aim = (keys) => keys.find(({ epoch }) => epoch === 1000);
+  const flood = offering(() => 1.1 * FAST);
+  node.run(1_000, flood);
+  node.measure(FAST);
+  node.run(KEY_LIFE_MS - 1_000, flood);
+  return node;
+}
+
+t.test('a machine that turns out to be faster while a key lives fills no filter', async (t) => {
+  const node = faster(t, FAST);
+  t.strictSame(Object.keys(node.drops), ['over-share']);
+  t.ok(node.acceptedRate > 0.95 * FAST, `${node.acceptedRate} packets a second`);
+});
+
+t.test('a filter with room for what the machine seemed to carry would be full', async (t) => {
+  t.ok((faster(t, 100).drops['replay-full'] ?? 0) > 0);
+});
+
 t.test('the rate is what memory, operator and machine all allow', async (t) => {
   const terms = { replayMemoryMiB: 512, epochMs: 3_600_000 };
   t.equal(Math.floor(acceptedRate(Number.POSITIVE_INFINITY, terms)), 10_168, '512 MiB at epochs of an hour');

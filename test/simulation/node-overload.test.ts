@@ -266,10 +266,13 @@ t.test('a link that has flooded a node has its share again as soon as it sends n
 
 /** A node on a machine that is busy by what it does and measures once a second. */
 function loadOf(epochMs: number, lines: string[] = []) {
-  const state = { busy: 0.3 };
+  const state = { busy: 0.3, perSecond: 10_000, processors: 0.3 };
   const capacity = new MeasuredCapacity({ measured: 3000, most: 10_000 }, monotonic(0));
   const log = { ...silentLog, warn: (_facts: object, line: string) => void lines.push(line) } as typeof silentLog;
-  const load = new CarriedLoad({ capacity, busyShare: () => state.busy, epochMs, log }, monotonic(0));
+  const load = new CarriedLoad(
+    { capacity, machine: () => state, busyShare: () => state.busy, epochMs, log },
+    monotonic(0),
+  );
   const work = { opened: 0, shed: 0, held: 0 };
   let second = 0;
   const run = (seconds: number, opened: number, shed: number, held = 0) => {
@@ -300,6 +303,19 @@ t.test('a node publishes the median of what it carried in the epoch, in steps', 
   state.busy = 0.3;
   run(3600, 500, 0);
   t.equal(load.published.capacity, 2715, 'the epoch before is forgotten');
+});
+
+t.test('what it publishes follows later measurements, and what it may use of a processor', async (t) => {
+  const { load, state, run } = loadOf(60_000);
+  state.processors = 0.1;
+  run(40, 100, 0);
+  t.equal(load.published.capacity, 891, 'a third of the processor, a third of the packets');
+  Object.assign(state, { perSecond: 15_000, processors: 0.3 });
+  run(200, 100, 0);
+  t.equal(load.published.capacity, 4241, 'half as much again as was measured at the start');
+  state.perSecond = 10_000;
+  run(40, 100, 0);
+  t.equal(load.published.capacity, 2715);
 });
 
 t.test('it publishes the share that it shed in the epoch, and says that it is too slow, once a minute', async (t) => {

@@ -33,10 +33,14 @@ export interface Tally {
   accepted: number;
 }
 
-type Policing = Pick<FairPolicer<string>, 'admits' | 'link' | 'setWeights'>;
+type Policing = Pick<FairPolicer<string>, 'admits' | 'link' | 'setWeights'> &
+  Partial<Pick<FairPolicer<string>, 'setRate'>>;
 
 export interface FloodedNodeOptions {
   readonly perSecond: number;
+  /** The most that it will ever be set to, and what the filters have room for; `perSecond` by default. */
+  readonly mostPerSecond?: number;
+  readonly roomPerSecond?: number;
   readonly weights: ReadonlyMap<string, number>;
   /** In place of the real policer: a defence switched off. */
   readonly policer?: (startMs: number) => Policing;
@@ -113,6 +117,11 @@ export class FloodedNode {
     this.#keys = this.#openKeys();
   }
 
+  /** The machine turns out to carry so much. */
+  measure(perSecond: number): void {
+    this.#policer.setRate?.(perSecond, monotonic(this.nowMs));
+  }
+
   /** The consensus lists other links. */
   list(weights: ReadonlyMap<string, number>): void {
     this.#policer.setWeights(weights);
@@ -136,16 +145,17 @@ export class FloodedNode {
   }
 
   #newPolicer(): Policing {
-    const { weights, policer } = this.options;
-    const made = policer?.(this.nowMs) ?? new FairPolicer<string>(this.#perSecond, monotonic(this.nowMs));
+    const { weights, policer, mostPerSecond } = this.options;
+    const made =
+      policer?.(this.nowMs) ?? new FairPolicer<string>(this.#perSecond, monotonic(this.nowMs), mostPerSecond);
     made.setWeights(weights);
     return made;
   }
 
   #openKeys(): SphinxKeyRing | undefined {
-    const { keysIn } = this.options;
+    const { keysIn, mostPerSecond, roomPerSecond = mostPerSecond } = this.options;
     if (keysIn === undefined) return undefined;
-    const sizing = new FairPolicer<string>(this.#perSecond, monotonic(0));
+    const sizing = new FairPolicer<string>(this.#perSecond, monotonic(0), roomPerSecond);
     const mostPackets = (spanMs: number) => sizing.mostIn(spanMs);
     const rng = seededRng(6);
     return SphinxKeyRing.open(

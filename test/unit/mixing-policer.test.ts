@@ -3,7 +3,7 @@ import { maxMin } from '../../lib/core/max-min.ts';
 import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import { stagesThatShed, type Topology } from '../../lib/directory/index.ts';
-import { measureRate } from '../../lib/mixing/accepted-rate.ts';
+import { rateMeter } from '../../lib/mixing/accepted-rate.ts';
 import { FairPolicer } from '../../lib/mixing/index.ts';
 import { linkWeights } from '../../lib/node/link-weights.ts';
 import { nodeEntry, smallTopology } from '../support/nodes.ts';
@@ -122,7 +122,7 @@ class SlowClock extends VirtualClock {
 t.test('the rate follows from the time of an undisturbed unwrap; a clock that stands still bounds nothing', (t) => {
   const crypto = createCrypto('fastest');
   const rateOn = (clock: VirtualClock) =>
-    measureRate({ crypto, rng: seededRng(1), payloadBytes: 2048, nowMs: () => clock.nowMs() });
+    rateMeter({ crypto, rng: seededRng(1), payloadBytes: 2048, nowMs: () => clock.nowMs() })(100);
   t.equal(rateOn(new SlowClock()), 1200);
   t.equal(rateOn(new VirtualClock()), Number.POSITIVE_INFINITY);
   t.end();
