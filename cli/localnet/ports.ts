@@ -2,7 +2,8 @@
  * Ports of this machine.
  * @module
  */
-import { createServer, type Server } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
 import { MixError } from '../../lib/core/errors.ts';
 import type { Rng } from '../../lib/core/rng.ts';
 import { listenError } from '../../lib/net/listening.ts';
@@ -16,20 +17,15 @@ const FIRST_PORT = 10_240;
 const LAST_PORT = 32_000;
 const ATTEMPTS_PER_PORT = 100;
 
-/** `count` distinct ports of `host` that are free now. */
+/**
+ * `count` distinct ports of `host`, an address, that are free now. They are reserved for as long as this process lives: what is started on
+ * one may be down for a while, and no other process that looks for ports here takes it meanwhile.
+ */
 export async function freePorts(host: string, count: number, rng: Rng): Promise<number[]> {
-  const held: Server[] = [];
   const ports: number[] = [];
-  try {
-    for (let attempt = 0; ports.length < count && attempt < count * ATTEMPTS_PER_PORT; attempt++) {
-      const port = FIRST_PORT + rng.int(LAST_PORT - FIRST_PORT);
-      const server = await listen(host, port).catch(() => undefined);
-      if (server === undefined) continue;
-      held.push(server); // held until all are found, so that none comes twice
-      ports.push(port);
-    }
-  } finally {
-    await Promise.all(held.map(close));
+  for (let attempt = 0; ports.length < count && attempt < count * ATTEMPTS_PER_PORT; attempt++) {
+    const port = FIRST_PORT + rng.int(LAST_PORT - FIRST_PORT);
+    if (await reserve(host, port)) ports.push(port);
   }
   if (ports.length < count) throw new MixError('LISTEN', `cannot find ${count} free ports on ${host}`);
   return ports;
@@ -42,16 +38,14 @@ export async function checkFree(host: string, port: number): Promise<void> {
   if (fault !== undefined) throw listenError(fault, { host, port });
 }
 
-function listen(host: string, port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(port, host, () => resolve(server));
+/** Holds the UDP port of the same number, which leaves the one of TCP to whoever the port is for. */
+async function reserve(host: string, port: number): Promise<boolean> {
+  const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4').unref();
+  const held = await new Promise<boolean>((resolve) => {
+    socket.on('error', () => resolve(false));
+    socket.bind({ address: host, port, exclusive: true }, () => resolve(true));
   });
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-  });
+  if (held && (await listenFault(host, port)) === undefined) return true;
+  socket.close();
+  return false;
 }

@@ -22,6 +22,7 @@ import { silentLog } from '../../lib/telemetry/log.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { joinTokenOf, termsOf } from '../support/admission.ts';
 import { PacedClock } from '../support/paced-clock.ts';
+import { reservedPort } from '../support/ports.ts';
 import { countersigned, crypto, draft, keys } from '../support/signed-documents.ts';
 import { epochNumber, monotonic, unix } from '../support/units.ts';
 
@@ -53,10 +54,11 @@ async function authority(t: Test, clock: Clock, settings: object = {}) {
   t.teardown(() => clearInterval(alive));
   await saveIdentity(dir, await createIdentity(systemRng));
   await new MemberFiles(dir).create(termsOf(JOIN_TOKEN, { uses: 5 }));
-  const config = DirectoryConfig.parse({ dir, checkReachability: false, ...settings });
+  const listen = `127.0.0.1:${await reservedPort()}`;
+  const config = DirectoryConfig.parse({ dir, listen, checkReachability: false, ...settings });
   let running: RunningDirectory | undefined;
-  const start = async () => {
-    running = await startDirectory(config, parts(clock));
+  const start = async (changes: Partial<DirectoryConfig> = {}) => {
+    running = await startDirectory({ ...config, ...changes }, parts(clock));
     return running;
   };
   const stop = async () => {
@@ -124,7 +126,7 @@ t.test('nodes announce, the first consensus appears, everyone verifies it', asyn
   t.match(metrics, /mixsocks_directory_announcements_total\{result="accepted"\} [5-9]/);
 });
 
-t.test('an authority killed and started again serves the same documents, at the same port', async (t) => {
+t.test('an authority killed and started again serves the same documents, with port 0 where it was', async (t) => {
   const clock = steadyClock();
   const { start, stop } = await authority(t, clock);
   const first = await start();
@@ -132,7 +134,7 @@ t.test('an authority killed and started again serves the same documents, at the 
   const before = await (await fetch(`${first.url}/consensus`)).text();
   const descriptors = await (await fetch(`${first.url}/descriptors`)).text();
   await stop();
-  const second = await start();
+  const second = await start({ listen: '127.0.0.1:0' });
   t.equal(second.url, first.url);
   const reply = await fetch(`${second.url}/consensus`);
   t.equal(await reply.text(), before);

@@ -7,6 +7,7 @@ import { systemClock } from '../../lib/core/clock.ts';
 import { Egress } from '../../network-requester/egress/egress.ts';
 import { serve, testComponents } from '../support/front-world.ts';
 import { startHttps, type TestHttps } from '../support/https.ts';
+import { closedPort } from '../support/ports.ts';
 import { StreamPairs } from '../support/stream-pair.ts';
 import { pattern, patternSha256, sha256, startWeb } from '../support/web.ts';
 
@@ -148,9 +149,7 @@ t.test('https is encrypted end to end', async (t) => {
 t.test('failures are told with their reason', async (t) => {
   const web = await startWeb(t);
   const { client, agent } = start(t);
-  const server = await serve(() => {});
-  const closed = server.port;
-  await server.close();
+  const closed = await closedPort();
   for (const protocol of ['http', 'https']) {
     const cause = await causeOf(fetch(`${protocol}://127.0.0.1:${closed}/`, { dispatcher: agent }));
     t.ok(cause instanceof MixError, protocol);

@@ -19,6 +19,7 @@ import {
   testListener,
   until,
 } from '../support/link-fixtures.ts';
+import { reservedPort } from '../support/ports.ts';
 
 const hop = (fill: number) => new Uint8Array(32).fill(fill);
 const packet = (fill: number, bytes = PACKET_BYTES) => new Uint8Array(bytes).fill(fill);
@@ -196,7 +197,7 @@ t.test('an immediate lane sends at once, more than any queue holds', async (t) =
 
 t.test('while the link is down clocks go on; what was due is gone and does not burst', async (t) => {
   const got: Received[] = [];
-  const gateway = await testListener({ onLink: collect(got) });
+  const gateway = await testListener({ port: await reservedPort(), onLink: collect(got) });
   const client = await clientOf(gateway);
   t.teardown(() => client.stop());
   const states: string[] = [];

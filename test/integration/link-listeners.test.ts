@@ -2,7 +2,6 @@
 import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
-import { freePorts } from '../../cli/localnet/ports.ts';
 import { systemRng } from '../../lib/core/rng.ts';
 import { encodeHello } from '../../lib/link/hello.ts';
 import { createIdentity, type ListenOptions, type NodeIdentity, type PeerLinks } from '../../lib/link/index.ts';
@@ -16,6 +15,7 @@ import {
   testPeerLinks,
   until,
 } from '../support/link-fixtures.ts';
+import { reservedPort } from '../support/ports.ts';
 
 const any = (...hosts: string[]): HostPort[] => hosts.map((host) => ({ host, port: 0 }));
 
@@ -113,7 +113,7 @@ async function connected(to: TcpNetConnectOpts): Promise<Socket> {
 
 t.test('all addresses are bound or none', async (t) => {
   const taken = await listening(t, []);
-  const free = { host: '127.0.0.1', port: await freePort() };
+  const free = { host: '127.0.0.1', port: await reservedPort() };
   await t.rejects(testListener({ ...free, also: [{ host: '127.0.0.1', port: taken.port }] }), {
     code: 'LISTEN',
     message: `cannot listen on 127.0.0.1:${taken.port}: the port is in use`,
@@ -122,7 +122,7 @@ t.test('all addresses are bound or none', async (t) => {
 });
 
 t.test('0.0.0.0 and :: go together with one port; :: alone takes IPv4 too', async (t) => {
-  const port = await freePort();
+  const port = await reservedPort();
   const both = await listening(t, [{ host: '::', port }], { host: '0.0.0.0', port });
   for (const index of [0, 1]) {
     const host = ['127.0.0.1', '::1'][index] as string;
@@ -137,8 +137,3 @@ t.test('0.0.0.0 and :: go together with one port; :: alone takes IPv4 too', asyn
   peers.setPeers([alone.target()]);
   await until(() => isUp(peers));
 });
-
-async function freePort(): Promise<number> {
-  const [port = 0] = await freePorts('127.0.0.1', 1, systemRng);
-  return port;
-}

@@ -18,6 +18,7 @@ import {
   testPeerLinks,
   until,
 } from '../support/link-fixtures.ts';
+import { reservedPort } from '../support/ports.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const packet = (fill: number, bytes = PACKET_BYTES) => new Uint8Array(bytes).fill(fill);
@@ -94,7 +95,7 @@ for (const payloadBytes of [2048, 8192, 16384, 32768]) {
 
 t.test('a node that comes back is found again', async (t) => {
   const got: number[] = [];
-  const first = await testListener({ onLink: collect(got) });
+  const first = await testListener({ port: await reservedPort(), onLink: collect(got) });
   const peers = await testPeerLinks();
   t.teardown(() => peers.stop());
   const { addressKey } = first.target();

@@ -12,6 +12,7 @@ import { silentLog } from '../../lib/telemetry/log.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { Browser, type Page } from '../support/browser.ts';
 import { findChromium } from '../support/installed-browsers.ts';
+import { reservedPort } from '../support/ports.ts';
 import { STATUS, WELL } from '../support/status-fixture.ts';
 
 type StatusModule = typeof import('../../proxy/status/server.ts');
@@ -19,10 +20,10 @@ const compiled = new URL('../../dist/proxy/status/', import.meta.url);
 const { startStatusServer } = (await import(new URL('server.js', compiled).href)) as StatusModule;
 
 /** A status server whose status the test changes. */
-async function serve(t: Test, first: Status = STATUS) {
+async function serve(t: Test, first: Status = STATUS, listen = '127.0.0.1:0') {
   const served = { status: first };
   const server = await startStatusServer({
-    listen: '127.0.0.1:0',
+    listen,
     hosts: [],
     status: () => served.status,
     metrics: new Metrics(),
@@ -139,7 +140,8 @@ t.test('the status page works in a browser', options, async (t) => {
   });
 
   t.test('it says so when the proxy is gone, and when it is back', async (t) => {
-    const served = await serve(t);
+    const listen = `127.0.0.1:${await reservedPort()}`;
+    const served = await serve(t, STATUS, listen);
     const page = await browser.newPage();
     await page.goto(`${served.url}/`);
     const stale = "!document.getElementById('stale').hidden";
@@ -147,16 +149,7 @@ t.test('the status page works in a browser', options, async (t) => {
     await served.close();
     await page.until(stale);
     t.equal(await page.evaluate('document.title'), 'no answer · mixsocks');
-    const again = await startStatusServer({
-      listen: served.url.replace('http://', ''),
-      hosts: [],
-      status: () => STATUS,
-      metrics: new Metrics(),
-      health: WELL,
-      clock: systemClock,
-      log: silentLog,
-    });
-    t.teardown(() => again.close());
+    await serve(t, STATUS, listen);
     await page.until(`!(${stale})`);
   });
 

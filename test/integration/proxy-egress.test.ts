@@ -14,6 +14,7 @@ import {
   startWorld,
   type WorldOptions,
 } from '../support/front-world.ts';
+import { closedPort } from '../support/ports.ts';
 
 async function world(t: Test, options: WorldOptions = {}) {
   const started = await startWorld(options);
@@ -92,15 +93,12 @@ t.test('curl works through the proxy in each of its ways', async (t) => {
   });
 
   await t.test('failures have their codes', async (t) => {
-    const closed = await serve(() => {});
-    const closedPort = closed.port;
-    await closed.close();
     const fails = async (url: string, reply: number) => {
       const { code, error } = await curl(...proxy, url);
       t.equal(code, 97, url);
       t.match(error, `(${reply})`, url);
     };
-    await fails(`http://127.0.0.1:${closedPort}/`, 5);
+    await fails(`http://127.0.0.1:${await closedPort()}/`, 5);
     await fails('http://no-such-name.invalid/', 4);
     await fails('http://169.254.169.254/', 2);
     await fails('http://[fe80::1]/', 2);

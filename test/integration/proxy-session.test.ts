@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import { Egress } from '../../network-requester/egress/egress.ts';
 import { startFront } from '../../proxy/front/front.ts';
 import { connectRequest, eventually, GREETING, RawClient, serve, testComponents } from '../support/front-world.ts';
+import { closedPort } from '../support/ports.ts';
 import { SessionOpener } from '../support/sim/session-opener.ts';
 
 /** Front and egress over a real session with loss and reordering. */
@@ -49,9 +50,7 @@ t.test('echo with early data, half-close and the bytes as they were', async (t) 
 
 t.test('refusals come through with their reason', async (t) => {
   const { ask, settled } = await world(t);
-  const closed = await serve(() => {});
-  const { port } = closed;
-  await closed.close();
+  const port = await closedPort();
   t.equal((await ask(LOOPBACK, port)).reply, 5);
   t.equal((await ask('no-such-name.invalid', 80)).reply, 4);
   t.equal((await ask(LOOPBACK, port, Buffer.alloc(10_000))).reply, 5, 'with data on its way');

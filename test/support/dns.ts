@@ -7,8 +7,7 @@ import type { RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { freePorts } from '../../cli/localnet/ports.ts';
-import { systemRng } from '../../lib/core/rng.ts';
+import { systemCode } from '../../lib/core/errors.ts';
 import { noteDestination } from './destinations.ts';
 import type { Scope } from './localnet.ts';
 import { UdpPeer } from './udp.ts';
@@ -35,19 +34,19 @@ export interface TestDns {
 /** Answers for `zone` until `t` ends; any other name does not exist. */
 export async function startDns(t: Scope, zone: Zone, host = '127.0.0.1'): Promise<TestDns> {
   const asked: string[] = [];
-  // One for UDP and TCP: what the system gives for UDP may be the source port of a TCP connection.
-  const [port = 0] = await freePorts(host, 1, systemRng);
   const onQuery = (peer: UdpPeer, query: Buffer, from: RemoteInfo) => {
     asked.push(questionOf(query).name);
     peer.send(overUdp(query, answerTo(query, zone)), from.port, from.address);
   };
-  await UdpPeer.open(t, host, onQuery, port);
-  await answerOverTcp(t, zone, host, port);
+  let { port } = await UdpPeer.open(t, host, onQuery);
+  // One number for both: what the system gives for UDP may be the source port of a TCP connection.
+  while (!(await answersOverTcp(t, zone, host, port))) ({ port } = await UdpPeer.open(t, host, onQuery));
   noteDestination(port, ...Object.keys(zone));
   return { place: `${host}:${port}`, port, asked };
 }
 
-async function answerOverTcp(t: Scope, zone: Zone, host: string, port: number): Promise<void> {
+/** Whether the port could be had. */
+async function answersOverTcp(t: Scope, zone: Zone, host: string, port: number): Promise<boolean> {
   const server = createServer((socket) => {
     socket.on('error', () => {});
     socket.on('data', (bytes) => {
@@ -58,8 +57,14 @@ async function answerOverTcp(t: Scope, zone: Zone, host: string, port: number): 
     });
   });
   server.listen(port, host);
-  await once(server, 'listening');
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if (systemCode(error) === 'EADDRINUSE') return false;
+    throw error;
+  }
   t.teardown(() => server.close());
+  return true;
 }
 
 function overUdp(query: Buffer, answer: Buffer): Buffer {

@@ -62,13 +62,6 @@ export class RowTools {
     this.t.teardown(() => server.close());
     return server;
   }
-
-  async closedPort(): Promise<number> {
-    const server = await serve(() => {});
-    const { port } = server;
-    await server.close();
-    return port;
-  }
 }
 
 /** What a failure reply of SOCKS5 must be. */

@@ -15,6 +15,7 @@ import {
   ZERO_BOUND,
 } from './front-row-tools.ts';
 import { connectRequest, GREETING } from './front-world.ts';
+import { closedPort } from './ports.ts';
 
 const ROWS_AT_ONCE = 4;
 
@@ -24,7 +25,7 @@ const WIRE: readonly Row[] = [
     from: 'RFC 1928 section 6',
     says: 'failure replies have their full length, in SOCKS4 too',
     async run(t, tools) {
-      const port = await tools.closedPort();
+      const port = await closedPort();
       t.equal(await tools.refusal(LOOPBACK, port), failure(5));
       t.equal(await tools.last(socks4(LOOPBACK, port)), SOCKS4_FAILURE);
     },
@@ -156,7 +157,7 @@ const WIRE: readonly Row[] = [
     from: 'RFC 1928 section 6',
     says: 'every failure has its code, in every protocol',
     async run(t, tools) {
-      const closed = await tools.closedPort();
+      const closed = await closedPort();
       const table: [string, string, number, RowListener, number, number][] = [
         ['closed port', 'localhost', closed, 'plain', 5, 502],
         ['no such name', 'no-such-name.invalid', 80, 'plain', 4, 404],
@@ -250,7 +251,7 @@ const CLIENTS: readonly Row[] = [
       t.equal((await raw.bytes(2)).toString('hex'), '0502', 'the login is preferred: it isolates');
       raw.socket.write(login('alice', ''));
       t.equal((await raw.bytes(2)).toString('hex'), '0100');
-      raw.socket.write(connectRequest('localhost', await tools.closedPort()));
+      raw.socket.write(connectRequest('localhost', await closedPort()));
       t.equal((await raw.rest()).toString('hex'), failure(5));
     },
   },

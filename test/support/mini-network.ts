@@ -26,6 +26,7 @@ import { MixnodeConfig, startMixnode } from '../../mixnode/index.ts';
 import { until } from './link-fixtures.ts';
 import { MiniAuthority } from './mini-authority.ts';
 import type { PacedClock } from './paced-clock.ts';
+import { reservedPort } from './ports.ts';
 import { epochNumber } from './units.ts';
 
 export const crypto = createCrypto('fastest');
@@ -172,8 +173,8 @@ async function makeNode(
   const home = join(dir, name);
   await saveIdentity(home, identity);
   let components: Components;
-  let listen = '127.0.0.1:0';
-  const common = { ...options, dir: home, networkFile, name };
+  const listen = `127.0.0.1:${await reservedPort()}`; // also after a restart
+  const common = { ...options, dir: home, networkFile, name, listen };
   const node: MiniNode = {
     name,
     identity,
@@ -198,9 +199,8 @@ async function makeNode(
     async start() {
       components = { clock, rng: systemRng, crypto, log: silentLog, metrics: new Metrics() };
       node.running = await (layer === 0
-        ? startGateway(GatewayConfig.parse({ ...common, listen }), components)
-        : startMixnode(MixnodeConfig.parse({ ...common, listen, layer }), components));
-      listen = node.running.listen; // a restart takes the same port
+        ? startGateway(GatewayConfig.parse(common), components)
+        : startMixnode(MixnodeConfig.parse({ ...common, layer }), components));
     },
     stop: () => node.running.stop(),
   };

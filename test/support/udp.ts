@@ -18,12 +18,11 @@ export class UdpPeer {
     t: Scope,
     host = '127.0.0.1',
     onMessage?: (peer: UdpPeer, bytes: Buffer, from: RemoteInfo) => void,
-    port = 0,
   ) {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
-      socket.bind(port, host, resolve);
+      socket.bind(0, host, resolve);
     });
     const peer = new UdpPeer(socket);
     socket.on('message', (bytes, from) => {

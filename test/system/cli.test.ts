@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { type Finished, finished, mixsocks } from '../support/localnet.ts';
+import { closedPort } from '../support/ports.ts';
 
 const DEFECTIVE = fileURLToPath(new URL('../support/defective-role.ts', import.meta.url));
 
@@ -170,10 +171,10 @@ t.test('an authority gets a join token for a first network, which is printed onc
 t.test('status of no proxy, of another server, and of nothing sensible', async (t) => {
   const server = createServer((_request, response) => response.end('{}'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
   const { port } = server.address() as AddressInfo;
   await fails(t, ['status', '--url', `127.0.0.1:${port}`], 1, /is not the status port of a proxy/);
-  await new Promise((resolve) => server.close(resolve));
-  await fails(t, ['status', '--url', `http://127.0.0.1:${port}`], 1, /no proxy at .*ECONNREFUSED/);
+  await fails(t, ['status', '--url', `http://127.0.0.1:${await closedPort()}`], 1, /no proxy at .*ECONNREFUSED/);
   await fails(t, ['status', '--url', 'http://['], 2, /is not a URL/);
 });
 

@@ -2,9 +2,9 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { ENDS_WITH_US, MAIN } from '../support/localnet.ts';
+import { reservedPort } from '../support/ports.ts';
 import { STATUS } from '../support/status-fixture.ts';
 
 const LEAVE = '\x1b[?25h\x1b[?1049l';
@@ -17,8 +17,9 @@ async function serve(t: Test) {
   });
   const close = () => new Promise((resolve) => server.close(resolve).closeAllConnections());
   t.teardown(close);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
+  const port = await reservedPort(); // one of the tests closes it, and nobody answers there then
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${port}`, close };
 }
 
 function begin(t: Test, command: string, args: readonly string[]) {

@@ -112,6 +112,8 @@ t.test('free ports are distinct and below the ephemeral range; a taken one is na
   t.ok(ports.every((port) => port >= 10_240 && port < 32_768));
   await checkFree('127.0.0.1', 0);
   await checkFree('127.0.0.1', ports[0] ?? 0);
+  const others = await freePorts('127.0.0.1', 20, seededRng(1)); // as by another process, whose nodes are down
+  t.equal(new Set([...ports, ...others]).size, 40, 'what was found once is not found again');
 });
 
 t.test('the status is shown as text', (t) => {

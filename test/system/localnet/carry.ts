@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import type { Test } from 'tap';
 import { until } from '../../support/localnet.ts';
+import { closedPort } from '../../support/ports.ts';
 import { Transfers } from '../../support/transfers.ts';
 import { curl } from '../../support/web.ts';
 import type { LocalNetwork } from './world.ts';
@@ -31,16 +30,6 @@ export async function transfersAtOnce(t: Test, world: LocalNetwork): Promise<voi
 export async function manyAtOnce(t: Test, world: LocalNetwork): Promise<void> {
   const together = await Promise.all(Array.from({ length: 20 }, () => page(world)));
   for (const { body, stderr } of together) t.equal(body.toString(), HELLO, stderr);
-}
-
-/** A port of loopback on which nothing listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 export async function failures(t: Test, { network }: LocalNetwork): Promise<void> {

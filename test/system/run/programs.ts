@@ -6,10 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { freePorts } from '../../../cli/localnet/ports.ts';
-import { systemRng } from '../../../lib/core/rng.ts';
 import { noteDestination } from '../../support/destinations.ts';
 import { stopProcess, until } from '../../support/localnet.ts';
+import { reservedPort } from '../../support/ports.ts';
 import { pattern } from '../../support/web.ts';
 import { serveRepository } from '../front/programs.ts';
 import { mixsocksIn, openFolder, type User } from './world.ts';
@@ -117,7 +116,8 @@ export async function sshSealed(t: Test, env: NodeJS.ProcessEnv, users: readonly
   for (const name of ['host', 'user'])
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, name)]);
   mkdirSync('/run/sshd', { recursive: true });
-  const port = await freePort();
+  const port = await reservedPort();
+  noteDestination(port);
   const options = [
     `HostKey=${join(folder, 'host')}`,
     `AuthorizedKeysFile=${join(folder, 'user.pub')}`,
@@ -146,12 +146,6 @@ export async function sshSealed(t: Test, env: NodeJS.ProcessEnv, users: readonly
     const { code, stdout, stderr } = await mixsocksIn(env, command, user);
     t.strictSame([code, stdout], [5, 'logged in\n'], `${user.name}: ${stderr}`);
   }
-}
-
-async function freePort(): Promise<number> {
-  const [port = 0] = await freePorts('127.0.0.1', 1, systemRng);
-  noteDestination(port);
-  return port;
 }
 
 function canConnect(port: number): Promise<boolean> {
