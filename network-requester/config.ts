@@ -157,13 +157,13 @@ export const RequesterConfig = z.strictObject({
     .min(0.1)
     .max(100_000)
     .default(DEFAULT_EGRESS_LIMITS.streamsPerSecond)
-    .describe('new connections per second; five times as many at once after a pause'),
+    .describe('new connections per second; ten times as many at once after a pause'),
   maxStreamsPerSecondPerSession: z
     .number()
     .min(0.1)
     .max(100_000)
     .default(DEFAULT_EGRESS_LIMITS.streamsPerSecondPerSession)
-    .describe('the same for one session'),
+    .describe('the same for one session; five times as many at once'),
   maxOpenMs: timeoutMs(DEFAULT_EGRESS_LIMITS.openMs, 30 * 86_400_000).describe('a stream is ended after this time'),
   connectTimeoutMs: timeoutMs(DEFAULT_EGRESS_LIMITS.connectMs).describe('time to resolve a name and connect'),
   nameServers: z

@@ -49,6 +49,7 @@ export async function startRequester(config: RequesterConfig, components: Compon
     policy,
     limits: egressLimits(config),
     resolver,
+    paidBy: (session) => mixnet.hub?.paidRate(session) ?? 0,
   });
   metrics.gaugeOf('requester_sessions', 'Sessions of proxies.', () => mixnet.hub?.stats().sessions ?? 0);
   const { health } = mixnet;

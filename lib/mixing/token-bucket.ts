@@ -41,6 +41,12 @@ export class TokenBucket {
     return this.#tokens >= 1;
   }
 
+  /** The tokens that there are. */
+  left(nowMs: MonotonicMs): number {
+    this.#fill(nowMs);
+    return this.#tokens;
+  }
+
   /** Time that runs backwards gives nothing. */
   #fill(nowMs: MonotonicMs): void {
     const untilMs = latestMs(this.#atMs, nowMs);

@@ -64,7 +64,8 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
   #socketLost = false;
   #ended = false;
   #idleTimer: Timer | undefined;
-  #lastActivityMs: MonotonicMs;
+  /** When bytes last moved, or it was made. */
+  lastActivityMs: MonotonicMs;
   readonly #memory: MemoryAccount | undefined;
   /** Bytes that the socket has taken, or lost. */
   #takenBytes = 0;
@@ -72,7 +73,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
   constructor(private readonly options: RelayOptions) {
     this.#memory = options.memory?.account('streams', () => this.#shed(), options.memoryOwner);
     this.#clock = options.clock;
-    this.#lastActivityMs = options.clock.nowMs();
+    this.lastActivityMs = options.clock.nowMs();
   }
 
   /**
@@ -212,7 +213,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
   #pass(bytes: Uint8Array): boolean {
     this.#moved();
     this.options.onBytes?.('up', bytes.byteLength);
-    return this.#stream?.write(bytes, this.#lastActivityMs) ?? false;
+    return this.#stream?.write(bytes, this.lastActivityMs) ?? false;
   }
 
   #writeToSocket(bytes: Uint8Array): void {
@@ -224,7 +225,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
       this.#moved();
       this.#owedBytes -= bytes.byteLength;
       this.options.onBytes?.('down', bytes.byteLength);
-      this.#stream?.consume(bytes.byteLength, this.#lastActivityMs);
+      this.#stream?.consume(bytes.byteLength, this.lastActivityMs);
     });
   }
 
@@ -252,15 +253,15 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
   }
 
   #moved(): void {
-    this.#lastActivityMs = this.#clock.nowMs();
+    this.lastActivityMs = this.#clock.nowMs();
   }
 
   #armIdle(): void {
     this.#idleTimer?.cancel();
     if (this.#ended) return;
-    const dueMs = this.#lastActivityMs + this.#idleLimitMs() - this.#clock.nowMs();
+    const dueMs = this.lastActivityMs + this.#idleLimitMs() - this.#clock.nowMs();
     this.#idleTimer = this.#clock.after(dueMs, () => {
-      if (this.#clock.nowMs() - this.#lastActivityMs >= this.#idleLimitMs()) this.stop('TIMEOUT', 'idle');
+      if (this.#clock.nowMs() - this.lastActivityMs >= this.#idleLimitMs()) this.stop('TIMEOUT', 'idle');
       else this.#armIdle();
     });
   }

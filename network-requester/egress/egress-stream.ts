@@ -52,6 +52,15 @@ export class EgressStream implements AcceptedHandlers {
     else this.#relay.stop('RESET');
   }
 
+  giveUp(): void {
+    if (this.#phase === 'connecting') this.#refuse('LIMIT');
+    else this.#relay.stop('LIMIT');
+  }
+
+  get movedMs(): MonotonicMs {
+    return this.#relay.lastActivityMs;
+  }
+
   onData(bytes: Uint8Array): void {
     this.#received = true;
     this.#relay.onData(bytes);

@@ -5,6 +5,7 @@
  */
 
 import type { ErrorCode } from '../../lib/core/errors.ts';
+import type { MonotonicMs } from '../../lib/core/units.ts';
 import type { RelayOutcome } from '../../lib/relay/stream-relay.ts';
 import type { Components } from '../../lib/runtime/components.ts';
 import type { AcceptedHandlers, AcceptedStream, AcceptHandler, StreamKind } from '../../lib/session/index.ts';
@@ -12,6 +13,7 @@ import { Admission } from '../admission.ts';
 import { DEFAULT_EGRESS_LIMITS, type EgressLimits } from '../config.ts';
 import { type NameResolver, SystemResolver } from '../dns/resolver.ts';
 import { ExitPolicy } from '../policy/exit-policy.ts';
+import type { PaidBy } from '../shares.ts';
 import type { EgressContext } from './context.ts';
 import { EgressStream } from './egress-stream.ts';
 import { ResolveStream } from './resolve-stream.ts';
@@ -25,6 +27,8 @@ export interface EgressOptions {
   readonly limits?: Partial<EgressLimits>;
   readonly resolver?: NameResolver;
   readonly policy?: ExitPolicy;
+  /** What streams and look-ups are shared by when there are too few for all; without it all sessions have the same share. */
+  readonly paidBy?: PaidBy;
 }
 
 export interface EgressCounts {
@@ -36,9 +40,13 @@ export interface EgressCounts {
 
 /** A stream of any kind while it needs something of us. */
 interface ServedStream extends AcceptedHandlers {
+  /** When bytes last moved, or it began. */
+  readonly movedMs: MonotonicMs;
   start(host: string, port: number): void;
   /** Breaks it off. */
   stop(): void;
+  /** The same, since its place is for another one. */
+  giveUp(): void;
 }
 
 const IGNORE: AcceptedHandlers = { onData() {}, onFin() {}, onReset() {}, onDrain() {} };
@@ -49,13 +57,15 @@ const CONNECT_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2,
 export class Egress {
   readonly #context: EgressContext;
   readonly #admission: Admission;
-  readonly #streams = new Set<ServedStream>();
+  /** With their sessions. */
+  readonly #streams = new Map<ServedStream, string>();
   readonly #refused: Partial<Record<ErrorCode, number>> = {};
   readonly #requests;
   #opened = 0;
 
   constructor(options: EgressOptions) {
     const { clock, log, metrics, memory } = options.components;
+    const { paidBy } = options;
     this.#requests = metrics.counter('requester_requests_total', 'Streams by outcome: opened, or why not.', [
       'outcome',
     ]);
@@ -69,7 +79,8 @@ export class Egress {
     const seconds = metrics.histogram('requester_connect_seconds', 'Name resolution and connect.', CONNECT_BUCKETS_S);
     metrics.gaugeOf('requester_streams_active', 'Streams connecting or open.', () => this.#streams.size);
     const limits = { ...DEFAULT_EGRESS_LIMITS, ...options.limits };
-    this.#admission = new Admission(limits, clock.nowMs());
+    const giveUp = (session: string) => this.#longestIdle(session)?.giveUp();
+    this.#admission = new Admission({ limits, giveUp, ...(paidBy === undefined ? {} : { paidBy }) }, clock.nowMs());
     this.#context = {
       clock,
       log: log.child({ part: 'egress' }),
@@ -101,7 +112,7 @@ export class Egress {
       if (this.#streams.delete(served)) this.#admission.release(session);
     };
     const served = this.#newStream(stream, kind, session, onGone);
-    this.#streams.add(served);
+    this.#streams.set(served, session);
     served.start(host, port);
     return served;
   };
@@ -121,7 +132,15 @@ export class Egress {
 
   /** Breaks all streams off. */
   stop(): void {
-    for (const stream of this.#streams) stream.stop();
+    for (const stream of this.#streams.keys()) stream.stop();
+  }
+
+  #longestIdle(session: string): ServedStream | undefined {
+    let found: ServedStream | undefined;
+    for (const [stream, owner] of this.#streams) {
+      if (owner === session && (found === undefined || stream.movedMs < found.movedMs)) found = stream;
+    }
+    return found;
   }
 
   #turnDown(stream: AcceptedStream, code: ErrorCode): AcceptedHandlers {

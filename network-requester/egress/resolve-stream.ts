@@ -16,13 +16,17 @@ const UNBOUND = { host: '0.0.0.0', port: 0 };
 
 export class ResolveStream implements AcceptedHandlers {
   #over = false;
+  /** When it began: nothing moves before the answer. */
+  readonly movedMs: MonotonicMs;
 
   /** `onGone` is called once, when the answer is given or nobody wants it any more. */
   constructor(
     private readonly stream: AcceptedStream,
     private readonly context: EgressContext,
     private readonly onGone: () => void,
-  ) {}
+  ) {
+    this.movedMs = context.clock.nowMs();
+  }
 
   start(host: string): void {
     const startedMs = this.context.clock.nowMs();
@@ -34,6 +38,10 @@ export class ResolveStream implements AcceptedHandlers {
 
   stop(): void {
     this.#refuse('SESSION_CLOSED');
+  }
+
+  giveUp(): void {
+    this.#refuse('LIMIT');
   }
 
   /** The question was in OPEN; bytes that follow mean nothing. */

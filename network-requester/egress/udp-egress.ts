@@ -9,6 +9,7 @@
 import type { Timer } from '../../lib/core/clock.ts';
 import type { ErrorCode } from '../../lib/core/errors.ts';
 import type { MemoryAccount } from '../../lib/core/memory-budget.ts';
+import type { MonotonicMs } from '../../lib/core/units.ts';
 import { checkDestination } from '../../lib/net/destination.ts';
 import { DatagramChannel } from '../../lib/relay/datagram-channel.ts';
 import type { RelayOutcome } from '../../lib/relay/stream-relay.ts';
@@ -70,6 +71,14 @@ export class UdpEgress implements AcceptedHandlers {
 
   stop(): void {
     this.#break('RESET', 'stopped');
+  }
+
+  giveUp(): void {
+    this.#break('LIMIT', 'stopped');
+  }
+
+  get movedMs(): MonotonicMs {
+    return this.#sockets.lastMs;
   }
 
   onData(bytes: Uint8Array): void {

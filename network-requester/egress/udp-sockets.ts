@@ -6,6 +6,7 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import type { Clock, Timer } from '../../lib/core/clock.ts';
+import type { MonotonicMs } from '../../lib/core/units.ts';
 import { type ParsedAddress, parseAddress } from '../../lib/net/address-policy.ts';
 
 export interface UdpSocketsOptions {
@@ -26,7 +27,7 @@ export class UdpSockets {
   readonly #sockets = new Map<4 | 6, Socket>();
   /** In the order of last use. */
   readonly #peers = new Set<string>();
-  #lastMs: number;
+  #lastMs: MonotonicMs;
   #idleTimer: Timer | undefined;
   #closed = false;
 
@@ -40,6 +41,11 @@ export class UdpSockets {
     this.#touch();
     this.#socketFor(address.family).send(bytes, port, address.text, () => {}); // an error is a lost datagram
     return true;
+  }
+
+  /** When a datagram last went or came, or this was made. */
+  get lastMs(): MonotonicMs {
+    return this.#lastMs;
   }
 
   close(): void {

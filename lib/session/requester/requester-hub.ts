@@ -144,6 +144,11 @@ export class RequesterHub implements Running {
     return this.#table.stats();
   }
 
+  /** Packets per second that the session with this key sends. */
+  paidRate(key: string): number {
+    return this.#table.paidRate(key, this.#nowMs());
+  }
+
   sessions(): RequesterSession[] {
     return [...this.#table.sessions()];
   }

@@ -80,6 +80,11 @@ export class SessionTable {
     return this.#sessions.values();
   }
 
+  /** Packets per second of the session with this key; 0 when there is none. */
+  paidRate(key: string, nowMs: MonotonicMs): number {
+    return this.#sessions.get(key)?.paid.rate(nowMs) ?? 0;
+  }
+
   /** Takes the plaintext of a packet from any proxy, and returns the session it was of, if that was known. Never throws. */
   receive(plaintext: Uint8Array, nowMs: MonotonicMs): RequesterSession | undefined {
     const key = sessionKeyOf(plaintext);
