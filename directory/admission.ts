@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { IdentityHex } from '../lib/core/bytes.ts';
+import { type IdentityHex, prefixOf } from '../lib/core/bytes.ts';
 import { epochAt } from '../lib/core/params.ts';
 import { laterEpoch, type MonotonicMs, type UnixMs } from '../lib/core/units.ts';
 import {
@@ -20,9 +20,6 @@ import {
 } from '../lib/directory/index.ts';
 import { TokenBucket } from '../lib/mixing/index.ts';
 import type { Membership } from './members/membership.ts';
-
-/** Hex digits of an identity that must be unique in a network: compact reply blocks name a node by them. */
-const PREFIX_DIGITS = 16;
 
 /** New descriptors of one node per second, on average and at once. */
 export const DESCRIPTORS_PER_SECOND = 1;
@@ -192,8 +189,4 @@ export class Admission {
     const guests = [...this.#held.keys()].filter((identity) => !membership.isKnown(identity)).length;
     return membership.size + guests;
   }
-}
-
-function prefixOf(identity: IdentityHex): string {
-  return identity.slice(0, PREFIX_DIGITS);
 }

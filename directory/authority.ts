@@ -33,10 +33,10 @@ import type { Reachability } from './reachability.ts';
 import { ServedConsensuses } from './served.ts';
 import { SignedAhead } from './signed-ahead.ts';
 import { assembler, viewOf } from './voting/ballot-view.ts';
+import type { VotingRecords } from './voting/disk-records.ts';
 import type { Slot } from './voting/schedule.ts';
 import type { Ballot } from './voting/vote.ts';
 import { Voting } from './voting/voting.ts';
-import type { VotingRecords } from './voting/voting-records.ts';
 
 /**
  * How long the first consensus waits for requesters to name two gateways, where there are two: they announce themselves while

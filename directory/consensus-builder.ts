@@ -72,11 +72,6 @@ export function nodesFor(
   });
 }
 
-/** Whether `nodes` are enough. */
-export function meets(nodes: readonly NodeRecord[], minimums: Minimums): boolean {
-  return lacking(nodes, minimums) === '';
-}
-
 /** What `nodes` lack of the minimums, in words; empty when nothing. */
 export function lacking(nodes: readonly NodeRecord[], minimums: Minimums): string {
   const count = (match: (node: NodeRecord) => boolean) => nodes.filter(match).length;

@@ -25,7 +25,7 @@
  * Pure, and in whole numbers: the same descriptors give the same marks everywhere.
  * @module
  */
-import type { IdentityHex } from '../lib/core/bytes.ts';
+import { type IdentityHex, prefixOf } from '../lib/core/bytes.ts';
 import { type Descriptor, type LoopResult, mostLossy, RING_SIZE, ringIndexOf, ringOf } from '../lib/directory/index.ts';
 
 /** A node is marked when this much of what crosses it arrives, or less, by comparison with its layer. */
@@ -46,7 +46,6 @@ interface Findings {
 }
 
 const PER_MILLE = 1000;
-const PREFIX_DIGITS = 16;
 
 /** The identities to mark. */
 export function lossyNodes(descriptors: readonly Descriptor[]): ReadonlySet<IdentityHex> {
@@ -68,7 +67,8 @@ export function lossyNodes(descriptors: readonly Descriptor[]): ReadonlySet<Iden
 function findingsOf(ring: readonly (readonly Reporter[])[]): Findings[][] {
   const positions = new Map<string, number[]>();
   for (const [position, nodes] of ring.entries()) {
-    for (const prefix of nodes.map(prefixOf)) positions.set(prefix, [...(positions.get(prefix) ?? []), position]);
+    for (const prefix of nodes.map((node) => prefixOf(node.identity)))
+      positions.set(prefix, [...(positions.get(prefix) ?? []), position]);
   }
   return ring.map((reporters) =>
     reporters.map(({ family, loops = [] }) => {
@@ -88,7 +88,7 @@ function findingsOf(ring: readonly (readonly Reporter[])[]): Findings[][] {
 /** The median of all reporters, or of one position beside the node: whichever is best for it; per mille. */
 function survivalOf(node: Reporter, findings: readonly (readonly Findings[])[]): number {
   const position = ringIndexOf(node) as number;
-  const prefix = prefixOf(node);
+  const prefix = prefixOf(node.identity);
   const survivals = [1, 2, 3].map((step) =>
     (findings[(position + step) % RING_SIZE] ?? [])
       .filter(({ family }) => family === undefined || family !== node.family)
@@ -113,8 +113,4 @@ function relativeSurvival(found: Findings, node: string, position: number): numb
 function median(values: readonly number[]): number {
   const lower = values.filter((value) => value < PER_MILLE).sort((a, b) => a - b);
   return lower[Math.floor(values.length / 2)] ?? PER_MILLE;
-}
-
-function prefixOf({ identity }: { identity: IdentityHex }): string {
-  return identity.slice(0, PREFIX_DIGITS);
 }

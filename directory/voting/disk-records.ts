@@ -8,22 +8,21 @@
  *     DIR/evidence/<epoch>-<kind>-<authority>.json      two documents that one authority must not both have signed
  * @module
  */
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
-import { systemCode } from '../../lib/core/errors.ts';
 import { makeFolder } from '../../lib/core/folders.ts';
-import { loadTextFile } from '../../lib/core/text-file.ts';
+import { jsonOf } from '../../lib/core/parsed-text.ts';
+import { loadTextIfThere } from '../../lib/core/text-file.ts';
 import type { EpochNumber } from '../../lib/core/units.ts';
 import { MAX_CONSENSUS_BYTES } from '../../lib/directory/documents.ts';
 import { envelopeBytes, parseEnvelope } from '../../lib/directory/envelope.ts';
-import { createFileDurably } from '../../lib/directory/index.ts';
+import { createFileDurably, namesIn } from '../../lib/directory/index.ts';
 import { CONSENSUSES_KEPT } from '../archive.ts';
 import type { Slot } from './schedule.ts';
 import { unlessRefused } from './vote.ts';
 import type { KeptVote } from './vote-box.ts';
-import type { EvidenceKind, VotingRecords } from './voting-records.ts';
 
 /** Votings of one epoch whose votes are kept. */
 export const ATTEMPTS_KEPT = 4;
@@ -37,6 +36,31 @@ const SIGNED = 'signed.json';
 const OWN = 'own.json';
 
 const keptVotes = z.strictObject({ votes: z.array(z.strictObject({ vote: z.string(), ballot: z.string() })) });
+
+/** What an authority must not sign two of for one epoch (votes: of one voting). */
+export type EvidenceKind = 'votes' | 'consensuses';
+
+/**
+ * What an authority must not forget of its votings: with it neither a crash nor a clock that is set back makes it vote or sign anew. Each
+ * promise resolves when it is on the disk.
+ */
+export interface VotingRecords {
+  /** The own vote of this voting. `fresh` becomes it unless there is one, or may have been one that is kept no more; the one that is. */
+  ownVote(slot: Slot, fresh?: KeptVote): Promise<KeptVote | undefined>;
+  /** All votes that were accepted, for audit. */
+  keepVotes(slot: Slot, votes: ReadonlyMap<IdentityHex, readonly KeptVote[]>): Promise<void>;
+  /** The consensus that this authority has signed for `epoch`. `fresh` becomes it unless there is one of this epoch or a later one. */
+  ownDocument(epoch: EpochNumber, fresh?: string): Promise<string | undefined>;
+  /** The newest epoch that this authority has signed for; -1 without. */
+  newestSigned(): Promise<number>;
+  /** Two documents that one authority must not both have signed. */
+  keepEvidence(
+    epoch: EpochNumber,
+    kind: EvidenceKind,
+    authority: IdentityHex,
+    two: readonly [string, string],
+  ): Promise<void>;
+}
 
 export class DiskRecords implements VotingRecords {
   readonly #voting: string;
@@ -154,31 +178,10 @@ function votesText(votes: readonly KeptVote[]): string {
 /** None where the file is missing or damaged. */
 async function readVotes(path: string): Promise<KeptVote[]> {
   const text = await textOf(path);
-  if (text === undefined) return [];
-  try {
-    return keptVotes.parse(JSON.parse(text)).votes;
-  } catch {
-    return [];
-  }
+  return keptVotes.safeParse(jsonOf(text ?? '')).data?.votes ?? [];
 }
 
-async function textOf(path: string): Promise<string | undefined> {
-  try {
-    return await loadTextFile(path, { code: 'DOCUMENT', maxBytes: MAX_RECORD_BYTES });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
+const textOf = (path: string) => loadTextIfThere(path, { code: 'DOCUMENT', maxBytes: MAX_RECORD_BYTES });
 
 async function numbersIn(folder: string): Promise<number[]> {
   const names = (await namesIn(folder)).filter((name) => /^\d{1,15}$/.test(name));

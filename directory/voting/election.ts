@@ -6,9 +6,11 @@ import type { IdentityHex } from '../../lib/core/bytes.ts';
 import type { UnixMs } from '../../lib/core/units.ts';
 import { speaks, type VersionRange, versionsText } from '../../lib/core/version-range.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
+import { sign, validSigners } from '../../lib/directory/envelope.ts';
 import {
   type Consensus,
   type Descriptor,
+  DOCUMENT_VERSION,
   DocumentRefused,
   parseConsensus,
   type VerifiedConsensus,
@@ -17,7 +19,6 @@ import {
 import { payloadDigest } from '../../lib/directory/verify.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { Merged, mergeBallots, Quorum } from './merge.ts';
-import { isResultOf, type ResultOf, type ShownResult, signResult } from './result.ts';
 import { endOfRoundsMs, roundAt, type Slot } from './schedule.ts';
 import type { Previous } from './vote.ts';
 import type { AcceptedVote, VoteBox, VoteOutcome } from './vote-box.ts';
@@ -30,6 +31,19 @@ export type Assemble = (
   previous: Consensus | undefined,
   version: number,
 ) => Consensus | string;
+
+/**
+ * What an authority would sign, as it shows it to the others before it signs: the digest of the document that its counted votes came to
+ * (hex), with a signature under a prefix of its own (hex). So nobody on the way between two authorities can make one of them believe that
+ * the others agree, and use up its epoch. Good for one voting only.
+ */
+export interface ShownResult {
+  readonly digest: string;
+  readonly signature: string;
+}
+
+/** The voting that a result is of. */
+export type ResultOf = Pick<Slot, 'epoch' | 'attempt'> & { readonly network: string };
 
 /** What all who counted the same votes would sign. */
 export interface Result {
@@ -180,4 +194,24 @@ function faultOf(payload: string, versions: VersionRange): string | undefined {
     if (error instanceof DocumentRefused) return error.message;
     throw error;
   }
+}
+
+/** The result `digest` with the signature of `seed`. */
+export function signResult(of: ResultOf, digest: string, seed: Uint8Array, crypto: Crypto): ShownResult {
+  return { digest, signature: sign('result', payloadOf(of, digest), seed, crypto).signature };
+}
+
+/** Whether the authority `from` has signed this result of this voting. */
+export function isResultOf(
+  of: ResultOf,
+  from: IdentityHex,
+  { digest, signature }: ShownResult,
+  crypto: Crypto,
+): boolean {
+  const envelope = { payload: payloadOf(of, digest), signatures: [{ signer: from, signature }] };
+  return validSigners('result', envelope, new Set([from]), crypto).has(from);
+}
+
+function payloadOf({ network, epoch, attempt }: ResultOf, digest: string): string {
+  return canonicalJson({ version: DOCUMENT_VERSION, network, epoch, attempt, digest });
 }

@@ -6,9 +6,8 @@
 import { sleep } from '../../lib/core/clock.ts';
 import { asMixError, MixError } from '../../lib/core/errors.ts';
 import { keyGraceMs } from '../../lib/core/params.ts';
-import { MAX_DESCRIPTOR_LIST_BYTES } from '../../lib/directory/client/descriptor-list.ts';
 import { authorityUrl, type HttpReply, sendWithin, type Transport } from '../../lib/directory/client/transport.ts';
-import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES } from '../../lib/directory/documents.ts';
+import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES, MAX_DESCRIPTOR_LIST_BYTES } from '../../lib/directory/documents.ts';
 import { envelopeBytes } from '../../lib/directory/envelope.ts';
 import { type Authority, type NetworkFile, timing } from '../../lib/directory/index.ts';
 import type { Components } from '../../lib/runtime/components.ts';

@@ -4,13 +4,12 @@
  * @module
  */
 import { z } from 'zod';
-import { identityHex } from '../../lib/config/fields.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
-import { epochNumber } from '../../lib/core/units.ts';
-import { MAX_SIGNATURES, type Signature } from '../../lib/directory/envelope.ts';
-import { checkVersion, DOCUMENT_VERSION, DocumentRefused } from '../../lib/directory/index.ts';
+import { parseDocument } from '../../lib/directory/document-versions.ts';
+import { epochField, hex32 } from '../../lib/directory/documents.ts';
+import { type Signature, signatureHex, signatures } from '../../lib/directory/envelope.ts';
+import { DOCUMENT_VERSION } from '../../lib/directory/index.ts';
 import { MAX_AUTHORITIES } from '../../lib/directory/network-file.ts';
-import { firstProblem } from '../../lib/directory/refusal.ts';
 import { MAX_ATTEMPT } from './vote.ts';
 import { MAX_VOTES_PER_AUTHOR } from './vote-box.ts';
 
@@ -20,20 +19,14 @@ const MAX_VOTES = MAX_VOTES_PER_AUTHOR * MAX_AUTHORITIES;
 const ENTRY_BYTES = 2048;
 const SIGNATURE_BYTES = 256;
 
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const signatureHex = z.string().regex(/^[0-9a-f]{128}$/);
-const signature = z.strictObject({ signer: identityHex, signature: signatureHex });
-
 const sheet = z.strictObject({
   version: z.literal(DOCUMENT_VERSION),
-  network: hash,
-  epoch: z.int().min(0).transform(epochNumber),
+  network: hex32,
+  epoch: epochField,
   attempt: z.int().min(0).max(MAX_ATTEMPT),
   votes: z.array(z.unknown()).max(MAX_VOTES),
-  result: z.strictObject({ digest: hash, signature: signatureHex }).exactOptional(),
-  documents: z
-    .array(z.strictObject({ digest: hash, signatures: z.array(signature).max(MAX_SIGNATURES) }))
-    .max(MAX_AUTHORITIES),
+  result: z.strictObject({ digest: hex32, signature: signatureHex }).exactOptional(),
+  documents: z.array(z.strictObject({ digest: hex32, signatures })).max(MAX_AUTHORITIES),
 });
 
 export interface Sheet extends Omit<z.infer<typeof sheet>, 'votes' | 'documents'> {
@@ -56,22 +49,11 @@ export function sheetText({ votes, ...rest }: Sheet): string {
 
 /** Reads a sheet; throws DocumentRefused. */
 export function parseSheet(text: string): Sheet {
-  const value = jsonOf(text);
-  checkVersion('sheet', value);
-  const parsed = sheet.safeParse(value);
-  if (!parsed.success) throw new DocumentRefused('malformed', `sheet: ${firstProblem(parsed.error)}`);
-  return { ...parsed.data, votes: parsed.data.votes.map((vote) => JSON.stringify(vote)) };
+  const parsed = parseDocument('sheet', sheet, text, maxSheetBytes(MAX_AUTHORITIES));
+  return { ...parsed, votes: parsed.votes.map((vote) => JSON.stringify(vote)) };
 }
 
 /** Who has signed, by what the sheet claims. */
 export function claimedSigners(signatures: readonly Signature[]): IdentityHex[] {
   return signatures.map(({ signer }) => signer);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -5,21 +5,14 @@
  */
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import type { Crypto } from '../../lib/crypto/index.ts';
-import { encodeEnvelope, type Signature, validSigners } from '../../lib/directory/envelope.ts';
+import { type Signature, validSignatures } from '../../lib/directory/envelope.ts';
 import { DocumentRefused, type NetworkFile } from '../../lib/directory/index.ts';
 import { payloadDigest } from '../../lib/directory/verify.ts';
+import { envelopeOf, type Signed, type TwoSigned } from './vote.ts';
 
 /** A document, and who has signed it. */
-export interface SignedDocument {
+export interface SignedDocument extends Signed {
   readonly digest: string;
-  readonly payload: string;
-  readonly signatures: ReadonlyMap<IdentityHex, Signature>;
-}
-
-/** Two consensuses of one epoch with the signature of one authority. */
-export interface TwoDocuments {
-  readonly authority: IdentityHex;
-  readonly envelopes: readonly [string, string];
 }
 
 interface Held extends SignedDocument {
@@ -27,7 +20,8 @@ interface Held extends SignedDocument {
 }
 
 export class SignedDocuments {
-  readonly twoDocuments: TwoDocuments[] = [];
+  /** Two consensuses of the epoch with the signature of one authority. */
+  readonly twoDocuments: TwoSigned[] = [];
   readonly #authorities: ReadonlySet<IdentityHex>;
   readonly #held = new Map<string, Held>();
 
@@ -68,15 +62,8 @@ export class SignedDocuments {
     if (payloadDigest(payload, this.crypto) !== digest) {
       throw new DocumentRefused('malformed', 'consensus: is not the document that was asked for');
     }
-    const tried = new Set<IdentityHex>(this.#held.get(digest)?.signatures.keys());
-    const fresh = new Map<IdentityHex, Signature>();
-    for (const signature of signatures) {
-      const { signer } = signature;
-      if (tried.has(signer)) continue;
-      tried.add(signer);
-      const valid = validSigners('consensus', { payload, signatures: [signature] }, this.#authorities, this.crypto);
-      if (valid.has(signer)) fresh.set(signer, signature);
-    }
+    const known = this.#held.get(digest)?.signatures;
+    const fresh = validSignatures('consensus', { payload, signatures }, this.#authorities, this.crypto, known);
     if (fresh.size === 0) return;
     if (!this.#held.has(digest) && !this.isOfEpoch(payload)) {
       throw new DocumentRefused('malformed', 'consensus: is none of the epoch that was asked about');
@@ -107,8 +94,4 @@ export class SignedDocuments {
   #isConvicted(authority: IdentityHex): boolean {
     return this.twoDocuments.some((two) => two.authority === authority);
   }
-}
-
-function envelopeOf({ payload, signatures }: SignedDocument): string {
-  return encodeEnvelope({ payload, signatures: [...signatures.values()] });
 }

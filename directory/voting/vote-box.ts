@@ -16,33 +16,35 @@ import {
   parseEnvelope,
   type Signature,
   sign,
-  validSigners,
+  validSignatures,
 } from '../../lib/directory/envelope.ts';
 import { epochMsOf, type NetworkFile } from '../../lib/directory/index.ts';
-import { type Ballot, MAX_VOTE_BYTES, parseBallot, parseVote, unlessRefused, type Vote } from './vote.ts';
+import {
+  type Ballot,
+  envelopeOf,
+  MAX_VOTE_BYTES,
+  parseBallot,
+  parseVote,
+  type Signed,
+  type TwoSigned,
+  unlessRefused,
+  type Vote,
+} from './vote.ts';
 
 /** Votes of one author that are passed on: two show all that he signs several. */
 export const MAX_VOTES_PER_AUTHOR = 2;
 
 /** A vote that was accepted. */
-export interface AcceptedVote {
+export interface AcceptedVote extends Signed {
   readonly vote: Vote;
-  readonly payload: string;
   readonly ballot: Ballot;
   readonly ballotText: string;
-  readonly signatures: ReadonlyMap<IdentityHex, Signature>;
 }
 
 /** A vote with its ballot, as it is kept. */
 export interface KeptVote {
   readonly vote: string;
   readonly ballot: string;
-}
-
-/** Two votes of one author for the same voting. */
-export interface TwoVotes {
-  readonly authority: IdentityHex;
-  readonly envelopes: readonly [string, string];
 }
 
 /** What became of a vote: `late` ones have too few signatures for the round. */
@@ -68,7 +70,7 @@ export class VoteBox {
   readonly #accepted = new Map<IdentityHex, Map<string, Held>>();
   /** The first envelope of each author that holds, accepted or not. */
   readonly #first = new Map<IdentityHex, { payload: string; envelope: string }>();
-  readonly twoVotes: TwoVotes[] = [];
+  readonly twoVotes: TwoSigned[] = [];
 
   constructor(readonly options: VoteBoxOptions) {
     this.#authorities = new Set(options.network.authorities.map(({ id }) => id));
@@ -105,12 +107,12 @@ export class VoteBox {
 
   /** What is passed on: each accepted vote with all its signatures. */
   envelopes(): string[] {
-    return this.#all().map(textOf);
+    return this.#all().map(envelopeOf);
   }
 
   /** The accepted votes with their ballots, by author. */
   kept(): Map<IdentityHex, KeptVote[]> {
-    const kept = (held: Held): KeptVote => ({ vote: textOf(held), ballot: held.ballotText });
+    const kept = (held: Held): KeptVote => ({ vote: envelopeOf(held), ballot: held.ballotText });
     return new Map([...this.#accepted].map(([authority, votes]) => [authority, [...votes.values()].map(kept)]));
   }
 
@@ -163,17 +165,8 @@ export class VoteBox {
   }
 
   /** The valid signatures of authorities, of each the first, without those that are `known`. */
-  #signaturesOf({ payload, signatures }: Envelope, known: ReadonlyMap<IdentityHex, Signature> = new Map()) {
-    const { crypto } = this.options;
-    const found = new Map<IdentityHex, Signature>();
-    const tried = new Set<IdentityHex>(known.keys());
-    for (const signature of signatures) {
-      if (tried.has(signature.signer)) continue;
-      tried.add(signature.signer);
-      const valid = validSigners('vote', { payload, signatures: [signature] }, this.#authorities, crypto);
-      if (valid.has(signature.signer)) found.set(signature.signer, signature);
-    }
-    return found;
+  #signaturesOf(envelope: Envelope, known?: ReadonlyMap<IdentityHex, Signature>) {
+    return validSignatures('vote', envelope, this.#authorities, this.options.crypto, known);
   }
 
   /** A second vote of an author is evidence, whenever it comes. */
@@ -196,8 +189,4 @@ export class VoteBox {
       return fits ? ballot : undefined;
     });
   }
-}
-
-function textOf({ payload, signatures }: Held): string {
-  return encodeEnvelope({ payload, signatures: [...signatures.values()] });
 }

@@ -5,11 +5,13 @@
  */
 import { z } from 'zod';
 import { identityHex } from '../../lib/config/fields.ts';
+import { type IdentityHex, prefixOf } from '../../lib/core/bytes.ts';
 import type { NetworkParams } from '../../lib/core/params.ts';
-import { epochNumber } from '../../lib/core/units.ts';
-import { checkVersion, DOCUMENT_VERSION, DocumentRefused, MAX_NODES, versionRange } from '../../lib/directory/index.ts';
+import { parseDocument } from '../../lib/directory/document-versions.ts';
+import { epochField, hex32 } from '../../lib/directory/documents.ts';
+import { encodeEnvelope, type Signature } from '../../lib/directory/envelope.ts';
+import { DOCUMENT_VERSION, DocumentRefused, MAX_NODES, versionRange } from '../../lib/directory/index.ts';
 import { networkParams } from '../../lib/directory/network-params.ts';
-import { firstProblem } from '../../lib/directory/refusal.ts';
 
 /** Bytes of a vote's payload. */
 export const MAX_VOTE_BYTES = 1024;
@@ -18,24 +20,15 @@ export const MAX_BALLOT_BYTES = 1024 * 1024;
 /** Votings of one epoch. */
 export const MAX_ATTEMPT = 1_000_000;
 
-/** Hex digits of an identity that are unique in a network. */
-const PREFIX_DIGITS = 16;
-
-const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits');
-const epochField = z
-  .int()
-  .min(0)
-  .max(2 ** 40)
-  .transform(epochNumber);
 const version = z.literal(DOCUMENT_VERSION, `expected document version ${DOCUMENT_VERSION}`);
 
 const vote = z.strictObject({
   version,
-  network: hash,
+  network: hex32,
   epoch: epochField,
   attempt: z.int().min(0).max(MAX_ATTEMPT),
   authority: identityHex,
-  ballot: hash,
+  ballot: hex32,
 });
 
 const ballot = z.strictObject({
@@ -43,12 +36,12 @@ const ballot = z.strictObject({
   /** Those of the consensus that its authority can make; without it the version of the ballot alone. */
   consensusVersions: versionRange.exactOptional(),
   params: networkParams,
-  previous: z.strictObject({ epoch: epochField, digest: hash }).exactOptional(),
+  previous: z.strictObject({ epoch: epochField, digest: hex32 }).exactOptional(),
   nodes: z
-    .array(z.tuple([identityHex, hash]))
+    .array(z.tuple([identityHex, hex32]))
     .max(MAX_NODES)
     .refine(
-      (nodes) => nodes.every(([id], i) => i === 0 || prefixOf(id) > prefixOf(nodes[i - 1]?.[0] ?? '')),
+      (nodes) => nodes.every(([id], i) => i === 0 || prefixOf(id) > prefixOf(nodes[i - 1]?.[0] ?? id)),
       'expected nodes by identity, in ascending order, no two with the same first 8 bytes',
     ),
 });
@@ -62,21 +55,12 @@ export type Ballot = Omit<z.infer<typeof ballot>, 'params'> & { readonly params:
 
 /** The vote in `payload`; throws DocumentRefused. */
 export function parseVote(payload: string): Vote {
-  return parse('vote', vote, payload, MAX_VOTE_BYTES);
+  return parseDocument('vote', vote, payload, MAX_VOTE_BYTES);
 }
 
 /** The ballot in `text`; throws DocumentRefused. */
 export function parseBallot(text: string): Ballot {
-  return parse('ballot', ballot, text, MAX_BALLOT_BYTES);
-}
-
-function parse<T>(kind: string, schema: z.ZodType<T>, text: string, maxBytes: number): T {
-  if (Buffer.byteLength(text) > maxBytes) throw new DocumentRefused('oversize', `${kind}: over ${maxBytes} bytes`);
-  const value = jsonOf(text);
-  checkVersion(kind, value);
-  const result = schema.safeParse(value);
-  if (!result.success) throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
-  return result.data;
+  return parseDocument('ballot', ballot, text, MAX_BALLOT_BYTES);
 }
 
 /** What `read` gives; undefined when it refuses the document. */
@@ -89,14 +73,18 @@ export function unlessRefused<T>(read: () => T): T | undefined {
   }
 }
 
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** What was signed, and by whom. */
+export interface Signed {
+  readonly payload: string;
+  readonly signatures: ReadonlyMap<IdentityHex, Signature>;
 }
 
-function prefixOf(identity: string): string {
-  return identity.slice(0, PREFIX_DIGITS);
+/** Two envelopes that one authority must not both have signed. */
+export interface TwoSigned {
+  readonly authority: IdentityHex;
+  readonly envelopes: readonly [string, string];
+}
+
+export function envelopeOf({ payload, signatures }: Signed): string {
+  return encodeEnvelope({ payload, signatures: [...signatures.values()] });
 }

@@ -24,15 +24,15 @@ import {
 import { payloadDigest } from '../../lib/directory/verify.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { canonicalJson } from './canonical-json.ts';
+import type { EvidenceKind, VotingRecords } from './disk-records.ts';
 import { type Assemble, Election } from './election.ts';
 import { mergeBallots, quorumOf } from './merge.ts';
 import { type Slot, slotAt } from './schedule.ts';
 import { parseSheet, type Sheet, sheetText } from './sheet.ts';
 import { SheetReader, type Want } from './sheet-reader.ts';
-import { SignedDocuments, type TwoDocuments } from './signed-documents.ts';
-import { type Ballot, unlessRefused } from './vote.ts';
-import { type KeptVote, type TwoVotes, VoteBox } from './vote-box.ts';
-import type { EvidenceKind, VotingRecords } from './voting-records.ts';
+import { SignedDocuments } from './signed-documents.ts';
+import { type Ballot, type TwoSigned, unlessRefused } from './vote.ts';
+import { type KeptVote, VoteBox } from './vote-box.ts';
 
 export interface VotingOptions {
   readonly verifier: Verifier;
@@ -277,11 +277,7 @@ export class Voting {
     }
   }
 
-  async #accuse(
-    epoch: EpochNumber,
-    kind: EvidenceKind,
-    { authority, envelopes }: TwoVotes | TwoDocuments,
-  ): Promise<void> {
+  async #accuse(epoch: EpochNumber, kind: EvidenceKind, { authority, envelopes }: TwoSigned): Promise<void> {
     const accused = this.#accused.get(epoch) ?? new Set();
     if (accused.has(`${kind} ${authority}`)) return;
     this.#accused.set(epoch, accused.add(`${kind} ${authority}`));

@@ -39,6 +39,11 @@ export function isIdentityHex(text: string): text is IdentityHex {
   return /^[0-9a-f]{64}$/.test(text);
 }
 
+/** The first 8 bytes, hex: they are unique in a network, and reply blocks and loop results name a node by them. */
+export function prefixOf(identity: IdentityHex): string {
+  return identity.slice(0, 16);
+}
+
 /** Map key of the 32 bytes of `bytes` at `offset`. */
 export function addressKeyAt(bytes: Uint8Array, offset: number): AddressKey {
   return asBuffer(bytes).toString('latin1', offset, offset + 32) as AddressKey;

@@ -1,5 +1,5 @@
 /**
- * Options whose text has a form of its own, such as an address.
+ * Texts that stand for values: JSON, and options that have a form of their own, such as an address.
  * @module
  */
 import { z } from 'zod';
@@ -14,3 +14,12 @@ export const textFor = (parse: (text: string) => unknown) =>
       context.addIssue({ code: 'custom', message: asMixError(error).message });
     }
   });
+
+/** What `text` says in JSON; undefined where it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -6,7 +6,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { type ErrorCode, MixError } from './errors.ts';
+import { type ErrorCode, MixError, systemCode, systemReason } from './errors.ts';
 import { privacyFault } from './private-file.ts';
 
 /** Longest text file that is read where nothing else is said, in bytes. */
@@ -56,6 +56,17 @@ export async function loadTextFile(path: string, terms: TextFileTerms = {}): Pro
     return decodeText(await file.readFile(), path, terms.code);
   } finally {
     await file.close();
+  }
+}
+
+/** The same; undefined where there is no such file. What the system refuses is an error of kind `code` too, which names the file. */
+export async function loadTextIfThere(path: string, terms: TextFileTerms = {}): Promise<string | undefined> {
+  try {
+    return await loadTextFile(path, terms);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    if (error instanceof MixError) throw error;
+    throw new MixError(terms.code ?? 'CONFIG', `${path} cannot be read (${systemReason(error)})`, error);
   }
 }
 

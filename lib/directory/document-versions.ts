@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { speaks, type VersionRange, versionsText } from '../core/version-range.ts';
-import { DocumentRefused } from './refusal.ts';
+import { DocumentRefused, parseJson } from './refusal.ts';
 
 /** Version of the document format, in every document. */
 export const DOCUMENT_VERSION = 2;
@@ -48,6 +48,18 @@ export function versionsOfField(text: string | undefined): VersionRange | undefi
   const [, lowest, highest = lowest] = /^([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(text ?? '') ?? [];
   const range = versionRange.safeParse({ lowest: Number(lowest), highest: Number(highest) });
   return range.success ? range.data : undefined;
+}
+
+/** The document in `text`, of a version in `reads` and as `schema` has it; throws DocumentRefused. */
+export function parseDocument<T>(
+  kind: string,
+  schema: z.ZodType<T>,
+  text: string,
+  maxBytes: number,
+  reads: VersionRange = DOCUMENT_VERSIONS,
+): T {
+  if (Buffer.byteLength(text) > maxBytes) throw new DocumentRefused('oversize', `${kind}: over ${maxBytes} bytes`);
+  return parseJson(kind, schema, text, (value) => checkVersion(kind, value, reads));
 }
 
 /** Throws DocumentRefused when it has another version. What that changes is unknown; that a document has a version is not. */

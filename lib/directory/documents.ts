@@ -7,6 +7,7 @@
 
 import { z } from 'zod';
 import { identityHex } from '../config/fields.ts';
+import { prefixOf } from '../core/bytes.ts';
 import type { NetworkParams } from '../core/params.ts';
 import { epochNumber, type UnixMs } from '../core/units.ts';
 import type { VersionRange } from '../core/version-range.ts';
@@ -14,14 +15,15 @@ import { isSmallOrderPoint } from '../crypto/index.ts';
 import { parseAddress } from '../net/address-policy.ts';
 import { listedMaxClients, listedShed, publishedArrivals, publishedCapacity } from './capacity.ts';
 import {
-  checkVersion,
   DOCUMENT_VERSION,
   DOCUMENT_VERSIONS,
   offeredSessions,
+  parseDocument,
   withExtensions,
 } from './document-versions.ts';
+import { signatureHex } from './envelope.ts';
 import { label, networkParams } from './network-params.ts';
-import { DocumentRefused, firstProblem } from './refusal.ts';
+import { DocumentRefused, parseJson } from './refusal.ts';
 import { isLossy, mostLossy, ringOf } from './ring.ts';
 
 /** Bytes of a descriptor's payload: all its fields at their longest fit. */
@@ -36,10 +38,12 @@ export const MAX_SPHINX_KEYS = 4;
 export const MAX_LOOP_RESULTS = 512;
 /** Loops over one node in a descriptor. */
 export const MAX_LOOPS_REPORTED = 1_000_000;
+/** Bytes of the list of all descriptors that an authority holds: `GET /descriptors` (docs/PROTOCOL.md section 4.5). */
+export const MAX_DESCRIPTOR_LIST_BYTES = 32 * 1024 * 1024;
 /** Gateways of a requester. */
 export const MAX_REQUESTER_GATEWAYS = 2;
 
-const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits');
+export const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits');
 /** Printable ASCII without quotes and backslashes: nothing in a document needs escaping, or can forge a log line. */
 const plainText = (max: number) =>
   z
@@ -51,7 +55,7 @@ const wallMs = z
   .min(0)
   .max(Number.MAX_SAFE_INTEGER)
   .transform((value) => value as UnixMs);
-const epochField = z
+export const epochField = z
   .int('expected a whole number')
   .min(0)
   .max(2 ** 40)
@@ -143,7 +147,7 @@ const requester = {
 const countersignature = z.strictObject({
   gateway: identityHex,
   madeMs: wallMs,
-  signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hex digits'),
+  signature: signatureHex,
 });
 const oneOrTwo = <Item>(item: z.ZodType<Item>, idOf: (item: Item) => string) =>
   z
@@ -218,15 +222,23 @@ type DistributiveOmit<T, Key extends PropertyKey> = T extends unknown ? Omit<T, 
 
 /** The descriptor in `payload`; throws DocumentRefused. */
 export function parseDescriptor(payload: string): Descriptor {
-  return parse('descriptor', descriptor, payload, MAX_DESCRIPTOR_BYTES);
+  return parseDocument('descriptor', descriptor, payload, MAX_DESCRIPTOR_BYTES);
 }
 
 /** The consensus in `payload`, its own contradictions refused; throws DocumentRefused. `reads`: only a test has others than there are. */
 export function parseConsensus(payload: string, reads: VersionRange = DOCUMENT_VERSIONS): Consensus {
-  const document = parse('consensus', consensus, payload, MAX_CONSENSUS_BYTES, reads);
+  const document = parseDocument('consensus', consensus, payload, MAX_CONSENSUS_BYTES, reads);
   const contradiction = contradictionIn(document);
   if (contradiction !== undefined) throw new DocumentRefused('malformed', `consensus: ${contradiction}`);
   return document;
+}
+
+/** No authority holds more: what a longer one would cost to read is not worth it. */
+const descriptorList = z.strictObject({ descriptors: z.array(z.unknown()).max(MAX_NODES) });
+
+/** The envelopes in a list of descriptors, none of them checked; throws DocumentRefused. */
+export function parseDescriptorList(text: string): string[] {
+  return parseJson('descriptors', descriptorList, text).descriptors.map((envelope) => JSON.stringify(envelope));
 }
 
 /** What in a consensus can not be, although every field is well formed by itself. */
@@ -235,7 +247,7 @@ function contradictionIn({ epoch, params, nodes, ...times }: Consensus): string 
   if (times.validAfterMs !== startMs) return 'validAfterMs: is not the start of the epoch';
   if (times.freshUntilMs !== startMs + params.epochMs) return 'freshUntilMs: is not the end of the epoch';
   if (times.validUntilMs !== startMs + 2 * params.epochMs) return 'validUntilMs: is not the end of the next epoch';
-  const prefixes = new Set(nodes.map((node) => node.identity.slice(0, 16)));
+  const prefixes = new Set(nodes.map((node) => prefixOf(node.identity)));
   if (prefixes.size < nodes.length) return 'nodes: two identities share their first 8 bytes';
   const gateways = new Set(nodes.filter((node) => node.role === 'gateway').map((node) => node.identity));
   if (ringOf(nodes).some((peers) => peers.filter(isLossy).length > mostLossy(peers.length))) {
@@ -247,24 +259,4 @@ function contradictionIn({ epoch, params, nodes, ...times }: Consensus): string 
       return `nodes: ${node.name} names a gateway not listed`;
   }
   return undefined;
-}
-
-function parse<T>(
-  kind: string,
-  schema: z.ZodType<T>,
-  payload: string,
-  maxBytes: number,
-  reads: VersionRange = DOCUMENT_VERSIONS,
-): T {
-  if (Buffer.byteLength(payload) > maxBytes) throw new DocumentRefused('oversize', `${kind}: over ${maxBytes} bytes`);
-  let value: unknown;
-  try {
-    value = JSON.parse(payload);
-  } catch {
-    throw new DocumentRefused('malformed', `${kind}: is not JSON`);
-  }
-  checkVersion(kind, value, reads);
-  const result = schema.safeParse(value);
-  if (!result.success) throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
-  return result.data;
 }

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { identityHex } from '../config/fields.ts';
 import { concatBytes, fromHex, type IdentityHex, identityHexOf, toHex } from '../core/bytes.ts';
 import type { Crypto } from '../crypto/index.ts';
-import { DocumentRefused, firstProblem } from './refusal.ts';
+import { DocumentRefused, parseJson } from './refusal.ts';
 
 export type DocumentType = 'descriptor' | 'consensus' | 'vote' | 'result' | 'join' | 'client';
 
@@ -30,17 +30,11 @@ export const MAX_TRIES_PER_SIGNER = 2;
 /** What escaping and signatures may add to a payload in an envelope. */
 const ENVELOPE_OVERHEAD_BYTES = 32 * 1024;
 
-const envelope = z.strictObject({
-  payload: z.string(),
-  signatures: z
-    .array(
-      z.strictObject({
-        signer: identityHex,
-        signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hex digits'),
-      }),
-    )
-    .max(MAX_SIGNATURES, `expected at most ${MAX_SIGNATURES} signatures`),
-});
+export const signatureHex = z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hex digits');
+export const signatures = z
+  .array(z.strictObject({ signer: identityHex, signature: signatureHex }))
+  .max(MAX_SIGNATURES, `expected at most ${MAX_SIGNATURES} signatures`);
+const envelope = z.strictObject({ payload: z.string(), signatures });
 
 /** Bytes an envelope may take whose payload may take `payloadBytes`: JSON in JSON escapes its quotes. */
 export function envelopeBytes(payloadBytes: number): number {
@@ -75,20 +69,13 @@ export function encodeEnvelope({ payload, signatures }: Envelope): string {
 export function parseEnvelope(kind: string, text: string, maxPayloadBytes: number): Envelope {
   const maxBytes = envelopeBytes(maxPayloadBytes);
   if (text.length > maxBytes) throw new DocumentRefused('oversize', `${kind}: over ${maxBytes} bytes`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new DocumentRefused('malformed', `${kind}: is not JSON`);
-  }
-  const result = envelope.safeParse(value);
-  if (!result.success) throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
-  const { payload } = result.data;
+  const parsed = parseJson(kind, envelope, text);
+  const { payload } = parsed;
   // An unpaired surrogate has no bytes of its own: what is signed would not be what is read.
   if (Buffer.from(payload, 'utf8').toString('utf8') !== payload) {
     throw new DocumentRefused('malformed', `${kind}: payload: is not well-formed text`);
   }
-  return result.data;
+  return parsed;
 }
 
 /**
@@ -113,4 +100,24 @@ export function validSigners(
     if (key !== undefined && raw !== undefined && crypto.ed25519Verify(key, bytes, raw)) valid.add(signer);
   }
   return valid;
+}
+
+/** The valid signatures of `allowed`, of each signer the first one alone, without those of signers that are `known`. */
+export function validSignatures(
+  type: DocumentType,
+  { payload, signatures }: Envelope,
+  allowed: ReadonlySet<IdentityHex>,
+  crypto: Pick<Crypto, 'ed25519Verify'>,
+  known: ReadonlyMap<IdentityHex, Signature> = new Map(),
+): Map<IdentityHex, Signature> {
+  const found = new Map<IdentityHex, Signature>();
+  const tried = new Set(known.keys());
+  for (const signature of signatures) {
+    const { signer } = signature;
+    if (tried.has(signer)) continue;
+    tried.add(signer);
+    const valid = validSigners(type, { payload, signatures: [signature] }, allowed, crypto);
+    if (valid.has(signer)) found.set(signer, signature);
+  }
+  return found;
 }

@@ -7,12 +7,12 @@
 import { z } from 'zod';
 import { identityHex } from '../config/fields.ts';
 import { concatBytes } from '../core/bytes.ts';
-import { MixError, systemCode, systemReason } from '../core/errors.ts';
+import { MixError } from '../core/errors.ts';
 import { PAYLOAD_SIZES } from '../core/params.ts';
-import { loadTextFile } from '../core/text-file.ts';
+import { loadTextIfThere } from '../core/text-file.ts';
 import type { Crypto } from '../crypto/index.ts';
 import { writeFileAtomic } from './files.ts';
-import { firstProblem } from './refusal.ts';
+import { parseJson } from './refusal.ts';
 
 /** Authorities in a network. */
 export const MAX_AUTHORITIES = 64;
@@ -55,30 +55,14 @@ export type Authority = NetworkFile['authorities'][number];
 
 /** Reads the text of a network.json; throws MixError DOCUMENT with one line that names what is wrong. */
 export function parseNetworkFile(text: string, where = 'network.json'): NetworkFile {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new MixError('DOCUMENT', `${where}: is not JSON`);
-  }
-  const result = networkFile.safeParse(value);
-  if (!result.success) throw new MixError('DOCUMENT', `${where}: ${firstProblem(result.error)}`);
-  return result.data;
+  return parseJson(where, networkFile, text);
 }
 
 export async function loadNetworkFile(path: string): Promise<NetworkFile> {
-  let text: string;
-  try {
-    text = await loadTextFile(path, { code: 'DOCUMENT' });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') {
-      const remedy = "copy the network's network.json there, or say where it is (networkFile)";
-      throw new MixError('CONFIG', `${path} does not exist: ${remedy}`, error);
-    }
-    if (error instanceof MixError) throw error;
-    throw new MixError('DOCUMENT', `${path}: can not be read (${systemReason(error)})`, error);
-  }
-  return parseNetworkFile(text, path);
+  const text = await loadTextIfThere(path, { code: 'DOCUMENT' });
+  if (text !== undefined) return parseNetworkFile(text, path);
+  const remedy = "copy the network's network.json there, or say where it is (networkFile)";
+  throw new MixError('CONFIG', `${path} does not exist: ${remedy}`);
 }
 
 /** Writes network.json, whole or not at all. */

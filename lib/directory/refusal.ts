@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { MixError, oneLine } from '../core/errors.ts';
+import { jsonOf } from '../core/parsed-text.ts';
 import type { EpochNumber } from '../core/units.ts';
 
 /** Every reason for which a descriptor or a consensus is refused. */
@@ -56,8 +57,18 @@ export class DocumentRefused extends MixError {
 /** Whoever sends a document chooses its keys. */
 const MAX_KEY_LETTERS = 64;
 
+/** The JSON of `text` as `schema` has it; throws DocumentRefused. `kind` stands before what is wrong, and `look` sees it first. */
+export function parseJson<T>(kind: string, schema: z.ZodType<T>, text: string, look?: (value: unknown) => void): T {
+  const value = jsonOf(text);
+  if (value === undefined) throw new DocumentRefused('malformed', `${kind}: is not JSON`);
+  look?.(value);
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new DocumentRefused('malformed', `${kind}: ${firstProblem(result.error)}`);
+}
+
 /** The first problem zod found, as one line that names the field. */
-export function firstProblem(error: z.ZodError): string {
+function firstProblem(error: z.ZodError): string {
   const issue = error.issues[0];
   if (issue === undefined) return 'is not valid';
   const where = issue.path.length === 0 ? '' : `${pathText(issue.path)}: `;

@@ -8,6 +8,7 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } fro
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import { MixError, systemCode, systemReason } from '../core/errors.ts';
+import { jsonOf } from '../core/parsed-text.ts';
 import { readTextFile } from '../core/text-file.ts';
 import { epochNumber } from '../core/units.ts';
 
@@ -44,7 +45,7 @@ export function readKeys(dir: string): StoredKeys | undefined {
     if (error instanceof MixError) throw error;
     throw new MixError('ENVIRONMENT', `cannot read ${path}: ${systemReason(error)}`, error);
   }
-  const parsed = StoredKeys.safeParse(parseJson(text));
+  const parsed = StoredKeys.safeParse(jsonOf(text));
   if (!parsed.success) throw new MixError('IDENTITY', `${path} is damaged; delete it to get new Sphinx keys`);
   return parsed.data;
 }
@@ -82,13 +83,5 @@ function syncDirectory(dir: string): void {
     // some file systems refuse fsync on a folder; the rename is then as durable as they make it
   } finally {
     closeSync(fd);
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { IdentityHex } from '../core/bytes.ts';
+import { type IdentityHex, prefixOf } from '../core/bytes.ts';
 import type { MonotonicMs } from '../core/units.ts';
 import { type LoopResult, MAX_LOOP_RESULTS, MAX_LOOPS_REPORTED, type Topology } from '../directory/index.ts';
 import type { FinishedLoop } from '../mixing/index.ts';
@@ -14,8 +14,6 @@ export const MIN_TALLY_MS = 60_000;
 export const MAX_TALLY_MS = 1_800_000;
 /** The time is kept in so many slots; the oldest goes as a whole. */
 const SLOTS = 6;
-/** As many digits of an identity name a node. */
-const PREFIX_DIGITS = 16;
 
 interface Count {
   sent: number;
@@ -63,7 +61,7 @@ export class LoopTally {
       .filter(([id]) => topology?.byId(id) !== undefined)
       .sort(([, a], [, b]) => b.sent - a.sent)
       .slice(0, MAX_LOOP_RESULTS)
-      .map(([id, { sent, returned }]): LoopResult => [id.slice(0, PREFIX_DIGITS), ...reported(sent, returned)])
+      .map(([id, { sent, returned }]): LoopResult => [prefixOf(id), ...reported(sent, returned)])
       .sort(([a], [b]) => (a < b ? -1 : 1));
   }
 

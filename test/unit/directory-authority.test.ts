@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { ANNOUNCEMENT_BURST, Api, type ApiRequest } from '../../directory/api.ts';
 import { Archive, CONSENSUSES_KEPT } from '../../directory/archive.ts';
 import { Authority } from '../../directory/authority.ts';
-import { buildConsensus, lacking, meets, nodesFor, ROUTABLE } from '../../directory/consensus-builder.ts';
+import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from '../../directory/consensus-builder.ts';
 import { type JoinRules, joinRules } from '../../directory/members/membership.ts';
 import { MAX_RATED_ADDRESSES } from '../../directory/source-rates.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
@@ -15,6 +15,7 @@ import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import {
   type Descriptor,
   DocumentRefused,
+  type NodeRecord,
   parseConsensus,
   parseDescriptor,
   type Refusal,
@@ -217,6 +218,7 @@ t.test(
 );
 
 t.test('a network below its minimums has no consensus', async (t) => {
+  const meets = (nodes: readonly NodeRecord[], minimums: Minimums) => lacking(nodes, minimums) === '';
   const { nodes } = consensusOf(network, EPOCH);
   t.ok(meets(nodes, { mixesPerLayer: 1, gateways: 1, requesters: 1 }));
   t.notOk(meets(nodes, { mixesPerLayer: 2, gateways: 1, requesters: 1 }));

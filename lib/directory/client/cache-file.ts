@@ -6,8 +6,9 @@
 
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { MixError, systemCode, systemReason } from '../../core/errors.ts';
-import { loadTextFile } from '../../core/text-file.ts';
+import { MixError } from '../../core/errors.ts';
+import { jsonOf } from '../../core/parsed-text.ts';
+import { loadTextIfThere } from '../../core/text-file.ts';
 import type { EpochNumber } from '../../core/units.ts';
 import { MAX_CONSENSUS_BYTES } from '../documents.ts';
 import { envelopeBytes } from '../envelope.ts';
@@ -30,15 +31,9 @@ export class CacheFile {
 
   /** The envelopes kept; none when there is no file or it is of another network. Throws DOCUMENT on a damaged file. */
   async load(): Promise<string[]> {
-    let text: string;
-    try {
-      text = await loadTextFile(this.path, { code: 'DOCUMENT', maxBytes: MAX_CACHE_BYTES });
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return [];
-      if (error instanceof MixError) throw error;
-      throw new MixError('DOCUMENT', `${this.path}: can not be read (${systemReason(error)})`, error);
-    }
-    const parsed = contents.safeParse(parseJson(text));
+    const text = await loadTextIfThere(this.path, { code: 'DOCUMENT', maxBytes: MAX_CACHE_BYTES });
+    if (text === undefined) return [];
+    const parsed = contents.safeParse(jsonOf(text));
     if (!parsed.success) throw new MixError('DOCUMENT', `${this.path}: is not a consensus cache`);
     return parsed.data.network === this.networkIdHex ? parsed.data.consensuses : [];
   }
@@ -70,13 +65,5 @@ export class CacheFile {
   /** Resolves when what was last saved is on disk, or could not be. */
   async settle(): Promise<void> {
     await this.#writing.catch(() => {});
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -8,14 +8,19 @@ import type { EpochNumber } from '../../core/units.ts';
 import type { Components } from '../../runtime/components.ts';
 import { applyDifference, DIFFERENCE_NAME, type DifferenceEnd } from '../consensus-difference.ts';
 import { DOCUMENT_VERSIONS, DOCUMENT_VERSIONS_HEADER, versionsField } from '../document-versions.ts';
-import { type Descriptor, MAX_CONSENSUS_BYTES, type NodeRole } from '../documents.ts';
+import {
+  type Descriptor,
+  MAX_CONSENSUS_BYTES,
+  MAX_DESCRIPTOR_LIST_BYTES,
+  type NodeRole,
+  parseDescriptorList,
+} from '../documents.ts';
 import { envelopeBytes } from '../envelope.ts';
 import { epochMsOf } from '../network-file.ts';
 import { DocumentRefused } from '../refusal.ts';
 import { exchangeTimeoutMs } from '../timing.ts';
 import { ClockCheck } from './clock-check.ts';
 import type { ConsensusStore } from './consensus-store.ts';
-import { MAX_DESCRIPTOR_LIST_BYTES, parseDescriptorList } from './descriptor-list.ts';
 import { authorityUrl, type HttpReply, IM_USED, sendWithin, type Transport } from './transport.ts';
 
 /** How one authority answered: a document taken in or known already, none yet, or a fault. */

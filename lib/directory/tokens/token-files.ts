@@ -9,9 +9,9 @@
 import { access, chown, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IdentityHex } from '../../core/bytes.ts';
-import { MixError, systemCode, systemReason } from '../../core/errors.ts';
+import { MixError, systemCode } from '../../core/errors.ts';
 import { makeFolder } from '../../core/folders.ts';
-import { loadTextFile } from '../../core/text-file.ts';
+import { loadTextIfThere } from '../../core/text-file.ts';
 import { createFileDurably, foreignOwner, writeFileAtomic } from '../files.ts';
 import {
   isTokenId,
@@ -89,7 +89,7 @@ export class TokenFiles<Terms extends TokenTerms, Use extends TokenUse> {
   /** Rejects with CONFIG when the file is damaged; undefined when there is none. */
   async terms(id: TokenId): Promise<Terms | undefined> {
     const path = this.#termsFile(id);
-    const text = await textOf(path);
+    const text = await loadTextIfThere(path);
     return text === undefined ? undefined : parseTerms(this.kind as TokenKind<Terms, never>, text, id, path);
   }
 
@@ -104,7 +104,7 @@ export class TokenFiles<Terms extends TokenTerms, Use extends TokenUse> {
   /** Who came by a token. Rejects with CONFIG when the file is damaged. */
   async uses(id: TokenId): Promise<Map<IdentityHex, Use>> {
     const path = this.#usesFile(id);
-    const text = await textOf(path);
+    const text = await loadTextIfThere(path);
     return text === undefined ? new Map() : parseUses(this.kind as TokenKind<never, Use>, text, id, path);
   }
 
@@ -159,15 +159,5 @@ export async function namesIn(folder: string): Promise<string[]> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
     throw error;
-  }
-}
-
-async function textOf(path: string): Promise<string | undefined> {
-  try {
-    return await loadTextFile(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    if (error instanceof MixError) throw error;
-    throw new MixError('CONFIG', `${path} cannot be read (${systemReason(error)})`, error);
   }
 }

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { identityHex } from '../../config/fields.ts';
 import type { IdentityHex } from '../../core/bytes.ts';
 import { MixError } from '../../core/errors.ts';
+import { jsonOf } from '../../core/parsed-text.ts';
 import type { UnixMs } from '../../core/units.ts';
 import type { TokenKeyHex } from './secret.ts';
 
@@ -144,10 +145,6 @@ export function parseUses<Use extends TokenUse>(
 }
 
 function objectOf(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
+  const value = jsonOf(text);
+  return typeof value === 'object' && value !== null ? { ...value } : {};
 }

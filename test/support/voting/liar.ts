@@ -5,7 +5,7 @@
 
 import { buildConsensus, nodesFor } from '../../../directory/consensus-builder.ts';
 import { canonicalJson } from '../../../directory/voting/canonical-json.ts';
-import { signResult } from '../../../directory/voting/result.ts';
+import { signResult } from '../../../directory/voting/election.ts';
 import type { Slot } from '../../../directory/voting/schedule.ts';
 import { parseSheet, type Sheet, sheetText } from '../../../directory/voting/sheet.ts';
 import type { Want } from '../../../directory/voting/sheet-reader.ts';

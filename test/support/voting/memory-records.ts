@@ -3,9 +3,9 @@
  * right after anything is written.
  */
 
+import type { EvidenceKind, VotingRecords } from '../../../directory/voting/disk-records.ts';
 import type { Slot } from '../../../directory/voting/schedule.ts';
 import type { KeptVote } from '../../../directory/voting/vote-box.ts';
-import type { EvidenceKind, VotingRecords } from '../../../directory/voting/voting-records.ts';
 import type { IdentityHex } from '../../../lib/core/bytes.ts';
 import type { EpochNumber } from '../../../lib/core/units.ts';
 
