@@ -40,8 +40,9 @@ export async function startRequester(config: RequesterConfig, components: Compon
   const rules = exitPolicyFile === undefined ? [] : loadRules(exitPolicyFile);
   const policy = new ExitPolicy({ clock, allowPrivate, rules, listedAddresses: config.ownAddresses });
   const { nameServers, dnsTimeoutMs } = config;
-  const resolver = new SystemResolver({ clock, nameServers, limits: { timeoutMs: dnsTimeoutMs } });
   const mixnet = await RequesterMixnet.start(config, components, policy);
+  const paidBy = (session: string) => mixnet.hub?.paidRate(session) ?? 0;
+  const resolver = new SystemResolver({ clock, nameServers, limits: { timeoutMs: dnsTimeoutMs }, paidBy });
   const egress = new Egress({
     components,
     allowPrivate,
@@ -49,7 +50,7 @@ export async function startRequester(config: RequesterConfig, components: Compon
     policy,
     limits: egressLimits(config),
     resolver,
-    paidBy: (session) => mixnet.hub?.paidRate(session) ?? 0,
+    paidBy,
   });
   metrics.gaugeOf('requester_sessions', 'Sessions of proxies.', () => mixnet.hub?.stats().sessions ?? 0);
   const { health } = mixnet;

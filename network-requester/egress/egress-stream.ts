@@ -26,17 +26,17 @@ export class EgressStream implements AcceptedHandlers {
   /** The program broke off while we were connecting: what it had sent comes first. */
   #resetBehindBytes = false;
 
-  /** `session` names whose memory it takes; `onGone` is called once, when the stream needs nothing of us any more. */
+  /** `session` names whose memory and look-ups it takes; `onGone` is called once, when the stream needs nothing of us any more. */
   constructor(
     private readonly stream: AcceptedStream,
     private readonly context: EgressContext,
-    session: string,
+    private readonly session: string,
     private readonly onGone: () => void,
   ) {
     this.#relay = new StreamRelay({
       clock: context.clock,
       limits: context.limits,
-      ...(context.memory === undefined ? {} : { memory: context.memory, memoryOwner: session }),
+      ...(context.memory === undefined ? {} : { memory: context.memory, memoryOwner: this.session }),
       onBytes: context.onBytes,
       onEnded: (outcome) => this.#onRelayEnded(outcome),
     });
@@ -104,7 +104,7 @@ export class EgressStream implements AcceptedHandlers {
   }
 
   #addressesOf({ kind, host }: Destination): Promise<readonly string[]> {
-    return kind === 'address' ? Promise.resolve([host]) : this.context.resolver.resolve(host);
+    return kind === 'address' ? Promise.resolve([host]) : this.context.resolver.resolve(host, this.session);
   }
 
   #onConnected(socket: Socket, startedMs: MonotonicMs): void {

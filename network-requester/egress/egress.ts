@@ -120,7 +120,7 @@ export class Egress {
   #newStream(stream: AcceptedStream, kind: StreamKind, session: string, onGone: () => void): ServedStream {
     const context = this.#context;
     if (kind === 'tcp') return new EgressStream(stream, context, session, onGone);
-    if (kind === 'resolve') return new ResolveStream(stream, context, onGone);
+    if (kind === 'resolve') return new ResolveStream(stream, context, session, onGone);
     // Whom a datagram is sent to for the first time counts like a new connection.
     const mayReach = () => this.#admission.takeRate(session, context.clock.nowMs());
     return new UdpEgress(stream, context, session, mayReach, onGone);

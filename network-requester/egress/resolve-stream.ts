@@ -19,10 +19,11 @@ export class ResolveStream implements AcceptedHandlers {
   /** When it began: nothing moves before the answer. */
   readonly movedMs: MonotonicMs;
 
-  /** `onGone` is called once, when the answer is given or nobody wants it any more. */
+  /** `session` names whose look-ups it takes; `onGone` is called once, when the answer is given or nobody wants it any more. */
   constructor(
     private readonly stream: AcceptedStream,
     private readonly context: EgressContext,
+    private readonly session: string,
     private readonly onGone: () => void,
   ) {
     this.movedMs = context.clock.nowMs();
@@ -63,12 +64,12 @@ export class ResolveStream implements AcceptedHandlers {
     if (!verdict.ok) throw new MixError(verdict.code, 'the question is not allowed');
     const { destination } = verdict;
     if (destination.kind === 'name') {
-      const addresses = policy.speakable(await resolver.resolve(destination.host));
+      const addresses = policy.speakable(await resolver.resolve(destination.host, this.session));
       if (addresses.length === 0) throw new MixError('POLICY', 'no address of the name is allowed');
       return { addresses: addresses.map(({ text }) => text), names: [] };
     }
     if (policy.speakable([destination.host]).length === 0) throw new MixError('POLICY', 'a machine of this network');
-    const found = (await resolver.reverse(destination.host)).flatMap((name) => {
+    const found = (await resolver.reverse(destination.host, this.session)).flatMap((name) => {
       const parsed = parseDestination(name);
       return parsed?.kind === 'name' && (allowPrivate || !isPrivateName(parsed.host)) ? [parsed.host] : [];
     });

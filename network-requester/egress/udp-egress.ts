@@ -32,11 +32,11 @@ export class UdpEgress implements AcceptedHandlers {
   #expiry: Timer | undefined;
   #over = false;
 
-  /** `session` names whose memory it takes; `mayReach` is asked before each new peer; `onGone` is called once, at its end. */
+  /** `session` names whose memory and look-ups it takes; `mayReach` is asked before each new peer; `onGone` is called once, at its end. */
   constructor(
     private readonly stream: AcceptedStream,
     private readonly context: EgressContext,
-    session: string,
+    private readonly session: string,
     mayReach: () => boolean,
     private readonly onGone: () => void,
   ) {
@@ -140,7 +140,9 @@ export class UdpEgress implements AcceptedHandlers {
   #addressOf(name: string, port: number): Promise<readonly string[]> {
     const known = this.#names.get(name);
     if (known !== undefined) return known;
-    const address = this.context.resolver.resolve(name).then((addresses) => this.#choose(addresses, port));
+    const address = this.context.resolver
+      .resolve(name, this.session)
+      .then((addresses) => this.#choose(addresses, port));
     this.#names.set(name, address);
     if (this.#names.size > this.context.limits.udpNames) {
       const [oldest] = this.#names.keys();
