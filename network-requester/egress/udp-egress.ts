@@ -69,8 +69,9 @@ export class UdpEgress implements AcceptedHandlers {
     this.stream.opened(UNBOUND, clock.nowMs());
   }
 
+  /** Not the association is over, but this requester: a proxy goes on with it at another. */
   stop(): void {
-    this.#break('RESET', 'stopped');
+    this.#break('SESSION_CLOSED', 'stopped');
   }
 
   giveUp(): void {

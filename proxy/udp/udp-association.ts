@@ -156,7 +156,7 @@ export class UdpAssociation implements SideRequest {
     if (fate === 'up' || fate === 'down') counters.bytes.inc({ direction: fate }, bytes);
   }
 
-  /** The first requester has ended it: the client learns by the end of its connection. */
+  /** A requester has ended it, or none takes it: the client learns by the end of its connection. */
   #end(): void {
     if (this.#over) return;
     this.#leave();

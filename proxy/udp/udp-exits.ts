@@ -1,6 +1,7 @@
 /**
  * The ways out of one UDP association. It begins with one stream to a requester; a datagram for a port that this
- * requester does not let through, and another one does, goes over a further stream there, which then stays.
+ * requester does not let through, and another one does, goes over a further stream there, which then stays. When the first
+ * requester is gone, the association goes on at another.
  * @module
  */
 
@@ -15,8 +16,10 @@ import type { UdpDatagram } from './udp-wire.ts';
 export const MAX_EXITS = 8;
 /** Datagrams that wait until a further stream is open. */
 export const MAX_WAITING = 16;
-/** A further stream that could not be had is not asked for again before this. */
-const RETRY_MS = 10_000;
+/** A further stream that could not be had is not asked for again before this, nor is the first one replaced again. */
+export const RETRY_MS = 10_000;
+/** The requester has stopped, or has begun anew: it is no word on the association. */
+const SESSION_LOST: ErrorCode = 'SESSION_CLOSED';
 
 /** An association is for any destination; its streams name none. */
 const ANYWHERE = { kind: 'udp', host: '0.0.0.0', port: 0 } as const;
@@ -31,12 +34,13 @@ export interface UdpExitsOptions {
   readonly onOpened: () => void;
   /** The first stream could not be opened. */
   readonly onRefused: (code: ErrorCode) => void;
-  /** The first stream is over. */
+  /** The first stream is over, and no other takes its place. */
   readonly onEnded: () => void;
 }
 
 export class UdpExits {
   #exits: UdpExit[] = [];
+  #replaceableMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: UdpExitsOptions) {}
 
@@ -47,8 +51,18 @@ export class UdpExits {
 
   /** Opens the first stream. Throws a MixError when it is clear at once that it cannot be had. */
   start(): void {
-    const { onOpened, onRefused, onEnded } = this.options;
-    this.#add(undefined, { onOpened, onRefused, onEnded });
+    const { onOpened, onRefused } = this.options;
+    this.#add(undefined, { onOpened, onRefused, onEnded: (code) => this.#firstEnded(code) });
+  }
+
+  /** The client notices nothing of a requester that goes but datagrams that are lost, and another source of those that come. */
+  #firstEnded(code: ErrorCode): void {
+    const { clock, onEnded } = this.options;
+    const nowMs = clock.nowMs();
+    const isReplaced = code === SESSION_LOST && nowMs >= this.#replaceableMs;
+    this.#replaceableMs = nowMs + RETRY_MS;
+    const events = { onOpened: () => {}, onRefused: onEnded, onEnded: (next: ErrorCode) => this.#firstEnded(next) };
+    if (!isReplaced || this.#tryToAdd(undefined, events) === undefined) onEnded();
   }
 
   /** False when the datagram is lost. */
@@ -76,10 +90,14 @@ export class UdpExits {
   /** A further stream: the association outlives it. */
   #addFurther(port: number): UdpExit | undefined {
     const ignore = () => {};
+    return this.#tryToAdd(port, { onOpened: ignore, onRefused: ignore, onEnded: ignore });
+  }
+
+  #tryToAdd(forPort: number | undefined, events: ExitEvents): UdpExit | undefined {
     try {
-      return this.#add(port, { onOpened: ignore, onRefused: ignore, onEnded: ignore });
+      return this.#add(forPort, events);
     } catch (error) {
-      if (error instanceof MixError) return undefined; // what the network lacks is a lost datagram
+      if (error instanceof MixError) return undefined; // the network lacks something
       throw error;
     }
   }
@@ -89,12 +107,15 @@ export class UdpExits {
     const exit = new UdpExit(forPort, this.options, events);
     const kept = isolation === undefined ? {} : { isolation };
     exit.attach(opener.open({ ...ANYWHERE, ...kept, ...(forPort === undefined ? {} : { forPort }) }, exit));
-    this.#exits.push(exit);
+    if (forPort === undefined) this.#exits = [exit, ...this.#exits.slice(1)];
+    else this.#exits.push(exit);
     return exit;
   }
 }
 
-type ExitEvents = Pick<UdpExitsOptions, 'onOpened' | 'onRefused' | 'onEnded'>;
+interface ExitEvents extends Pick<UdpExitsOptions, 'onOpened' | 'onRefused'> {
+  readonly onEnded: (code: ErrorCode) => void;
+}
 
 /** One stream. */
 class UdpExit implements StreamHandlers {
@@ -151,10 +172,10 @@ class UdpExit implements StreamHandlers {
     this.events.onRefused(code);
   }
 
-  onReset(): void {
+  onReset(code: ErrorCode): void {
     if (!this.alive) return;
     this.#end();
-    this.events.onEnded();
+    this.events.onEnded(code);
   }
 
   /** Half an association is of no use. */
@@ -177,7 +198,7 @@ class UdpExit implements StreamHandlers {
   #breakOff(code: ErrorCode): void {
     if (!this.alive) return;
     this.reset(code);
-    this.events.onEnded();
+    this.events.onEnded(code);
   }
 
   #end(): void {

@@ -1,11 +1,13 @@
 /** An association goes to requesters that let the ports of its datagrams through. */
 import t, { type Test } from 'tap';
-import { MixError } from '../../lib/core/errors.ts';
-import type { StreamHandlers } from '../../lib/session/index.ts';
-import { MAX_EXITS, MAX_WAITING } from '../../proxy/udp/udp-exits.ts';
+import type { StreamOpener } from '../../lib/access/opener.ts';
+import { type ErrorCode, MixError } from '../../lib/core/errors.ts';
+import type { SessionStream, StreamHandlers } from '../../lib/session/index.ts';
+import { MAX_EXITS, MAX_WAITING, RETRY_MS, UdpExits } from '../../proxy/udp/udp-exits.ts';
 import { eventually, startWorld } from '../support/front-world.ts';
 import type { PairEnd } from '../support/stream-pair.ts';
 import { Associated, UdpPeer } from '../support/udp.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** A front whose first requester lets through only the ports in `open`; others are there for any port. */
 async function world(t: Test, open: readonly number[]) {
@@ -84,4 +86,62 @@ t.test('bounds: requesters of an association, datagrams that wait for one', asyn
   client.send('127.0.0.1', 7001, Buffer.from('last'));
   while ((await lost()) < 3) await new Promise((resolve) => setTimeout(resolve, 1));
   t.equal(pairs.opened.length, MAX_EXITS);
+});
+
+t.test('an association goes on at another requester when its own stops', async (t) => {
+  const echo = await UdpPeer.echo(t);
+  const { client, pairs, egress, front } = await world(t, [echo.port]);
+  client.send('127.0.0.1', echo.port, Buffer.from('before'));
+  await client.peer.datagram(0);
+  egress.stop();
+  await eventually(() => pairs.opened.length === 2);
+  client.send('127.0.0.1', echo.port, Buffer.from('after'));
+  t.equal(`${(await client.peer.datagram(1)).bytes.subarray(10)}`, 'after');
+  t.notOk(client.control.ended);
+  t.match(front.streams(), { open: 1 });
+  client.control.socket.end();
+  await eventually(() => pairs.opened[1]?.near.resetCode !== undefined);
+  t.pass('and ends with its connection');
+});
+
+t.test('an association that another requester ends, or that none takes, is over', async (t) => {
+  const endings: { code: ErrorCode; open?: () => PairEnd }[] = [
+    { code: 'POLICY' },
+    {
+      code: 'SESSION_CLOSED',
+      open: () => {
+        throw new MixError('NO_REQUESTER', 'as the test says');
+      },
+    },
+  ];
+  for (const { code, open } of endings) {
+    const { client, pairs } = await world(t, []);
+    if (open !== undefined) pairs.open = open;
+    pairs.opened[0]?.far.reset(code);
+    await eventually(() => client.control.ended);
+    t.equal(pairs.opened.length, 1, code);
+  }
+});
+
+t.test('a requester that ends its sessions again and again is not asked for ever', async (t) => {
+  const clock = new VirtualClock();
+  const opened: StreamHandlers[] = [];
+  let ended = 0;
+  const events = { onDatagram: () => {}, onOpened: () => {}, onRefused: () => {}, onEnded: () => void ended++ };
+  const open = (_target: unknown, handlers: StreamHandlers) => {
+    opened.push(handlers);
+    return { reset: () => {} } as unknown as SessionStream;
+  };
+  const opener = { open, suits: () => true } as unknown as StreamOpener;
+  const exits = new UdpExits({ opener, clock, isolation: undefined, ...events });
+  exits.start();
+  for (let times = 1; times <= 5; times++) {
+    opened.at(-1)?.onOpened({ host: '0.0.0.0', port: 0 });
+    clock.advance(RETRY_MS);
+    opened.at(-1)?.onReset('SESSION_CLOSED');
+    t.equal(opened.length, 1 + times);
+  }
+  opened.at(-1)?.onReset('SESSION_CLOSED');
+  t.equal(ended, 1);
+  t.equal(opened.length, 6);
 });

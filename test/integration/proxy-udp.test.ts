@@ -304,9 +304,9 @@ t.test('it ends with the connection that asked for it, and not before', async (t
 });
 
 t.test('when the exit ends it, the client learns of it', async (t) => {
-  const { associate, egress, front } = await world(t);
+  const { associate, front, pairs } = await world(t);
   const client = await associate();
-  egress.stop();
+  pairs.opened[0]?.far.reset('LIMIT');
   await client.control.gone();
   t.equal(front.streams().open, 0);
 });

@@ -1,7 +1,9 @@
 /** An exit is about to stop: what is open goes on to its end, and what is opened goes elsewhere. */
 import t from 'tap';
+import { DEFAULT_SESSION_PARAMS } from '../../lib/core/session-params.ts';
 import { MAX_KEPT_BYTES } from '../../lib/session/proxy/hub-stream.ts';
 import { streamsEnded } from '../../lib/session/requester/drain.ts';
+import { UdpExits } from '../../proxy/udp/udp-exits.ts';
 import { type Arrived, type Asked, HubWorld } from '../support/sim/hub-world.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -87,6 +89,33 @@ t.test('two exits that restart one after the other lose no stream, and are asked
     t.ok(await uploads(world, next, 10_000));
     world.close(next);
   }
+});
+
+t.test('an association at an exit that drains stays until it stops, then goes on at another', async (t) => {
+  const world = new HubWorld({ requesters: 2 });
+  const said: string[] = [];
+  const exits = new UdpExits({
+    opener: {
+      times: DEFAULT_SESSION_PARAMS,
+      open: (target, handlers) => world.hub.open(target, handlers, 'a'),
+      suits: (stream, port) => world.hub.suits(stream, port),
+    },
+    ...{ clock: world.clock, isolation: 'a', onDatagram: () => {} },
+    ...{ onOpened: () => said.push('opened'), onRefused: (code) => said.push(code), onEnded: () => said.push('ended') },
+  });
+  exits.start();
+  await until(world, () => said.length > 0);
+  for (let round = 1; round <= 3; round++) {
+    const requester = world.arrived.at(-1)?.requester as string;
+    world.drain(requester);
+    world.run(DRAIN_MS);
+    t.equal(world.arrived.length, round, 'it stays');
+    for (const session of world.tables.get(requester)?.sessions() ?? []) session.close('shutdown', world.clock.nowMs());
+    await until(world, () => world.arrived.length > round);
+    world.restart(requester);
+    t.not(world.arrived.at(-1)?.requester, requester, `round ${round}`);
+  }
+  t.strictSame(said, ['opened']);
 });
 
 t.test('the only exit drains: what is opened waits until it has restarted', async (t) => {

@@ -168,6 +168,8 @@ export class ProxyHub implements Running {
     const pooled = this.#pool.sessionFor(token, port);
     if (typeof pooled === 'string') return pooled;
     if (isGone(pooled.exit)) stream.fail('NO_REQUESTER');
+    else if (pooled.session.state === 'closed')
+      return 'no session'; // its streams just learn that it has ended
     else if (isUnresponsive(pooled.exit)) return 'no answer';
     else stream.openOn(pooled.session, this.#nowMs());
     return undefined;
