@@ -36,7 +36,7 @@ export const ROUTABLE: Minimums = { mixesPerLayer: 1, gateways: 1, requesters: 0
 /**
  * The nodes of consensus `epoch`: announced for it, with keys for it and the epoch after (for as long it may be in use),
  * requesters only together with a gateway, and without gateways that are not listed; mixes and gateways only with the capacity that the
- * network asks for. Each mix has a layer. Marked are those at which, by the loops of the others, packets get lost; gateways get the number of clients that they may
+ * network asks for; of more than a consensus takes, those that `last` lists come first. Each mix has a layer. Marked are those at which, by the loops of the others, packets get lost; gateways get the number of clients that they may
  * admit. `last` is the consensus before this one.
  */
 export function nodesFor(
@@ -53,12 +53,10 @@ export function nodesFor(
       descriptor.publishedMs >= fromMs && has(epoch) && has(epoch + 1) && hasCapacity(descriptor, params.minCapacity)
     );
   });
-  const gateways = new Set(fit.filter((node) => node.role === 'gateway').map((node) => node.identity));
-  const fitting = fit
-    .filter((node) => node.role !== 'requester' || node.gateways.some(({ gateway }) => gateways.has(gateway)))
-    .sort((a, b) => (a.identity < b.identity ? -1 : 1))
-    .slice(0, MAX_NODES);
-  const listed = assignLayers(fitting, last);
+  // Again after the cut, which may take the gateway of a requester.
+  const fitting = withGateways(atMost(MAX_NODES, withGateways(fit), last));
+  const gateways = gatewaysOf(fitting);
+  const listed = assignLayers(fitting.sort(byIdentity), last);
   const { marked, maxClients } = admitClients(listed, lossyNodes(listed), params, last);
   return listed.map((node) => {
     const record = recordOf(node, epoch, gateways);
@@ -70,6 +68,31 @@ export function nodesFor(
       ...(most === undefined ? {} : { maxClients: most }),
     };
   });
+}
+
+const byIdentity = (a: Descriptor, b: Descriptor) => (a.identity < b.identity ? -1 : 1);
+
+function gatewaysOf(nodes: readonly Descriptor[]): ReadonlySet<IdentityHex> {
+  return new Set(nodes.filter((node) => node.role === 'gateway').map((node) => node.identity));
+}
+
+/** Without requesters of which no gateway is among `nodes`. */
+function withGateways(nodes: readonly Descriptor[]): Descriptor[] {
+  const gateways = gatewaysOf(nodes);
+  return nodes.filter(
+    (node) => node.role !== 'requester' || node.gateways.some(({ gateway }) => gateways.has(gateway)),
+  );
+}
+
+/**
+ * Each authority has seats for no more, but several may agree on more, of their seats together: then newcomers push out nobody,
+ * whatever identities they have drawn.
+ */
+function atMost(most: number, nodes: readonly Descriptor[], last: Consensus | undefined): readonly Descriptor[] {
+  if (nodes.length <= most) return nodes;
+  const before = new Set(last?.nodes.map(({ identity }) => identity));
+  const newness = ({ identity }: Descriptor) => (before.has(identity) ? 0 : 1);
+  return [...nodes].sort((a, b) => newness(a) - newness(b) || byIdentity(a, b)).slice(0, most);
 }
 
 /** What `nodes` lack of the minimums, in words; empty when nothing. */
