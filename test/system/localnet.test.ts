@@ -14,7 +14,7 @@ import { CLASSICAL_GROUP, HYBRID_GROUP, hasHybrid } from '../../lib/link/key-exc
 import { splitHostPort } from '../../lib/net/address.ts';
 import { dialOnce } from '../support/key-exchange-ends.ts';
 import { targetOf } from '../support/link-fixtures.ts';
-import { isAlive, MAIN, mixsocks, TestNetwork, until } from '../support/localnet.ts';
+import { FEWER_PACKETS, isAlive, MAIN, mixsocks, TestNetwork, until } from '../support/localnet.ts';
 import { startWeb } from '../support/web.ts';
 import { everyLayerMixed, failures, killedNodes, manyAtOnce, transfersAtOnce } from './localnet/carry.ts';
 import { nodesAreFlooded } from './localnet/flooded.ts';
@@ -28,14 +28,13 @@ import {
 import type { LocalNetwork } from './localnet/world.ts';
 
 const dir = join(t.testdir(), 'net');
-const RATES = ['--rate', '60', '--reply-rate', '150'];
 /** What the runtime can do at best. */
 const LINKS = hasHybrid() ? ['--link-key-exchange', 'hybrid'] : [];
 let identities: string[] = [];
 
 t.test('a network starts, carries, survives its nodes, and goes', async (t) => {
   const web = await startWeb(t);
-  const network = await TestNetwork.start(t, ['--dir', dir, ...RATES, ...LINKS]);
+  const network = await TestNetwork.start(t, ['--dir', dir, ...FEWER_PACKETS, ...LINKS]);
   const world: LocalNetwork = { network, web };
   identities = network.ready.nodes.map((node) => node.identity);
   const tests: readonly [string, (t: Test, world: LocalNetwork) => Promise<void>][] = [
@@ -85,7 +84,7 @@ async function namedProcesses(t: Test, { network }: LocalNetwork): Promise<void>
 }
 
 async function ratesOfFlags(t: Test, { network }: LocalNetwork): Promise<void> {
-  t.match((await network.status()).rates, { main: { set: 60 }, reply: { set: 150 } });
+  t.match((await network.status()).rates, { main: { set: 20 }, reply: { set: 40 } });
 }
 
 async function keyExchange(t: Test, { network }: LocalNetwork): Promise<void> {
@@ -114,7 +113,7 @@ t.test('--dir is used again; no orphans when localnet itself is killed', async (
   t.equal(other.code, 3);
   t.match(other.stderr, /holds a network with gateways 2, not 3: use another --dir/);
 
-  const { ready, process } = await TestNetwork.start(t, ['--dir', dir, ...RATES]);
+  const { ready, process } = await TestNetwork.start(t, ['--dir', dir, ...FEWER_PACKETS]);
   t.strictSame(
     ready.nodes.map((node) => node.identity),
     identities,

@@ -15,7 +15,7 @@ export async function isolation(t: Test, { network, web }: FrontNetwork): Promis
   const atExit = await network.metric('requester-1', 'mixsocks_requester_sessions');
   t.ok(atExit >= before + 3, `${atExit} sessions at the exit`);
   const { rates } = await network.status();
-  t.equal(rates.reply.set, 100, 'and the sum of the reply rates is what it was');
+  t.equal(rates.reply.set, 40, 'and the sum of the reply rates is what it was');
 }
 
 /** The exit policy is read again on SIGHUP: closed, open, and a file with an error changes nothing. */

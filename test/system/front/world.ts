@@ -1,6 +1,5 @@
 /**
- * What the tests of the front share: one network, sites, a name server that the exit asks, and a second proxy whose
- * listeners differ.
+ * What the tests of the front share: one network whose proxy has several listeners, sites, and a name server that the exit asks.
  * @module
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +11,7 @@ import type { Test } from 'tap';
 import { noteDestination } from '../../support/destinations.ts';
 import { startDns, type TestDns } from '../../support/dns.ts';
 import type { RowListener } from '../../support/front-row-tools.ts';
-import { MAIN, TestNetwork, until } from '../../support/localnet.ts';
+import { FEWER_PACKETS, TestNetwork, until } from '../../support/localnet.ts';
 import { curl, startWeb, type TestWeb } from '../../support/web.ts';
 
 export const HELLO = 'hello through the mixnet\n';
@@ -29,7 +28,7 @@ export interface FrontNetwork {
   /** A site on the IPv6 loopback. */
   readonly web6Port: number;
   readonly dns: TestDns;
-  /** Where each listener of the second proxy is. */
+  /** Where each further listener of the proxy is. */
   readonly listeners: Readonly<Record<RowListener, number>>;
   /** Its unix socket. */
   readonly path: string;
@@ -43,34 +42,33 @@ export async function startFrontNetwork(t: Test): Promise<FrontNetwork> {
   noteDestination(DEAD_NAME, PTR_ADDRESS, '93.184.216.34', 'alice', 'secret', 'carol');
   const folder = mkdtempSync(join(tmpdir(), 'mixsocks-front-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  // How much is mixed makes no difference here, but half the mixes make half the load.
-  const network = await TestNetwork.start(t, ['--mixes-per-layer', '1']);
+  // How much is mixed, and for how long, makes no difference here; half the mixes make half the load.
+  const network = await TestNetwork.start(t, ['--mixes-per-layer', '1', '--mean-delay-ms', '10', ...FEWER_PACKETS]);
   const policyFile = join(folder, 'policy');
   writeFileSync(policyFile, '');
   const path = join(folder, 'socks');
   const [listeners] = await Promise.all([
-    startProxy(t, network, path),
+    restartProxy(t, network, path),
     network.reconfigure('requester-1', { nameServers: [dns.place], exitPolicyFile: policyFile }),
   ]);
-  // A proxy takes a while to notice that its requester began anew, and counts as ready until then.
   const works = async () => (await curl(network.socks, [`${web.url}/`], 10)).code === 0;
-  await until('the first proxy has found its requester again', 60_000, works);
+  await until('the proxy has found its requester again', 60_000, works);
   return { network, web, web6Port, dns, listeners, path, policyFile };
 }
 
-/** A second proxy, with a listener of each kind and a unix socket at `path`. */
-async function startProxy(t: Test, network: TestNetwork, path: string): Promise<FrontNetwork['listeners']> {
+/** Begins the proxy anew, with a listener of each kind beside its own and a unix socket at `path`. */
+async function restartProxy(t: Test, network: TestNetwork, path: string): Promise<FrontNetwork['listeners']> {
   const any = '127.0.0.1:0';
-  const listens = [any, `${any}+allow-private=no`, `${any}+safe-socks`, `${any}+extended-errors`, `unix:${path}`];
-  const flags = [...listens.flatMap((listen) => ['--socks-listen', listen]), '--status-listen', any];
-  const place = ['--dir', t.testdir({}), '--network-file', network.ready.network];
-  const output = await network.run('proxy-2', [MAIN, 'proxy', ...place, '--allow-private', ...flags]);
-  const [, places = '', status = ''] = /^listening (.*), status (.*)$/m.exec(output) ?? [];
+  const options = ['', '+allow-private=no', '+safe-socks', '+extended-errors'];
+  const listens = [network.socks, ...options.map((option) => any + option), `unix:${path}`];
+  const [, ...args] = network.node('proxy-1').argv;
+  await network.kill('proxy-1', 'SIGTERM');
+  const flags = listens.flatMap((listen) => ['--socks-listen', listen]);
+  const output = await network.run('proxy-1', [...args, ...flags]);
+  const [, places = ''] = /^listening (.*), status (.*)$/m.exec(output) ?? [];
   const ports = places.split(', ').map((one) => Number(one.split(':')[1]));
-  t.equal(ports.length, listens.length, 'every listener is told of');
-  const ready = async () => ((await (await fetch(`${status}/status.json`)).json()) as { ready: boolean }).ready;
-  await until('the second proxy is ready', 60_000, ready);
-  const [plain = 0, strict = 0, safe = 0, extended = 0] = ports;
+  t.equal(ports.length, listens.length, 'it says where every listener is');
+  const [, plain = 0, strict = 0, safe = 0, extended = 0] = ports;
   return { plain, strict, safe, extended };
 }
 

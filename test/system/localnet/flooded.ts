@@ -56,13 +56,14 @@ export async function nodesAreFlooded(t: Test, { network, web }: LocalNetwork): 
 
 /** Every flooded listener serves each of some hosts at its first try. */
 async function reachable(t: Test, network: LocalNetwork['network'], when: string): Promise<void> {
-  for (const name of FLOODED) {
+  const served = async (name: string) => {
     const { host = '', port = 0 } = splitHostPort(network.node(name).listen) ?? {};
-    const tries = Array.from({ length: HOSTS }, (_, n) => ({ host, port, localAddress: `127.3.0.${n + 1}` }));
-    let served = 0;
-    for (const from of tries) served += Number(await (name === 'directory-1' ? answersHttp(from) : answersTls(from)));
-    t.equal(served, HOSTS, `${name} ${when}`);
-  }
+    const answers = name === 'directory-1' ? answersHttp : answersTls;
+    let count = 0;
+    for (let n = 0; n < HOSTS; n++) count += Number(await answers({ host, port, localAddress: `127.3.0.${n + 1}` }));
+    t.equal(count, HOSTS, `${name} ${when}`);
+  };
+  await Promise.all(FLOODED.map(served));
 }
 
 type From = { readonly host: string; readonly port: number; readonly localAddress: string };
