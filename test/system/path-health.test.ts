@@ -1,12 +1,13 @@
 /** A bad mix and a dead one are left out while downloads run, and nobody else is. */
 import t from 'tap';
-import { TestNetwork, until } from '../support/localnet.ts';
+import { FEWER_PACKETS, TestNetwork, until } from '../support/localnet.ts';
 import { Transfers } from '../support/transfers.ts';
 import { startWeb } from '../support/web.ts';
 
 t.test('a mix that drops half and one that is killed are left out, and nobody else', async (t) => {
   const web = await startWeb(t);
-  const network = await TestNetwork.start(t, ['--mixes-per-layer', '3', '--fault', 'mix-2-1:drop=0.5']);
+  const faulty = ['--mixes-per-layer', '3', '--fault', 'mix-2-1:drop=0.5'];
+  const network = await TestNetwork.start(t, [...faulty, ...FEWER_PACKETS]);
   const excluded = async () => (await network.status()).nodes.filter((node) => node.excluded).map(({ name }) => name);
   const transfers = new Transfers(t, network.socks, web);
   let done = false;

@@ -3,7 +3,7 @@
  * what does not disturb each other runs at once.
  */
 import t, { type Test } from 'tap';
-import { TestNetwork } from '../support/localnet.ts';
+import { FEWER_PACKETS, TestNetwork } from '../support/localnet.ts';
 import { startWeb } from '../support/web.ts';
 import { connectStreams, ownProxy } from './run/connect.ts';
 import { aptUpdate, gitCloneSealed, pipDownload, sshSealed, wgetSealed } from './run/programs.ts';
@@ -17,7 +17,7 @@ t.test(
   { skip: process.platform !== 'linux' && 'Linux only' },
   async (t) => {
     const web = await startWeb(t);
-    const network = await TestNetwork.start(t, ['--mixes-per-layer', '1']);
+    const network = await TestNetwork.start(t, ['--mixes-per-layer', '1', '--mean-delay-ms', '10', ...FEWER_PACKETS]);
     const env = environmentIn(network);
     const users = usersThatCanSeal();
     const [first] = users;

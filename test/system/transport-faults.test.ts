@@ -26,19 +26,22 @@ t.test('streams are whole while packets are dropped, repeated, delayed and damag
   ]);
   const transfers = new Transfers(t, network.socks, web);
 
-  await t.test('a download and an upload at once arrive whole', async (t) => {
+  // Mostly they wait: for what is sent again.
+  t.jobs = 2;
+  const transferred = t.test('a download and an upload at once arrive whole', { buffered: true }, async (t) => {
     const [down, up] = await Promise.all([transfers.download(600_000, 80), transfers.upload(150_000, 80)]);
     t.equal(down.fault, '', `download in ${down.seconds.toFixed(1)} s`);
     t.equal(up.fault, '', `upload in ${up.seconds.toFixed(1)} s`);
   });
 
-  await t.test('short requests are answered', async (t) => {
+  const answered = t.test('short requests are answered meanwhile', { buffered: true }, async (t) => {
     const requests = await shortRequests(transfers, 40);
     const { answered, failed, corrupted, hung } = requests;
     t.strictSame({ answered, failed, corrupted, hung }, { answered: 40, failed: 0, corrupted: 0, hung: 0 });
     t.strictSame(requests.errors, []);
   });
 
+  await Promise.all([transferred, answered]);
   await t.test('the faults were there', async (t) => {
     t.ok((await injected(network, 'mixnode', 'drop')) > 100, 'packets were dropped');
     for (const kind of ['duplicate', 'corrupt', 'delay']) {
