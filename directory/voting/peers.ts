@@ -10,6 +10,7 @@ import { authorityUrl, type HttpReply, sendWithin, type Transport } from '../../
 import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES, MAX_DESCRIPTOR_LIST_BYTES } from '../../lib/directory/documents.ts';
 import { envelopeBytes } from '../../lib/directory/envelope.ts';
 import { type Authority, type NetworkFile, timing } from '../../lib/directory/index.ts';
+import { TokenBucket } from '../../lib/mixing/index.ts';
 import type { Components } from '../../lib/runtime/components.ts';
 import { pollMs } from './schedule.ts';
 import { maxSheetBytes } from './sheet.ts';
@@ -17,6 +18,9 @@ import type { Want } from './sheet-reader.ts';
 import { MAX_BALLOT_BYTES } from './vote.ts';
 import type { Voting } from './voting.ts';
 
+/** Lines about one authority: so many at once, and one in this time. One that changes its state with every answer is as quiet as any. */
+const LINE_PERIOD_MS = 60_000;
+const LINE_BURST = 4;
 /** Clocks of authorities that differ by more are named in the log. */
 const TOLERATED_SKEW_MS = 30_000;
 
@@ -40,12 +44,17 @@ export interface PeersOptions {
   readonly tick: () => Promise<void>;
 }
 
+/** What was said of an authority last: a problem, or none, and whether its clock is off. */
+interface Said {
+  problem: string;
+  clockIsOff: boolean;
+  readonly lines: TokenBucket;
+}
+
 export class Peers {
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[];
-  /** The last problem with each authority, which is said once. */
-  readonly #problems = new Map<string, string>();
-  readonly #skewed = new Set<string>();
+  readonly #said = new Map<string, Said>();
 
   constructor(readonly options: PeersOptions) {
     this.#loops = options.others.map((other) => this.#ask(other));
@@ -98,12 +107,20 @@ export class Peers {
     );
   }
 
-  /** Says each problem once, and when it is over. */
+  #saidOf(id: string): Said {
+    const nowMs = this.options.components.clock.nowMs();
+    const lines = () => new TokenBucket(1000 / LINE_PERIOD_MS, LINE_BURST, nowMs);
+    const said = this.#said.get(id) ?? { problem: '', clockIsOff: false, lines: lines() };
+    this.#said.set(id, said);
+    return said;
+  }
+
+  /** Says each problem once, and when it is over; a change that comes too soon after others is said later, if it lasts. */
   #note({ id, url }: Authority, problem: string): void {
-    const before = this.#problems.get(id) ?? '';
-    if (this.#stop.signal.aborted || before === problem) return;
-    this.#problems.set(id, problem);
-    const { log } = this.options.components;
+    const { log, clock } = this.options.components;
+    const said = this.#saidOf(id);
+    if (this.#stop.signal.aborted || said.problem === problem || !said.lines.take(clock.nowMs())) return;
+    said.problem = problem;
     if (problem === '') log.info({ authority: url }, 'the authority answers again');
     else log.warn({ authority: url, problem }, 'another authority does not answer as it should');
   }
@@ -113,7 +130,10 @@ export class Peers {
     const { clock, log } = this.options.components;
     const aheadMs = dateMs - clock.wallMs();
     const isOff = Math.abs(aheadMs) > Math.min(TOLERATED_SKEW_MS, keyGraceMs(this.options.voting.epochMs));
-    if (isOff && !this.#skewed.has(id)) {
+    const said = this.#saidOf(id);
+    if (!isOff) said.clockIsOff = false;
+    else if (!said.clockIsOff && said.lines.take(clock.nowMs())) {
+      said.clockIsOff = true;
       const seconds = Math.round(Math.abs(aheadMs) / 1000);
       const way = aheadMs > 0 ? 'ahead of' : 'behind';
       log.error(
@@ -121,8 +141,6 @@ export class Peers {
         `the clock of another authority is ${seconds} s ${way} ours: one of the two is wrong`,
       );
     }
-    if (isOff) this.#skewed.add(id);
-    else this.#skewed.delete(id);
   }
 }
 

@@ -92,7 +92,8 @@ t.test('evidence is bounded', async (t) => {
   t.equal((await readdir(join(kept.dir, 'evidence'))).length, MAX_EVIDENCE_FILES);
 });
 
-t.test('an authority that does not answer, or lives in another time, is named once', async (t) => {
+/** An authority of three that asks the others, which answer as `answer` says; `said`: its log. */
+function asking(answer: (url: string, clock: VirtualClock) => Promise<HttpReply>) {
   const network = testNetwork(3, 2);
   const world = new VotingWorld(network);
   const { voting } = world.addHonest(0, { nodes: NETWORK });
@@ -100,13 +101,7 @@ t.test('an authority that does not answer, or lives in another time, is named on
   const said: string[] = [];
   const note = (fields: object, message: string) => void said.push(`${message} ${JSON.stringify(fields)}`);
   const log: Log = { ...silentLog, warn: note, error: note, info: note, child: () => log };
-  let aheadMs = 60_000;
-  let isUp = false;
-  const send = async ({ url }: HttpRequest): Promise<HttpReply> => {
-    if (url.includes('authority-1') && !isUp) throw new MixError('HOST_UNREACHABLE', 'authority-1 is down');
-    const late = url.includes('authority-2') ? aheadMs : 0;
-    return { status: 404, text: '', dateMs: unix(clock.wallMs() + late) };
-  };
+  const send = ({ url }: HttpRequest) => answer(url, clock);
   const others = network.authorities.slice(1);
   const transport = { send, close: async () => {} };
   const peers = new Peers({ network, others, voting, transport, components: { clock, log }, tick: async () => {} });
@@ -116,6 +111,17 @@ t.test('an authority that does not answer, or lives in another time, is named on
       for (let i = 0; i < 8; i += 1) await new Promise((resolve) => setImmediate(resolve));
     }
   };
+  return { peers, pass, said };
+}
+
+t.test('an authority that does not answer, or lives in another time, is named once', async (t) => {
+  let aheadMs = 60_000;
+  let isUp = false;
+  const { peers, pass, said } = asking(async (url, clock) => {
+    if (url.includes('authority-1') && !isUp) throw new MixError('HOST_UNREACHABLE', 'authority-1 is down');
+    const late = url.includes('authority-2') ? aheadMs : 0;
+    return { status: 404, text: '', dateMs: unix(clock.wallMs() + late) };
+  });
   await pass(30_000);
   t.equal(said.length, 2);
   t.match(said.join(), 'another authority does not answer as it should');
@@ -127,3 +133,27 @@ t.test('an authority that does not answer, or lives in another time, is named on
   t.match(said[2], 'the authority answers again');
   await peers.stop();
 });
+
+t.test(
+  'one that answers now and then, or with another time each time, fills no log, and its last state is said',
+  async (t) => {
+    const asked = new Map<string, number>();
+    let alternates = true;
+    const { peers, pass, said } = asking(async (url, clock) => {
+      const times = (asked.get(url) ?? 0) + 1;
+      asked.set(url, times);
+      const isOdd = alternates && times % 2 === 1;
+      if (url.includes('authority-1')) return { status: isOdd ? 500 : 404, text: '' };
+      return { status: 404, text: '', dateMs: unix(clock.wallMs() + (isOdd ? 60_000 : 0)) };
+    });
+    await pass(300_000);
+    const polls = Math.min(...asked.values());
+    t.ok(polls > 60, `${polls} polls of each`);
+    t.ok(said.length <= 2 * (4 + 5), `${said.length} lines in five minutes`);
+    alternates = false;
+    await pass(130_000);
+    const ofFirst = said.filter((line) => line.includes('authority-1'));
+    t.match(ofFirst.at(-1), 'answers again');
+    await peers.stop();
+  },
+);
