@@ -12,24 +12,20 @@ import { makeFolder } from '../lib/core/folders.ts';
 import { systemRng } from '../lib/core/rng.ts';
 import { loadNetworkFile } from '../lib/directory/index.ts';
 import { createIdentity, hasIdentity, saveIdentity } from '../lib/link/index.ts';
-import { CONFIG_FILE, type Environment, fallbacks, folderOf, NETWORK_FILE } from './role-config.ts';
+import { CONFIG_FILE, type Environment, type Flags, fallbacks, folderOf, NETWORK_FILE } from './role-config.ts';
 import type { Role } from './roles.ts';
 
 /** Nodes that the token is good for which an authority gets with its folder. */
 const FIRST_TOKEN_USES = 16;
 
 /** Makes the folder `--dir`, prints the identity and the next steps. Throws CONFIG if there is a role in it already. */
-export async function initRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<void> {
+export async function initRole(role: Role, flags: Flags, env: Environment): Promise<void> {
   const made = await makeRole(role, flags, env);
   process.stdout.write(lines([...madeLines(made), 'Next:', ...nextSteps(made).map((step) => `  ${step}`)]));
 }
 
 /** Makes the folder where it holds no role yet, and prints its identity and the join token; else does nothing. */
-export async function initMissingRole(
-  role: Role,
-  flags: Readonly<Record<string, unknown>>,
-  env: Environment,
-): Promise<void> {
+export async function initMissingRole(role: Role, flags: Flags, env: Environment): Promise<void> {
   if (await holdsRole(folderOf(flags, env, role.name))) return;
   process.stdout.write(lines(madeLines(await makeRole(role, flags, env))));
 }
@@ -38,7 +34,7 @@ async function holdsRole(dir: string): Promise<boolean> {
   return existsSync(join(dir, CONFIG_FILE)) || (await hasIdentity(dir));
 }
 
-async function makeRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<Made> {
+async function makeRole(role: Role, flags: Flags, env: Environment): Promise<Made> {
   const dir = folderOf(flags, env, role.name);
   const { schema } = await role.load();
   const config = checkedConfig(schema, flags, env, dir);
@@ -62,12 +58,7 @@ async function makeRole(role: Role, flags: Readonly<Record<string, unknown>>, en
 }
 
 /** The config as the role will load it, so that what is wrong shows now. */
-function checkedConfig(
-  schema: ConfigSchema,
-  flags: Readonly<Record<string, unknown>>,
-  env: Environment,
-  dir: string,
-): Record<string, unknown> {
+function checkedConfig(schema: ConfigSchema, flags: Flags, env: Environment, dir: string): Record<string, unknown> {
   return loadConfig(schema, { flags: { ...flags, dir }, env, fallbacks: fallbacks(dir) });
 }
 

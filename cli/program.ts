@@ -6,8 +6,8 @@ import { Command, CommanderError } from 'commander';
 import { MixError } from '../lib/core/errors.ts';
 import { VERSION } from '../lib/core/version.ts';
 import type { CheckOptions } from './check/index.ts';
+import { addSchemaCommand, OWN_FAILURE } from './commands.ts';
 import type { Done } from './options.ts';
-import { addBrowser, addConnect, addRun, OWN_FAILURE } from './proxy-use/commands.ts';
 import { exitCodesHelp, reportError } from './report.ts';
 import { isCommandBeside, ROLES, type Role } from './roles.ts';
 import { DEFAULT_STATUS_URL, printStatus, type StatusOptions } from './status.ts';
@@ -55,7 +55,7 @@ ${exitCodesHelp()}`,
 
 /** Options come from schemas, and those of a role take its code: only the commands that `args` may mean get theirs. */
 async function addCommands(program: Command, args: readonly string[], done: Done): Promise<void> {
-  await addLocalnet(program, args, done);
+  await addSchemaCommand(program, 'localnet', args, done);
   const init = program
     .command('init')
     .description('make the folder of a role: identity, config file, what to do next')
@@ -66,12 +66,9 @@ async function addCommands(program: Command, args: readonly string[], done: Done
     if (args.includes(role.name)) await addRole(role, run, make, done);
   }
   addCheck(program, done);
-  if (args.includes('plan')) await addPlan(program, done);
-  else program.command('plan').description(PLAN_SUMMARY);
+  await addSchemaCommand(program, 'plan', args, done);
   addStatus(program, done);
-  await addRun(program, args, done);
-  await addConnect(program, args, done);
-  await addBrowser(program, args, done);
+  for (const name of ['run', 'connect', 'browser'] as const) await addSchemaCommand(program, name, args, done);
 }
 
 async function addRole(role: Role, run: Command, make: Command, done: Done): Promise<void> {
@@ -106,21 +103,6 @@ async function addRole(role: Role, run: Command, make: Command, done: Done): Pro
   });
 }
 
-async function addLocalnet(program: Command, args: readonly string[], done: Done): Promise<void> {
-  const command = program
-    .command('localnet')
-    .description('run a whole network on this machine, each node its own process');
-  if (!args.includes('localnet')) return;
-  const { addOptions, givenFlags } = await import('./options.ts');
-  const { LocalnetConfig } = await import('./localnet/config.ts');
-  addOptions(command, LocalnetConfig);
-  command.addHelpText('after', LOCALNET_HELP);
-  command.action(async () => {
-    const { runLocalnet } = await import('./localnet/index.ts');
-    done(await runLocalnet(givenFlags(command), process.env));
-  });
-}
-
 function addCheck(program: Command, done: Done): void {
   program
     .command('check')
@@ -135,19 +117,6 @@ function addCheck(program: Command, done: Done): void {
       const { runCheck } = await import('./check/index.ts');
       done(await runCheck(folder, options, process.env));
     });
-}
-
-/** Its options need the code of the roles. */
-async function addPlan(program: Command, done: Done): Promise<void> {
-  const { addOptions, givenFlags } = await import('./options.ts');
-  const { PlanConfig } = await import('./plan/options.ts');
-  const command = program.command('plan').description(PLAN_SUMMARY);
-  addOptions(command, PlanConfig);
-  command.addHelpText('after', PLAN_EXAMPLES).action(async () => {
-    const { runPlan } = await import('./plan/index.ts');
-    await runPlan(givenFlags(command), process.env);
-    done(0);
-  });
 }
 
 function addStatus(program: Command, done: Done): void {
@@ -200,30 +169,11 @@ Examples:
   mixsocks check ./mix
   mixsocks check ./mix --json`;
 
-const PLAN_SUMMARY = 'how many nodes a number of users takes, of what size, and what anonymity that buys';
-
-const PLAN_EXAMPLES = `
-Examples:
-  mixsocks plan --users 1000
-  mixsocks plan --users 20 --mixing-target 100
-  mixsocks plan --users 100000 --class fast --json`;
-
 const STATUS_EXAMPLES = `
 Examples:
   mixsocks status
   mixsocks status --watch --interval 5
   mixsocks status --url http://127.0.0.1:9081 --json`;
-
-const LOCALNET_HELP = `
-Each option is also an environment variable, which a flag beats: MIXSOCKS_SOCKS_PORT=9050 for --socks-port 9050.
-
-Examples:
-  mixsocks localnet
-  mixsocks localnet --socks-port 0 --status-port 0 --ready-file ready.json --allow-private
-  mixsocks localnet --rate 200 --reply-rate 500 --mixes-per-layer 3
-  mixsocks localnet --fault mixes:drop=0.05 --fault gateway-1:delay-ms=100,duplicate=0.1,corrupt=0.01
-  mixsocks localnet --dir ./net      keep keys and documents, and use them again next time
-${exitCodesHelp()}`;
 
 function missingCommand(args: readonly string[]): string {
   const roles = ROLES.map(({ name }) => name).join(', ');

@@ -12,9 +12,11 @@ export const CONFIG_FILE = 'config.json';
 export const NETWORK_FILE = 'network.json';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
+/** What the command line gives, by key. */
+export type Flags = Readonly<Record<string, unknown>>;
 
 /** The folder named by `--dir` or MIXSOCKS_DIR, as an absolute path. */
-export function folderOf(flags: Readonly<Record<string, unknown>>, env: Environment, role: string): string {
+export function folderOf(flags: Flags, env: Environment, role: string): string {
   const dir = typeof flags.dir === 'string' ? flags.dir : env.MIXSOCKS_DIR;
   if (dir !== undefined && dir !== '') {
     return resolve(expandHome(dir, typeof flags.dir === 'string' ? '--dir' : 'MIXSOCKS_DIR'));
@@ -27,7 +29,7 @@ export function folderOf(flags: Readonly<Record<string, unknown>>, env: Environm
 export function loadRoleConfig<Schema extends ConfigSchema>(
   role: string,
   schema: Schema,
-  flags: Readonly<Record<string, unknown>>,
+  flags: Flags,
   env: Environment,
 ) {
   const dir = folderOf(flags, env, role);

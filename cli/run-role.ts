@@ -13,8 +13,9 @@ import { FolderLock } from '../lib/runtime/folder-lock.ts';
 import { processMemory } from '../lib/runtime/process-memory.ts';
 import { createLog, type Log } from '../lib/telemetry/log.ts';
 import { Metrics } from '../lib/telemetry/metrics.ts';
+import { RUNNING_MESSAGE } from './child-process.ts';
 import { reportError } from './report.ts';
-import { type Environment, loadRoleConfig } from './role-config.ts';
+import { type Environment, type Flags, loadRoleConfig } from './role-config.ts';
 import type { CommonConfig, Role, RunningRole } from './roles.ts';
 import { ServiceManager, STATUS_PERIOD_MS } from './service-manager.ts';
 import { stopRequested } from './stop-signal.ts';
@@ -24,11 +25,8 @@ const STOP_TIMEOUT_MS = 4000;
 
 const ALIVE_PERIOD_MS = 60_000;
 
-/** What a child tells the `localnet` that started it, once it listens. */
-export const RUNNING_MESSAGE = 'running';
-
 /** Runs `role` until it is asked to stop; resolves with the exit code. */
-export async function runRole(role: Role, flags: Readonly<Record<string, unknown>>, env: Environment): Promise<number> {
+export async function runRole(role: Role, flags: Flags, env: Environment): Promise<number> {
   const stop = stopRequested().then(() => undefined);
   const alive = setInterval(() => {}, ALIVE_PERIOD_MS); // a role may wait on nothing but timers that do not count
   const { schema, start } = await role.load();

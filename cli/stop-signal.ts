@@ -24,3 +24,31 @@ export function stopRequested(further: readonly NodeJS.Signals[] = []): Promise<
     if (process.connected === false && process.send !== undefined) resolve(); // gone before we looked
   });
 }
+
+/** Signals that end the browser of a command, and what belongs to it. */
+export class StopSignals {
+  #handle: (() => void) | undefined;
+  #lastMs = Number.NEGATIVE_INFINITY;
+  /** Resolves with the first signal. */
+  readonly first: Promise<undefined>;
+
+  constructor() {
+    this.first = new Promise((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+        process.on(signal, () => {
+          resolve(undefined);
+          const nowMs = performance.now();
+          if (nowMs - this.#lastMs < SAME_SIGNAL_MS) return;
+          this.#lastMs = nowMs;
+          this.#handle?.();
+        });
+      }
+    });
+  }
+
+  /** `handle` is called for every signal, and for one that came before. */
+  onSignal(handle: () => void): void {
+    this.#handle = handle;
+    if (this.#lastMs !== Number.NEGATIVE_INFINITY) handle();
+  }
+}

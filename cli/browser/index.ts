@@ -6,24 +6,20 @@ import { loadConfig } from '../../lib/config/config.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import { describePlace, type Login, loginOf, ownLogin } from '../proxy-use/address.ts';
 import { type ProxyInUse, proxyInUse } from '../proxy-use/proxy-in-use.ts';
-import type { Environment } from '../role-config.ts';
+import type { Environment, Flags } from '../role-config.ts';
 import { ProxyRelay } from '../run/relay.ts';
+import { StopSignals } from '../stop-signal.ts';
 import type { LaunchPlan } from './browser.ts';
 import { environmentFor } from './environment.ts';
 import { checkPolicies, type FoundBrowser, findBrowser } from './find.ts';
 import { BrowserConfig, checkOptions, splitWords, wantedBrowser } from './options.ts';
 import { BrowserProcess } from './process.ts';
 import { fillRunFolder, makeRunFolder, noteProcess, removeRunFolder } from './profile.ts';
-import { StopSignals } from './stop-signals.ts';
 
 const LOOPBACK = '127.0.0.1';
 
 /** Opens a browser; resolves with the exit code when it is closed and its profile removed. */
-export async function runBrowser(
-  words: readonly string[],
-  flags: Readonly<Record<string, unknown>>,
-  env: Environment,
-): Promise<number> {
+export async function runBrowser(words: readonly string[], flags: Flags, env: Environment): Promise<number> {
   requireOrdinaryUser();
   const config = loadConfig(BrowserConfig, { flags, env });
   const { url, options } = splitWords(words);

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { MixError, systemReason } from '../../lib/core/errors.ts';
+import { tailOf } from '../child-process.ts';
 import type { Environment } from '../role-config.ts';
 import type { Browser } from './browser.ts';
 
@@ -31,7 +32,7 @@ export class BrowserProcess {
   readonly ended: Promise<MixError | undefined>;
   #stopping = false;
   #gone = false;
-  #stderr = '';
+  readonly #complaints: () => string;
 
   constructor(private readonly launch: Launch) {
     // A group of its own: a Ctrl-C of the terminal reaches us alone, and what the browser starts can be ended with it.
@@ -40,9 +41,7 @@ export class BrowserProcess {
       detached: true,
       env: launch.env,
     });
-    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stderr = `${this.#stderr}${text}`.slice(-MAX_KEPT_CHARS);
-    });
+    this.#complaints = tailOf(this.#child.stderr, MAX_KEPT_CHARS);
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => {
         this.#gone = true;
@@ -106,12 +105,12 @@ export class BrowserProcess {
 
   #failure(how: string): MixError {
     const { name } = this.launch.browser;
-    if (/No usable sandbox/i.test(this.#stderr)) {
+    if (/No usable sandbox/i.test(this.#complaints())) {
       const why =
         'this system lets no ordinary user set up its sandbox (unprivileged user namespaces are switched off)';
       return new MixError('ENVIRONMENT', `${name} was not started: ${why}`);
     }
-    const reason = reasonIn(this.#stderr);
+    const reason = reasonIn(this.#complaints());
     return new MixError('ENVIRONMENT', `${name} ${how}${reason === undefined ? '' : `: ${reason}`}`);
   }
 }

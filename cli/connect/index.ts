@@ -11,7 +11,7 @@ import { parseDestination } from '../../lib/net/destination.ts';
 import { breakOff } from '../../lib/relay/break-off.ts';
 import { describePlace, loginOf, type ProxyAddress, parseProxyAddress, reachable } from '../proxy-use/address.ts';
 import { configuredProxy, proxyOptions } from '../proxy-use/options.ts';
-import type { Environment } from '../role-config.ts';
+import type { Environment, Flags } from '../role-config.ts';
 import { joinStandardStreams } from './standard-streams.ts';
 import { openTunnel } from './tunnel.ts';
 
@@ -20,13 +20,9 @@ export const ConnectConfig = z.strictObject(proxyOptions);
 /** Signals that end the process; they break the connection off, since an end would look like a complete transfer. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Connects and copies until both directions have ended; rejects with a MixError. */
-export async function connectCommand(
-  target: readonly [host: string, port: string],
-  flags: Readonly<Record<string, unknown>>,
-  env: Environment,
-): Promise<void> {
-  const [host, port] = [hostOf(target[0]), portOf(target[1])];
+/** Connects to the host and port of `words`, and copies until both directions have ended; rejects with a MixError. */
+export async function connectCommand(words: readonly string[], flags: Flags, env: Environment): Promise<number> {
+  const [host, port] = [hostOf(words[0] ?? ''), portOf(words[1] ?? '')];
   const config = loadConfig(ConnectConfig, { flags, env });
   const { place, login } = addressOf(config.proxy, config.dir, env);
   const tunnel = await openTunnel({
@@ -42,6 +38,7 @@ export async function connectCommand(
     });
   }
   await joinStandardStreams(tunnel, { input: process.stdin, output: process.stdout });
+  return 0;
 }
 
 function addressOf(proxy: string | undefined, dir: string | undefined, env: Environment): ProxyAddress {

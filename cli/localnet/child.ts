@@ -4,61 +4,32 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, readFileSync } from 'node:fs';
-import { MixError } from '../../lib/core/errors.ts';
-import { codeOfExit, endProcess, lastWords } from '../role-process.ts';
-import { RUNNING_MESSAGE } from '../run-role.ts';
+import { lastWords, RoleProcess } from '../child-process.ts';
 import { LogFile } from './log-file.ts';
 import type { PlannedNode } from './plan.ts';
 
-export class NodeChild {
-  readonly #process: ChildProcess;
+export class NodeChild extends RoleProcess {
   /** Its standard output and error. */
   readonly log: LogFile;
-  /** Resolves when the process is gone, with a line that says how. */
-  readonly exited: Promise<string>;
-  #gone = false;
 
   constructor(readonly node: PlannedNode) {
-    this.log = new LogFile(node.dir);
-    const log = this.log.open();
-    const [command = '', ...args] = node.argv;
-    // The IPC channel says "running", and its end tells the child that we are gone, however that came about.
-    this.#process = spawn(command, args, { stdio: ['ignore', log, log, 'ipc'], env: plainEnvironment() });
-    closeSync(log);
-    this.exited = new Promise((resolve) => {
-      this.#process.once('error', (error) => this.#onGone(resolve, error.message));
-      this.#process.once('exit', (code, signal) => this.#onGone(resolve, signal ?? `code ${code}`));
+    const log = new LogFile(node.dir);
+    const child = startOn(node, log);
+    super(child, (how) => {
+      const last = lastWordsIn(log.path);
+      return `${node.name} (pid ${child.pid ?? 0}) ended with ${how}${last === undefined ? '' : `: ${last}`}`;
     });
+    this.log = log;
   }
+}
 
-  get pid(): number {
-    return this.#process.pid ?? 0;
-  }
-
-  /** Resolves when the node listens; rejects when it ends before that. */
-  async running(): Promise<void> {
-    const running = new Promise<void>((resolve) => {
-      this.#process.on('message', (message) => message === RUNNING_MESSAGE && resolve());
-    });
-    await Promise.race([running, this.death()]);
-  }
-
-  /** Rejects when the process is gone, with an error of the kind that ended it. */
-  async death(): Promise<never> {
-    const how = await this.exited;
-    throw new MixError(codeOfExit(this.#process.exitCode), how);
-  }
-
-  /** Asks, waits, then kills. Resolves when the process is gone. */
-  async stop(): Promise<void> {
-    if (!this.#gone) await endProcess(this.#process, this.exited);
-  }
-
-  #onGone(resolve: (how: string) => void, how: string): void {
-    this.#gone = true;
-    const last = lastWordsIn(this.log.path);
-    resolve(`${this.node.name} (pid ${this.pid}) ended with ${how}${last === undefined ? '' : `: ${last}`}`);
-  }
+/** The IPC channel says "running", and its end tells the child that we are gone, however that came about. */
+function startOn(node: PlannedNode, logFile: LogFile): ChildProcess {
+  const log = logFile.open();
+  const [command = '', ...args] = node.argv;
+  const child = spawn(command, args, { stdio: ['ignore', log, log, 'ipc'], env: plainEnvironment() });
+  closeSync(log);
+  return child;
 }
 
 /** Our own options must not reach the nodes: they have theirs in their config files. */

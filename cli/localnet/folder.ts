@@ -25,9 +25,8 @@ import { chooseRates } from './choose-rates.ts';
 import { type LocalnetConfig, SHAPE_KEYS } from './config.ts';
 import { faultsOf } from './faults.ts';
 import { measureMachine } from './machine.ts';
-import { ownAddresses } from './own-addresses.ts';
 import { argvOf, configOf, HOST, type NodePorts, type NodeSlot, type PlannedNode, slotsOf } from './plan.ts';
-import { freePorts } from './ports.ts';
+import { freePorts, ownAddresses } from './ports.ts';
 import { ratesWith } from './rates.ts';
 import { makeTemporaryFolder } from './temporary-folder.ts';
 

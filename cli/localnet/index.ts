@@ -6,7 +6,7 @@
 
 import { loadConfig } from '../../lib/config/config.ts';
 import { every, systemClock, type Timer } from '../../lib/core/clock.ts';
-import type { Environment } from '../role-config.ts';
+import type { Environment, Flags } from '../role-config.ts';
 import { stopRequested } from '../stop-signal.ts';
 import { untilReady } from '../until-ready.ts';
 import { NodeChild } from './child.ts';
@@ -17,7 +17,7 @@ import { checkFree } from './ports.ts';
 import { clearReadyFile, type ReadyFile, readyNode, readyText, writeReadyFile } from './ready.ts';
 
 /** Runs a network until it is asked to stop; resolves with the exit code. */
-export async function runLocalnet(flags: Readonly<Record<string, unknown>>, env: Environment): Promise<number> {
+export async function runLocalnet(flags: Flags, env: Environment): Promise<number> {
   const stop = stopRequested();
   const config = loadConfig(LocalnetConfig, { flags, env });
   for (const port of [config.socksPort, config.statusPort]) await checkFree(HOST, port);
@@ -64,7 +64,7 @@ class RunningNetwork {
     const ready = this.#readyFile();
     const death = Promise.race(this.#children.map((child) => child.death()));
     await Promise.race([untilReady(ready.status), death]);
-    for (const child of this.#children) void child.exited.then((how) => this.#report(how));
+    for (const child of this.#children) void child.exited.then(({ message }) => this.#report(message));
     if (this.#stopping) return;
     if (this.config.readyFile !== undefined) await writeReadyFile(this.config.readyFile, ready);
     say(readyText(ready));

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SERVER_LIMITS } from '../../directory/server.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { machineBudgetBytes } from '../../lib/runtime/process-memory.ts';
-import { MAIN } from '../role-process.ts';
+import { MAIN } from '../child-process.ts';
 import type { RoleName } from '../roles.ts';
 import type { NetworkRates } from './capacity.ts';
 import type { LocalnetConfig } from './config.ts';

@@ -1,5 +1,5 @@
 /**
- * Ports of this machine.
+ * Ports of this machine, and addresses of its loopback.
  * @module
  */
 import { createSocket } from 'node:dgram';
@@ -7,7 +7,7 @@ import { isIPv6 } from 'node:net';
 import { MixError } from '../../lib/core/errors.ts';
 import type { Rng } from '../../lib/core/rng.ts';
 import { listenError } from '../../lib/net/listening.ts';
-import { listenFault } from '../../lib/net/own-address.ts';
+import { hasAddress, listenFault } from '../../lib/net/own-address.ts';
 
 /**
  * Below the range that systems take the source ports of connections from (32768 and up on Linux, 49152 elsewhere): a
@@ -48,4 +48,18 @@ async function reserve(host: string, port: number): Promise<boolean> {
   if (held && (await listenFault(host, port)) === undefined) return true;
   socket.close();
   return false;
+}
+
+/**
+ * For each of `names` an address of its own, out of a /24 that no other network of this machine is likely to use: so the bounds
+ * of connections per source see nodes one by one, as on machines of their own. None where the system has 127.0.0.1 alone (macOS).
+ */
+export async function ownAddresses(
+  names: readonly string[],
+  rng: Rng,
+  has: (address: string) => Promise<boolean> = hasAddress,
+): Promise<Record<string, string>> {
+  const prefix = `127.${64 + rng.int(128)}.${rng.int(256)}`;
+  if (!(await has(`${prefix}.1`))) return {};
+  return Object.fromEntries(names.map((name, index) => [name, `${prefix}.${index + 1}`]));
 }

@@ -80,25 +80,20 @@ function greatest(isCarried: (factor: number) => boolean): number {
 }
 
 /** `content` and `cover` are factors. */
-function scaled({ rate, replyRate, loopRate, dropRate, nodeLoopRate }: NetworkRates, content: number, cover: number) {
-  return {
-    rate: content * rate,
-    replyRate: content * replyRate,
-    loopRate: cover * loopRate,
-    dropRate: cover * dropRate,
-    nodeLoopRate: cover * nodeLoopRate,
-  };
+function scaled(rates: NetworkRates, content: number, cover: number): NetworkRates {
+  return eachOf(rates, (rate, isContent) => (isContent ? content : cover) * rate);
 }
 
 /** Downwards, to whole numbers where these are exact enough. Packets and replies keep what makes them come at all. */
 function rounded(rates: NetworkRates): NetworkRates {
   const round = (rate: number) => (rate >= 20 ? Math.floor(rate) : Math.floor(100 * rate) / 100);
-  const { rate, replyRate, loopRate, dropRate, nodeLoopRate } = rates;
-  return {
-    rate: Math.max(LEAST_OPTION, round(rate)),
-    replyRate: Math.max(LEAST_OPTION, round(replyRate)),
-    loopRate: round(loopRate),
-    dropRate: round(dropRate),
-    nodeLoopRate: round(nodeLoopRate),
-  };
+  return eachOf(rates, (rate, isContent) => Math.max(isContent ? LEAST_OPTION : 0, round(rate)));
+}
+
+/** `isContent`: of packets and replies, and not of loops and drop packets. */
+function eachOf(rates: NetworkRates, change: (rate: number, isContent: boolean) => number): NetworkRates {
+  const changed = Object.entries(rates).map(([name, rate]) => {
+    return [name, change(rate, name === 'rate' || name === 'replyRate')];
+  });
+  return Object.fromEntries(changed) as NetworkRates;
 }

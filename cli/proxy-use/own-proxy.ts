@@ -3,12 +3,11 @@
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { MixError } from '../../lib/core/errors.ts';
-import { codeOfExit, endProcess, lastWords, MAIN } from '../role-process.ts';
+import { lastWords, MAIN, RoleProcess, tailOf } from '../child-process.ts';
 import { untilReady } from '../until-ready.ts';
 
 const ANY_PORT = '127.0.0.1:0';
-/** Of what it wrote on standard error, for the line that says why it ended. */
+/** Of what it wrote: where it listens, and why it ended. */
 const MAX_KEPT_CHARS = 8192;
 
 /** Starts the proxy of the folder `dir`, on free ports. */
@@ -19,60 +18,34 @@ export function startOwnProxy(dir: string, networkFile: string | undefined): Own
   return new OwnProxy(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: true }));
 }
 
-export class OwnProxy {
-  readonly #process: ChildProcess;
-  /** Rejects when it is gone, with an error of the kind that ended it. */
-  readonly gone: Promise<never>;
-  #exited = false;
-  #stdout = '';
-  #stderr = '';
+class OwnProxy extends RoleProcess {
+  readonly #stdout: ChildProcess['stdout'];
+  readonly #written: () => string;
 
   constructor(child: ChildProcess) {
-    this.#process = child;
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stdout = `${this.#stdout}${text}`.slice(-MAX_KEPT_CHARS);
-    });
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stderr = `${this.#stderr}${text}`.slice(-MAX_KEPT_CHARS);
-    });
-    this.gone = new Promise((_resolve, reject) => {
-      const end = (error: unknown) => {
-        this.#exited = true;
-        reject(error);
-      };
-      child.once('error', end);
-      child.once('close', (code, signal) => {
-        const why = lastWords(this.#stderr)?.replace(/^mixsocks proxy: /, 'the proxy: ');
-        end(new MixError(codeOfExit(code), why ?? `the proxy ended with ${signal ?? `code ${code}`}`));
-      });
-    });
-    this.gone.catch(() => {}); // seen by whoever waits
+    const complaints = tailOf(child.stderr, MAX_KEPT_CHARS);
+    super(
+      child,
+      (how) => lastWords(complaints())?.replace(/^mixsocks proxy: /, 'the proxy: ') ?? `the proxy ended with ${how}`,
+    );
+    this.#stdout = child.stdout;
+    this.#written = tailOf(child.stdout, MAX_KEPT_CHARS);
   }
 
   /** Resolves with `host:port` when requests can succeed. Rejects when it ends before, and with NO_CONSENSUS after two minutes. */
   async ready(): Promise<string> {
-    const listening = new Promise<void>((resolve) => this.#process.once('message', () => resolve()));
-    await Promise.race([listening, this.gone]);
-    const [, socks = '', status = ''] = await Promise.race([this.#listeningLine(), this.gone]);
-    await Promise.race([untilReady(status), this.gone]);
+    await this.running();
+    const [, socks = '', status = ''] = await Promise.race([this.#listeningLine(), this.death()]);
+    await Promise.race([untilReady(status), this.death()]);
     return socks;
-  }
-
-  /** Asks it to end, and after a time makes it. */
-  async stop(): Promise<void> {
-    if (this.#exited) return;
-    await endProcess(
-      this.#process,
-      this.gone.catch(() => {}),
-    );
   }
 
   /** The line comes through a pipe and the message through a channel: either may be first. */
   async #listeningLine(): Promise<RegExpExecArray> {
     for (;;) {
-      const line = /^listening (\S+), status (\S+)$/m.exec(this.#stdout);
+      const line = /^listening (\S+), status (\S+)$/m.exec(this.#written());
       if (line !== null) return line;
-      await new Promise((resolve) => this.#process.stdout?.once('data', resolve));
+      await new Promise((resolve) => this.#stdout?.once('data', resolve));
     }
   }
 }

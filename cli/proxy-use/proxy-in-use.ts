@@ -101,7 +101,9 @@ async function start(dir: string, networkFile: string | undefined, say: (line: s
   say('starting a proxy, and waiting until it is ready (at most two minutes)');
   try {
     const place = reachable(await proxy.ready(), 'the proxy');
-    return { place, gone: proxy.gone, stop: () => proxy.stop() };
+    const gone = proxy.death();
+    gone.catch(() => {}); // seen by whoever waits
+    return { place, gone, stop: () => proxy.stop() };
   } catch (error) {
     await proxy.stop();
     throw error;

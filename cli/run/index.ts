@@ -4,10 +4,10 @@
  */
 import { loadConfig } from '../../lib/config/config.ts';
 import { systemRng } from '../../lib/core/rng.ts';
+import { MAIN } from '../child-process.ts';
 import { type Login, loginOf, ownLogin, type ProxyPlace } from '../proxy-use/address.ts';
 import { proxyInUse } from '../proxy-use/proxy-in-use.ts';
-import type { Environment } from '../role-config.ts';
-import { MAIN } from '../role-process.ts';
+import type { Environment, Flags } from '../role-config.ts';
 import { runPlain, whyUnusable } from './command.ts';
 import { withProxy } from './environment.ts';
 import { RunConfig } from './options.ts';
@@ -22,11 +22,7 @@ const LOOPBACK = '127.0.0.1';
 const USUAL_PORT = 1080;
 
 /** Runs `command`; resolves with its exit code. Rejects with a MixError when it was not started. */
-export async function runCommand(
-  command: readonly string[],
-  flags: Readonly<Record<string, unknown>>,
-  env: Environment,
-): Promise<number> {
+export async function runCommand(command: readonly string[], flags: Flags, env: Environment): Promise<number> {
   const signals = new SignalRelay();
   const config = loadConfig(RunConfig, { flags, env });
   const login = config.identity === undefined ? undefined : loginOf(config.identity);

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MixError } from '../../../lib/core/errors.ts';
 import { addNetworkOf } from '../../../lib/relay/kernel-socket.ts';
+import { tailOf } from '../../child-process.ts';
 import { makeTemporaryFolder } from '../../localnet/temporary-folder.ts';
 import { proxyCommand } from '../environment.ts';
 import type { ProxyRelay } from '../relay.ts';
@@ -116,10 +117,7 @@ async function start({ command, env, ports, connect }: SealedCommand, hold: stri
 
 /** Resolves when the helper has handed out all its sockets, and they are served. */
 async function prepared(child: ChildProcess, gone: Promise<unknown>, { ports, relay }: SealedCommand): Promise<void> {
-  let said = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said = `${said}${text}`.slice(-MAX_KEPT_CHARS);
-  });
+  const said = tailOf(child.stderr, MAX_KEPT_CHARS);
   const served: Promise<unknown>[] = [];
   const handed = new Promise<void>((resolve) => {
     child.on('message', (_message, server) => {
@@ -135,7 +133,7 @@ async function prepared(child: ChildProcess, gone: Promise<unknown>, { ports, re
     );
   });
   const failed = gone.then(() => {
-    const reason = said.trim().split('\n').join('; ');
+    const reason = said().trim().split('\n').join('; ');
     const why = whyForbidden();
     throw new MixError('ENVIRONMENT', `cannot seal the command: ${reason}${why === undefined ? '' : `; ${why}`}`);
   });
