@@ -66,8 +66,8 @@ function checkedConfig(schema: ConfigSchema, flags: Flags, env: Environment, dir
 async function firstToken(role: Role, dir: string, { allow, openToAll }: Record<string, unknown>): Promise<string[]> {
   if (role.name !== 'directory' || openToAll === true || (Array.isArray(allow) && allow.length > 0)) return [];
   const { createToken, termsLine } = await import('./directory/tokens.ts');
-  const { NODE_ROLES } = await import('./directory/options.ts');
-  const { DEFAULT_EXPIRY } = await import('./token-options.ts');
+  const { NODE_ROLES } = await import('../directory/members/member-files.ts');
+  const { DEFAULT_EXPIRY } = await import('./tokens.ts');
   const made = await createToken(dir, { uses: FIRST_TOKEN_USES, roles: [...NODE_ROLES], expires: DEFAULT_EXPIRY });
   return [`join token ${made.token}`, `  for ${termsLine(made.terms)}; it is shown this once`];
 }

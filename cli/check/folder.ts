@@ -1,10 +1,13 @@
 /**
- * Whose the folder is, and who else can look into it.
+ * Whose the folder is, who else can look into it, and what it has of tokens.
  * @module
  */
 import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { MemberFiles } from '../../directory/members/member-files.ts';
+import { invitationFiles } from '../../gateway/invitation-files.ts';
 import { privacyFault } from '../../lib/core/private-file.ts';
+import type { RoleName } from '../roles.ts';
 import { type Finding, ok, problem } from './finding.ts';
 
 /** What only the role may read; of folders also what is in them. The rest of a folder is signed, and no secret. */
@@ -55,4 +58,14 @@ function privatePaths(dir: string): string[] {
         .map((file) => join(path, file)),
     ];
   });
+}
+
+/** Reads the tokens that an authority or a gateway has issued: with a damaged file the role does not start. Throws CONFIG. */
+export async function checkTokens(role: RoleName, dir: string): Promise<Finding[]> {
+  if (role === 'directory') {
+    const [tokens, expelled] = [await new MemberFiles(dir).all(), await new MemberFiles(dir).expelled()];
+    return [ok('tokens', `${tokens.length} join tokens, ${expelled.size} nodes expelled`)];
+  }
+  if (role === 'gateway') return [ok('tokens', `${(await invitationFiles(dir).all()).length} invitations`)];
+  return [];
 }

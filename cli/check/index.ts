@@ -19,18 +19,14 @@ import { type Environment, loadRoleConfig } from '../role-config.ts';
 import type { Role, RoleName } from '../roles.ts';
 import { checkAccess } from './access.ts';
 import { checkAdvertised, checkNames, checkNeighbours } from './addresses.ts';
-import { type Finding, findingsText, foundBy, ok } from './finding.ts';
-import { checkFolder } from './folder.ts';
-import { checkHealth } from './health.ts';
+import { type CheckName, type Finding, findingsText, foundBy, ok } from './finding.ts';
+import { checkFolder, checkTokens } from './folder.ts';
 import { checkDisk, checkLimits } from './limits.ts';
 import { checkListing, sphinxKeysIn } from './listing.ts';
 import { type Machine, thisMachine } from './machine.ts';
 import { askAuthorities, checkAuthorities, checkClock, checkThreshold, networkFault, networkOf } from './network.ts';
-import { checkPorts, holderText } from './ports.ts';
-import { roleOfFolder } from './role-of-folder.ts';
-import { checkSettings } from './settings.ts';
-import type { CheckedConfig, Subject } from './subject.ts';
-import { checkTokens } from './tokens.ts';
+import { checkHealth, checkPorts, holderText } from './ports.ts';
+import { type CheckedConfig, checkSettings, roleOfFolder, type Subject } from './subject.ts';
 
 export interface CheckOptions {
   readonly role?: string;
@@ -74,9 +70,9 @@ export async function checkRole(
   const holder = await folderHolder(dir);
   const role = await roleOfFolder(dir, asked, holder);
   const findings = await foundBy('folder', () => checkFolder(dir));
-  const identity = role.hasIdentity ? await identityIn(dir, findings) : undefined;
+  const identity = role.hasIdentity ? await loaded('keys', findings, () => identityIn(dir)) : undefined;
   findings.push(...(await foundBy('tokens', () => checkTokens(role.name, dir))));
-  const config = await configIn(dir, role, env, findings);
+  const config = await loaded('config', findings, () => configIn(dir, role, env));
   if (config !== undefined) {
     const subject = { role: role.name, dir, config, identity, holder, components: quietComponents(clock) };
     findings.push(...(await checkSubject(subject, machine)));
@@ -98,31 +94,27 @@ function requireFolder(dir: string): void {
   throw new MixError('CONFIG', `${dir} is not a folder`);
 }
 
-async function identityIn(dir: string, findings: Finding[]): Promise<NodeIdentity | undefined> {
-  let identity: NodeIdentity | undefined;
-  const load = async () => {
-    identity = await loadIdentity(dir);
-    sphinxKeysIn(dir);
-    return [ok('keys', `identity ${identity.id}`)];
+/** What `load` gives, with what is found about it; an error that it throws is a finding. */
+async function loaded<T>(check: CheckName, findings: Finding[], load: () => Promise<[T, ...Finding[]]>) {
+  let value: T | undefined;
+  const run = async () => {
+    const [given, ...found] = await load();
+    value = given;
+    return found;
   };
-  findings.push(...(await foundBy('keys', load)));
-  return identity;
+  findings.push(...(await foundBy(check, run)));
+  return value;
 }
 
-async function configIn(
-  dir: string,
-  role: Role,
-  env: Environment,
-  findings: Finding[],
-): Promise<CheckedConfig | undefined> {
-  let config: CheckedConfig | undefined;
-  const load = async () => {
-    const { schema } = await role.load();
-    config = loadRoleConfig(role.name, schema, { dir }, env) as unknown as CheckedConfig;
-    return [];
-  };
-  findings.push(...(await foundBy('config', load)));
-  return config;
+async function identityIn(dir: string): Promise<[NodeIdentity, Finding]> {
+  const identity = await loadIdentity(dir);
+  sphinxKeysIn(dir);
+  return [identity, ok('keys', `identity ${identity.id}`)];
+}
+
+async function configIn(dir: string, role: Role, env: Environment): Promise<[CheckedConfig]> {
+  const { schema } = await role.load();
+  return [loadRoleConfig(role.name, schema, { dir }, env) as unknown as CheckedConfig];
 }
 
 /** All that needs a configuration. */

@@ -1,12 +1,17 @@
 /**
- * The addresses that the role listens on: free, or held by the process that runs on the folder.
+ * The addresses that the role listens on: free, or held by the process that runs on the folder; and what that says of itself on its own
+ * page, `/livez` and `/readyz`.
  * @module
  */
 import type { ProxyConfig } from '../../proxy/config.ts';
 import { describeAddress, type ListenAddress, parseListenAddress } from '../../proxy/front/listener.ts';
+import { pageUrl } from '../proxy-use/address.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import type { Machine } from './machine.ts';
 import type { Subject } from './subject.ts';
+
+/** Lines of a page of health that are taken over. */
+const MAX_LINES = 16;
 
 const FAULTS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the port is in use by another program: stop that, or choose another port',
@@ -15,7 +20,7 @@ const FAULTS: Readonly<Record<string, string>> = {
 };
 
 /** Where the role listens, ports left to the system excepted. Throws CONFIG. */
-export async function listenAddressesOf({ role, config }: Subject): Promise<ListenAddress[]> {
+async function listenAddressesOf({ role, config }: Subject): Promise<ListenAddress[]> {
   if (role === 'proxy') {
     const { listenAddresses } = await import('../../proxy/index.ts');
     const { front, page } = listenAddresses(config as unknown as ProxyConfig);
@@ -51,3 +56,19 @@ async function checkPort(address: ListenAddress, { holder }: Subject, machine: M
 }
 
 export const holderText = (holder: string): string => (holder === '' ? 'another process' : holder);
+
+/** Of the role that runs. None where nothing runs, or where its port is left to the system. */
+export async function checkHealth({ config, holder }: Subject, machine: Machine): Promise<Finding[]> {
+  const listen = config.statusListen ?? config.metricsListen;
+  if (holder === undefined || listen === undefined) return [];
+  const url = pageUrl(listen, 'config.json');
+  if (url === undefined) return [];
+  const live = await machine.healthFaults(`${url}/livez`);
+  const ready = await machine.healthFaults(`${url}/readyz`);
+  if (live === undefined || ready === undefined) return [warning('health', `no answer from ${url}`)];
+  const faults = [
+    ...live.slice(0, MAX_LINES).map((line) => problem('health', `${line}: restart it`)),
+    ...ready.slice(0, MAX_LINES).map((line) => warning('health', `not ready: ${line}`)),
+  ];
+  return faults.length > 0 ? faults : [ok('health', 'it lives, and is ready')];
+}

@@ -4,21 +4,44 @@
  */
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { Archive } from '../../directory/archive.ts';
 import { DirectoryConfig } from '../../directory/config.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
 import { networkPath } from '../../directory/network.ts';
 import { auditText } from '../../directory/voting/audit.ts';
 import { loadNetworkFile, type TokenKeyHex } from '../../lib/directory/index.ts';
+import { MAX_AUTHORITIES } from '../../lib/directory/network-file.ts';
 import { addFolderCommand, type FolderCommand } from '../folder-command.ts';
 import type { Done } from '../options.ts';
 import { loadRoleConfig, NETWORK_FILE } from '../role-config.ts';
 import { expelNode } from './expel.ts';
 import { writeNetwork } from './network.ts';
-import { AuditConfig, ExpelConfig, FolderConfig, NetworkConfig, TokenConfig } from './options.ts';
-import { admitToken, createToken, listText, revokeToken, termsLine } from './tokens.ts';
+import { admitToken, createToken, folderOption, listText, revokeToken, TokenConfig, termsLine } from './tokens.ts';
 
 const ROLE = 'directory';
+
+const FolderConfig = z.strictObject(folderOption);
+
+export const ExpelConfig = z.strictObject({
+  ...folderOption,
+  undo: z.boolean().default(false).describe('let it join again'),
+});
+
+export const NetworkConfig = z.strictObject({
+  dir: z.string().describe('folder of the authority, as mixsocks init directory makes it'),
+  threshold: z
+    .int()
+    .min(1)
+    .max(MAX_AUTHORITIES)
+    .optional()
+    .describe('authorities that must sign, more than half of them (default: 2 of 3, 3 of 4, two thirds of more)'),
+});
+
+export const AuditConfig = z.strictObject({
+  ...folderOption,
+  epoch: z.int().min(0).optional().describe('epoch of the consensus (default: the newest)'),
+});
 
 /** Adds `token`, `expel`, `network` and `audit` to the command of the role. */
 export function addAuthorityCommands(directory: Command, done: Done): void {

@@ -3,15 +3,29 @@
  * authority that runs reads again: within a second while nodes announce themselves, within five in any case.
  * @module
  */
-import { MemberFiles } from '../../directory/members/member-files.ts';
-import type { JoinToken } from '../../directory/members/membership.ts';
-import { type JoinTerms, NODE_ROLES } from '../../directory/members/token.ts';
-import { dateText } from '../../lib/core/clock.ts';
+import { z } from 'zod';
+import { type JoinTerms, MAX_TOKEN_USES, MemberFiles, NODE_ROLES } from '../../directory/members/member-files.ts';
 import { systemRng } from '../../lib/core/rng.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
-import { joinKeyOf, newToken, type TokenKeyHex, tokenIdOf, tokenState } from '../../lib/directory/index.ts';
-import { timesOf, untilText, wholeMs } from '../token-options.ts';
-import type { TokenConfig } from './options.ts';
+import { joinKeyOf, newToken, type TokenKeyHex, tokenIdOf } from '../../lib/directory/index.ts';
+import { expires, listed, revoked, timesOf, tokenKey, untilText } from '../tokens.ts';
+
+export const folderOption = { dir: z.string().describe('folder of the authority; it may be running') };
+
+export const TokenConfig = z.strictObject({
+  ...folderOption,
+  uses: z.int().min(1).max(MAX_TOKEN_USES).default(1).describe('nodes that it is good for'),
+  roles: z
+    .array(z.enum(NODE_ROLES, `expected roles of ${NODE_ROLES.join(', ')}`))
+    .min(1, 'expected at least one role')
+    .default([...NODE_ROLES])
+    .describe(`roles that it is good for, of ${NODE_ROLES.join(', ')}`),
+  expires: expires.describe('how long nodes may join with it; those that have joined stay'),
+  key: tokenKey
+    .optional()
+    .describe('join key of a token that another authority has made: the token then serves here too'),
+});
+type TokenConfig = z.infer<typeof TokenConfig>;
 
 type Wanted = Pick<TokenConfig, 'uses' | 'roles' | 'expires'>;
 
@@ -37,32 +51,20 @@ export function termsLine(terms: JoinTerms): string {
   return `${uses} ${uses === 1 ? 'node' : 'nodes'} (${roles.join(', ')}), ${untilText(terms)}`;
 }
 
-/** A token's lines in the list. */
-function listed(token: JoinToken): string {
-  const { terms, uses } = token;
-  const head = `${tokenIdOf(terms.key)}  ${tokenState(token, wholeMs())}: ${uses.size} of ${termsLine(terms)}`;
-  const nodes = [...uses.values()].map(({ identity, role, name, atMs }) => {
-    return `  ${role.padEnd(9)} ${name}  ${identity}  since ${dateText(atMs)}`;
-  });
-  return [head, ...nodes].join('\n');
-}
-
 /** All tokens of the authority in `dir`, with the nodes that came by them. */
 export async function listText(dir: string): Promise<string> {
   const files = new MemberFiles(dir);
-  const tokens = (await files.all()).map(listed);
+  const tokens = await listed(files, termsLine, ({ role, name, identity }) => `${role.padEnd(9)} ${name}  ${identity}`);
   const expelled = [...(await files.expelled())].map((identity) => `expelled  ${identity}`);
   const lines = [...tokens, ...expelled];
   return lines.length === 0 ? 'no join tokens\n' : `${lines.join('\n')}\n`;
 }
 
 /** Revokes the token that `word` names: its id, the beginning of one, or the token itself. Returns the line to print. */
-export async function revokeToken(dir: string, word: string): Promise<string> {
-  const { id, users } = await new MemberFiles(dir).revoke(startOf(word), wholeMs());
-  if (users === undefined) return `the join token ${id} was revoked before\n`;
-  const names = users.map(({ name }) => name);
-  const gone = names.length === 0 ? '' : `; with the next consensus these leave: ${names.join(', ')}`;
-  return `revoked the join token ${id}${gone}\n`;
+export function revokeToken(dir: string, word: string): Promise<string> {
+  return revoked(new MemberFiles(dir), startOf(word), (users) => {
+    return `; with the next consensus these leave: ${users.map(({ name }) => name).join(', ')}`;
+  });
 }
 
 /** An id may be shortened; that the token is given in its place is meant well. */

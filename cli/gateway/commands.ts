@@ -7,8 +7,15 @@ import type { TokenKeyHex } from '../../lib/directory/index.ts';
 import { loadIdentity } from '../../lib/link/index.ts';
 import { addFolderCommand, configOf, type FolderCommand } from '../folder-command.ts';
 import { addOptions, type Done } from '../options.ts';
-import { admitInvitation, invite, listText, revokeInvitation, termsLine } from './invitations.ts';
-import { FolderConfig, InviteConfig } from './options.ts';
+import {
+  admitInvitation,
+  FolderConfig,
+  InviteConfig,
+  invite,
+  listText,
+  revokeInvitation,
+  termsLine,
+} from './invitations.ts';
 
 /** Adds `invite` to the command of the role. */
 export function addGatewayCommands(gateway: Command, done: Done): void {

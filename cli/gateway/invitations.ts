@@ -3,22 +3,37 @@
  * that runs reads again within seconds.
  * @module
  */
-import { type InvitationTerms, invitationFiles } from '../../gateway/invitation-files.ts';
+import { z } from 'zod';
+import { type InvitationTerms, invitationFiles, MAX_INVITATION_USES } from '../../gateway/invitation-files.ts';
+import { identityHex } from '../../lib/config/fields.ts';
 import type { IdentityHex } from '../../lib/core/bytes.ts';
-import { dateText } from '../../lib/core/clock.ts';
 import { systemRng } from '../../lib/core/rng.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import {
   invitationKeyOf,
   invitationLine,
+  MAX_INVITATION_GATEWAYS,
   newToken,
   parseInvitation,
   type TokenKeyHex,
   tokenIdOf,
-  tokenState,
 } from '../../lib/directory/index.ts';
-import { timesOf, untilText, wholeMs } from '../token-options.ts';
-import type { InviteConfig } from './options.ts';
+import { expires, listed, revoked, timesOf, tokenKey, untilText } from '../tokens.ts';
+
+export const FolderConfig = z.strictObject({ dir: z.string().describe('folder of the gateway; it may be running') });
+
+export const InviteConfig = z.strictObject({
+  ...FolderConfig.shape,
+  uses: z.int().min(1).max(MAX_INVITATION_USES).default(1).describe('devices that it is good for'),
+  expires: expires.describe('how long devices may come by it; those that came stay until it is revoked'),
+  also: z
+    .array(identityHex)
+    .max(MAX_INVITATION_GATEWAYS - 1)
+    .default([])
+    .describe('identities of other gateways that it is for; --key lets it serve there'),
+  key: tokenKey.optional().describe('key of an invitation that another gateway has made: it then serves here, too'),
+});
+type InviteConfig = z.infer<typeof InviteConfig>;
 
 type Wanted = Pick<InviteConfig, 'uses' | 'expires'>;
 
@@ -51,20 +66,15 @@ export function termsLine(terms: InvitationTerms): string {
 
 /** All invitations of the gateway in `dir`, with the times at which they were used. */
 export async function listText(dir: string): Promise<string> {
-  const lines = (await invitationFiles(dir).all()).map((token) => {
-    const { terms, uses } = token;
-    const head = `${tokenIdOf(terms.key)}  ${tokenState(token, wholeMs())}: ${uses.size} of ${termsLine(terms)}`;
-    return [head, ...[...uses.values()].map(({ atMs }) => `  a device  since ${dateText(atMs)}`)].join('\n');
-  });
+  const lines = await listed(invitationFiles(dir), termsLine, () => 'a device');
   return lines.length === 0 ? 'no invitations\n' : `${lines.join('\n')}\n`;
 }
 
 /** Revokes the invitation that `word` names: its id, the beginning of one, or its line. Returns the line to print. */
-export async function revokeInvitation(dir: string, word: string): Promise<string> {
-  const { id, users } = await invitationFiles(dir).revoke(startOf(word), wholeMs());
-  if (users === undefined) return `the invitation ${id} was revoked before\n`;
-  const devices = users.length === 1 ? 'one device that' : `${users.length} devices that`;
-  return `revoked the invitation ${id}${users.length === 0 ? '' : `: ${devices} came by it cannot connect any more`}\n`;
+export function revokeInvitation(dir: string, word: string): Promise<string> {
+  return revoked(invitationFiles(dir), startOf(word), ({ length }) => {
+    return `: ${length === 1 ? 'one device that' : `${length} devices that`} came by it cannot connect any more`;
+  });
 }
 
 function startOf(word: string): string {

@@ -6,9 +6,8 @@
 import type { Clock } from '../../lib/core/clock.ts';
 import { readJoinProof, TokenKeeper, tokenLabel } from '../../lib/directory/index.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
-import type { MemberFiles } from './member-files.ts';
+import type { JoinTerms, JoinUse, MemberFiles } from './member-files.ts';
 import type { Membership } from './membership.ts';
-import type { JoinTerms, JoinUse } from './token.ts';
 
 export interface MembersOptions {
   readonly membership: Membership;

@@ -23,7 +23,7 @@ import {
   TokenBook,
   type VerifiedDescriptor,
 } from '../../lib/directory/index.ts';
-import type { JoinTerms, JoinUse } from './token.ts';
+import type { JoinTerms, JoinUse } from './member-files.ts';
 
 /** Who may join without a token. */
 export interface JoinRules {

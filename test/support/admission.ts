@@ -3,10 +3,10 @@
  * @module
  */
 import { Admission } from '../../directory/admission.ts';
+import type { JoinTerms } from '../../directory/members/member-files.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
 import { Members } from '../../directory/members/members.ts';
 import { type JoinRules, Membership } from '../../directory/members/membership.ts';
-import type { JoinTerms } from '../../directory/members/token.ts';
 import { toHex } from '../../lib/core/bytes.ts';
 import type { Clock } from '../../lib/core/clock.ts';
 import type { MonotonicMs } from '../../lib/core/units.ts';

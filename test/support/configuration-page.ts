@@ -5,7 +5,8 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ConnectConfig } from '../../cli/connect/index.ts';
-import { AuditConfig, ExpelConfig, NetworkConfig, TokenConfig } from '../../cli/directory/options.ts';
+import { AuditConfig, ExpelConfig, NetworkConfig } from '../../cli/directory/commands.ts';
+import { TokenConfig } from '../../cli/directory/tokens.ts';
 import { LocalnetConfig } from '../../cli/localnet/config.ts';
 import { PlanConfig } from '../../cli/plan/options.ts';
 import { ROLES } from '../../cli/roles.ts';
