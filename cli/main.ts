@@ -5,8 +5,7 @@
  */
 import { systemClock } from '../lib/core/clock.ts';
 import { boundYoungGeneration } from '../lib/runtime/young-generation.ts';
-import { outputFault, surviveOutputErrors } from './output.ts';
-import { reportError } from './report.ts';
+import { outputFault, reportError, surviveOutputErrors } from './report.ts';
 import { isCommandBeside, ROLE_NAMES } from './roles.ts';
 
 surviveOutputErrors();

@@ -1,8 +1,9 @@
 /**
- * How the command speaks of failures: one line on standard error, and an exit code by the kind of error.
+ * How the command speaks of failures: one line on standard error, and an exit code by the kind of error. Where standard output or standard
+ * error cannot be written (a full disk, a closed pipe), a role goes on without them; a command whose result is its output has failed.
  * @module
  */
-import { asMixError, ERRORS, type MixError } from '../lib/core/errors.ts';
+import { asMixError, ERRORS, type MixError, systemCode } from '../lib/core/errors.ts';
 
 /** One line: what failed, and what can be done about it where the message does not say so itself. */
 export function errorLine(error: unknown, command: string): string {
@@ -39,4 +40,19 @@ export function exitCodesHelp(): string {
   const used = new Set([0, ...Object.values(ERRORS).map((facts) => facts.exitCode)]);
   const lines = [...used].sort((a, b) => a - b).map((code) => `  ${String(code).padStart(2)}  ${meanings[code] ?? ''}`);
   return `\nExit codes:\n${lines.join('\n')}`;
+}
+
+let fault: Error | undefined;
+
+/** Keeps errors of the two streams from ending the process. To be called once, first of all. */
+export function surviveOutputErrors(): void {
+  process.stdout.on('error', (error) => {
+    fault ??= error;
+  });
+  process.stderr.on('error', () => {});
+}
+
+/** Why something printed on standard output is lost; undefined when all of it was written or its reader went away. */
+export function outputFault(): Error | undefined {
+  return systemCode(fault) === 'EPIPE' ? undefined : fault;
 }

@@ -10,7 +10,7 @@ import { type Descriptor, DocumentRefused, parseDescriptor, type VerifiedDescrip
 import type { Log } from '../lib/telemetry/log.ts';
 import type { Admission } from './admission.ts';
 import type { Archive } from './archive.ts';
-import type { Members } from './members/members.ts';
+import type { Members } from './members/member-files.ts';
 
 export interface AnnouncementsOptions {
   readonly admission: Admission;

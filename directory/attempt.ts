@@ -47,33 +47,25 @@ export function attemptAll(
   };
 }
 
-/** What a reason of `tryLink` means to who runs the node. */
+type Problem = (at: string, reason: string) => string;
+const noAnswer: Problem = (at) => `no answer at ${at} within ${ATTEMPT_TIMEOUT_MS / 1000} s`;
+const noRoute: Problem = (at, reason) => `the authority has no route to ${at} (${reason})`;
+const closed: Problem = (at) => `what answers at ${at} closes the connection: it is no node of this network, or full`;
+/** What reasons of `tryLink` mean to who runs the node. */
+const PROBLEMS: Readonly<Record<string, Problem>> = {
+  ECONNREFUSED: (at) => `connection refused at ${at}`,
+  ...{ 'handshake-timeout': noAnswer, ETIMEDOUT: noAnswer },
+  ...{ EHOSTUNREACH: noRoute, ENETUNREACH: noRoute, EADDRNOTAVAIL: noRoute },
+  'foreign-key': (at) => `another identity answers at ${at}`,
+  ...{ refused: closed, ECONNRESET: closed },
+  'wrong-version': (at) => `what answers at ${at} speaks another version of links`,
+  [NO_COMMON_GROUP]: (at) => `what answers at ${at} takes no key exchange that the authority has (linkKeyExchange)`,
+  [FULL]: (at) => `the node at ${at} is full`,
+};
+
 export function problemText(reason: string, { host, port }: HostPort): string {
   const at = joinHostPort(host, port);
-  switch (reason) {
-    case 'ECONNREFUSED':
-      return `connection refused at ${at}`;
-    case 'handshake-timeout':
-    case 'ETIMEDOUT':
-      return `no answer at ${at} within ${ATTEMPT_TIMEOUT_MS / 1000} s`;
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-    case 'EADDRNOTAVAIL':
-      return `the authority has no route to ${at} (${reason})`;
-    case 'foreign-key':
-      return `another identity answers at ${at}`;
-    case 'refused':
-    case 'ECONNRESET':
-      return `what answers at ${at} closes the connection: it is no node of this network, or full`;
-    case 'wrong-version':
-      return `what answers at ${at} speaks another version of links`;
-    case NO_COMMON_GROUP:
-      return `what answers at ${at} takes no key exchange that the authority has (linkKeyExchange)`;
-    case FULL:
-      return `the node at ${at} is full`;
-    default:
-      return `no node answers at ${at} (${reason})`;
-  }
+  return PROBLEMS[reason]?.(at, reason) ?? `no node answers at ${at} (${reason})`;
 }
 
 /**

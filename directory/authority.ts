@@ -28,10 +28,10 @@ import type { Admission } from './admission.ts';
 import { Announcements, type Taken } from './announcements.ts';
 import type { Archive } from './archive.ts';
 import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from './consensus-builder.ts';
-import type { Members } from './members/members.ts';
+import type { Members } from './members/member-files.ts';
 import type { Reachability } from './reachability.ts';
+import { SignedAhead } from './readiness.ts';
 import { ServedConsensuses } from './served.ts';
-import { SignedAhead } from './signed-ahead.ts';
 import { assembler, viewOf } from './voting/ballot-view.ts';
 import type { VotingRecords } from './voting/disk-records.ts';
 import type { Slot } from './voting/schedule.ts';
@@ -82,7 +82,7 @@ export class Authority {
     this.#signed = new ServedConsensuses({
       ...options,
       // A clock that is set back makes nothing that had expired good again.
-      onConsensus: ({ epoch }) => options.members.membership.noteTime(timing.signingMs(epoch, this.epochMs, true)),
+      onConsensus: ({ epoch }) => options.members.membership.book.noteTime(timing.signingMs(epoch, this.epochMs, true)),
     });
     this.signedAhead = new SignedAhead(this.epochMs, options.log);
     const { votingRecords: records, admission, verifier, crypto, identitySeed } = options;

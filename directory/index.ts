@@ -6,7 +6,15 @@ import { every } from '../lib/core/clock.ts';
 import { asMixError } from '../lib/core/errors.ts';
 import { keyGraceMs, packetBytes } from '../lib/core/params.ts';
 import { httpTransport } from '../lib/directory/client/http-transport.ts';
-import { authorityHost, epochMsOf, hostsOf, type NetworkFile, networkId, Verifier } from '../lib/directory/index.ts';
+import {
+  authorityHost,
+  epochMsOf,
+  hostsOf,
+  type NetworkFile,
+  networkId,
+  saveNetworkFile,
+  Verifier,
+} from '../lib/directory/index.ts';
 import { loadIdentity, type NodeIdentity } from '../lib/link/index.ts';
 import { warnIfUnbounded } from '../lib/net/connection-bounds.ts';
 import { sourceOf } from '../lib/net/connection-table.ts';
@@ -20,18 +28,9 @@ import { Archive } from './archive.ts';
 import { attemptBy, refusalBy } from './attempt.ts';
 import { Authority, type AuthorityOptions } from './authority.ts';
 import type { DirectoryConfig } from './config.ts';
-import { MemberFiles } from './members/member-files.ts';
-import { Members } from './members/members.ts';
+import { MemberFiles, Members } from './members/member-files.ts';
 import { joinRules, Membership } from './members/membership.ts';
-import {
-  existingNetwork,
-  listenAddress,
-  networkParams,
-  networkPath,
-  newNetwork,
-  publicUrl,
-  publishNetwork,
-} from './network.ts';
+import { existingNetwork, listenAddress, networkParams, networkPath, newNetwork, publicUrl } from './network.ts';
 import { Reachability } from './reachability.ts';
 import { authorityFaults } from './readiness.ts';
 import { type RunningServer, SERVER_LIMITS, serveApi } from './server.ts';
@@ -95,7 +94,7 @@ export async function startDirectory(config: DirectoryConfig, components: Compon
       log.warn({}, `nobody can join yet: mixsocks directory token create --dir ${config.dir} makes a join token`);
     }
     await authority.tick();
-    if (existing === undefined) await publishNetwork(config, network);
+    if (existing === undefined) await saveNetworkFile(networkPath(config), network);
     api = newApi(components, authority, admission);
     countNodes(components, authority, admission);
     otherSources.start();

@@ -20,7 +20,7 @@ import {
   sessionContradiction,
   sessionOptionName,
 } from '../lib/core/session-params.ts';
-import { loadNetworkFile, type NetworkFile, parseNetworkFile, saveNetworkFile } from '../lib/directory/index.ts';
+import { loadNetworkFile, type NetworkFile, parseNetworkFile } from '../lib/directory/index.ts';
 import { joinHostPort, parseListen } from '../lib/net/address.ts';
 import type { DirectoryConfig } from './config.ts';
 
@@ -67,11 +67,6 @@ export function newNetwork(config: DirectoryConfig, id: IdentityHex, url: string
       threshold: 1,
     }),
   );
-}
-
-/** Writes the network where it is expected. */
-export async function publishNetwork(config: DirectoryConfig, network: NetworkFile): Promise<void> {
-  await saveNetworkFile(networkPath(config), network);
 }
 
 /** Where to listen: with port 0, where network.json says we are, so that members find us after a restart. */
@@ -126,36 +121,18 @@ export function networkParams(config: DirectoryConfig, network: NetworkFile): Ne
     const why = 'gateways let in every exit that is listed, and with openToAll anybody can have one listed';
     throw new MixError('CONFIG', `clients is invited and openToAll is set: ${why}; use join tokens`);
   }
+  const { meanDelayMs, maxDelayMs, minCapacity, mixingTarget, clients } = config;
+  const { mainRate, replyRate, loopRate, dropRate } = config;
+  const { fastMainRate, fastReplyRate, fastLoopRate, fastDropRate } = config;
+  const fast = { mainRate: fastMainRate, replyRate: fastReplyRate, loopRate: fastLoopRate, dropRate: fastDropRate };
   return {
+    ...{ meanDelayMs, maxDelayMs, minCapacity, mixingTarget, clients },
     payloadBytes: network.payloadBytes,
-    meanDelayMs: config.meanDelayMs,
-    maxDelayMs: config.maxDelayMs,
     epochMs: network.epochSeconds * 1000,
     nodeLoopRate: config.nodeLoopRate ?? defaultNodeLoopRate(network.payloadBytes),
-    minCapacity: config.minCapacity,
-    mixingTarget: config.mixingTarget,
-    clients: config.clients,
     classes: {
-      standard: withDelivery(
-        {
-          mainRate: config.mainRate,
-          replyRate: config.replyRate,
-          loopRate: config.loopRate,
-          dropRate: config.dropRate,
-        },
-        'deliveryRate',
-        config,
-      ),
-      fast: withDelivery(
-        {
-          mainRate: config.fastMainRate,
-          replyRate: config.fastReplyRate,
-          loopRate: config.fastLoopRate,
-          dropRate: config.fastDropRate,
-        },
-        'fastDeliveryRate',
-        config,
-      ),
+      standard: withDelivery({ mainRate, replyRate, loopRate, dropRate }, 'deliveryRate', config),
+      fast: withDelivery(fast, 'fastDeliveryRate', config),
     },
     session: sessionParams(config),
   };

@@ -10,10 +10,9 @@ import type { Environment, Flags } from '../role-config.ts';
 import { ProxyRelay } from '../run/relay.ts';
 import { StopSignals } from '../stop-signal.ts';
 import type { LaunchPlan } from './browser.ts';
-import { environmentFor } from './environment.ts';
 import { checkPolicies, type FoundBrowser, findBrowser } from './find.ts';
 import { BrowserConfig, checkOptions, splitWords, wantedBrowser } from './options.ts';
-import { BrowserProcess } from './process.ts';
+import { BrowserProcess, environmentFor } from './process.ts';
 import { fillRunFolder, makeRunFolder, noteProcess, removeRunFolder } from './profile.ts';
 
 const LOOPBACK = '127.0.0.1';

@@ -20,13 +20,12 @@ import { FolderLock } from '../../lib/runtime/folder-lock.ts';
 import { createToken } from '../directory/tokens.ts';
 import { CONFIG_FILE, NETWORK_FILE } from '../role-config.ts';
 import { NetworkRates } from './capacity.ts';
-import { chooseRates } from './choose-rates.ts';
 import { type LocalnetConfig, SHAPE_KEYS } from './config.ts';
 import { faultsOf } from './faults.ts';
 import { measureMachine } from './machine.ts';
 import { argvOf, configOf, HOST, type NodePorts, type NodeSlot, type PlannedNode, slotsOf } from './plan.ts';
 import { freePorts, ownAddresses } from './ports.ts';
-import { ratesWith } from './rates.ts';
+import { chooseRates, ratesWith } from './rates.ts';
 import { makeTemporaryFolder } from './temporary-folder.ts';
 
 const STATE_FILE = 'localnet.json';

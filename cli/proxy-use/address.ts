@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { toHex } from '../../lib/core/bytes.ts';
 import { MixError, systemCode } from '../../lib/core/errors.ts';
 import { systemRng } from '../../lib/core/rng.ts';
-import { joinHostPort } from '../../lib/net/address.ts';
+import { joinHostPort, reachableHost } from '../../lib/net/address.ts';
 import { describeAddress, parseListenAddress } from '../../proxy/front/listener.ts';
 
 export type ProxyPlace =
@@ -57,8 +57,7 @@ export function reachable(listener: string, source: string): ProxyPlace {
     throw error instanceof MixError ? new MixError(error.code, `${source}: ${error.message}`, error) : error;
   }
   if (address.kind === 'unix') return { kind: 'unix', path: address.path };
-  const anywhere: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-  return { kind: 'tcp', host: anywhere[address.host] ?? address.host, port: address.port };
+  return { kind: 'tcp', host: reachableHost(address.host), port: address.port };
 }
 
 /** The login of `--identity NAME`: that of `socks5h://NAME:x@…`. Throws CONFIG. */

@@ -8,13 +8,12 @@ import { MAIN } from '../child-process.ts';
 import { type Login, loginOf, ownLogin, type ProxyPlace } from '../proxy-use/address.ts';
 import { proxyInUse } from '../proxy-use/proxy-in-use.ts';
 import type { Environment, Flags } from '../role-config.ts';
-import { runPlain, whyUnusable } from './command.ts';
+import { runPlain, SignalRelay, whyUnusable } from './command.ts';
 import { withProxy } from './environment.ts';
 import { RunConfig } from './options.ts';
 import { ProxyRelay } from './relay.ts';
 import { runSealed } from './sealed/index.ts';
 import { requireSealable } from './sealed/machine.ts';
-import { SignalRelay } from './signals.ts';
 
 const LOOPBACK = '127.0.0.1';
 

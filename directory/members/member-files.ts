@@ -8,17 +8,23 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type IdentityHex, isIdentityHex } from '../../lib/core/bytes.ts';
+import type { Clock } from '../../lib/core/clock.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import {
   createFileDurably,
   MAX_NODES,
   type NodeRole,
   namesIn,
+  readJoinProof,
   TokenFiles,
+  TokenKeeper,
   type TokenKind,
   termsShape,
+  tokenLabel,
   useShape,
 } from '../../lib/directory/index.ts';
+import type { Log } from '../../lib/telemetry/log.ts';
+import type { Membership } from './membership.ts';
 
 /** Nodes that one token can be good for. */
 export const MAX_TOKEN_USES = MAX_NODES;
@@ -81,5 +87,38 @@ export class MemberFiles extends TokenFiles<JoinTerms, JoinUse> {
     const was = (await this.expelled()).has(identity);
     await rm(join(this.#expelled, identity), { force: true });
     return was;
+  }
+}
+
+export interface MembersOptions {
+  readonly membership: Membership;
+  readonly files: MemberFiles;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly log: Log;
+}
+
+/**
+ * The membership of a running authority, and the files behind it: what the operator's commands write takes effect while it runs, and
+ * what nodes use is on the disk before they are listed. `open`, `reread` and `save` are those of the keeper of its tokens.
+ */
+export class Members extends TokenKeeper<JoinTerms, JoinUse> {
+  readonly membership: Membership;
+
+  constructor({ membership, files, clock, log }: MembersOptions) {
+    super({
+      ...{ files, clock, log },
+      book: membership.book,
+      apply: async (tokens) => membership.update({ tokens, expelled: await files.expelled() }),
+      onRevoked: (token) =>
+        log.info({ token: tokenLabel(token) }, 'join token revoked: its nodes leave the list with the next consensus'),
+      onSaved: (token) => log.info({ token: tokenLabel(token) }, 'a node came by a join token'),
+    });
+    this.membership = membership;
+  }
+
+  /** A node came with a token that is not known. */
+  async findToken(header: string): Promise<void> {
+    const proof = readJoinProof(header);
+    if (proof !== undefined) await this.find(proof.key);
   }
 }

@@ -63,11 +63,7 @@ export class Membership {
 
   /** Whether nobody can join, for lack of a rule or token. */
   get isClosed(): boolean {
-    return this.tokens.length === 0 && this.rules.allow.size === 0 && !this.rules.openToAll;
-  }
-
-  get tokens(): readonly JoinToken[] {
-    return this.book.tokens;
+    return this.book.tokens.length === 0 && this.rules.allow.size === 0 && !this.rules.openToAll;
   }
 
   /** Members, whether they are there now or not. */
@@ -76,17 +72,12 @@ export class Membership {
     return [...known].filter((identity) => this.isKnown(identity)).length;
   }
 
-  /** Time has been so far, whatever the clock says later: a token that had expired stays so. */
-  noteTime(ms: UnixMs): void {
-    this.book.noteTime(ms);
-  }
-
   /** Takes over what stands on the disk. Uses of a token that is known are its own: they are only ever written here. */
   update({ tokens, expelled }: StoredMembership): void {
     this.book.update(tokens);
     this.#expelled = expelled;
     this.#byNode.clear();
-    for (const token of this.tokens) for (const identity of token.uses.keys()) this.#index(identity, token);
+    for (const token of this.book.tokens) for (const identity of token.uses.keys()) this.#index(identity, token);
     this.revision += 1;
   }
 

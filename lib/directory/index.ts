@@ -79,19 +79,22 @@ export { type Listing, listingFaults, staleness } from './readiness.ts';
 export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
 export { mostLossy, RING_SIZE, ringIndexOf, ringOf } from './ring.ts';
 export * as timing from './timing.ts';
-export { newToken, type TokenKeyHex, tokenKeyOf, tokenSeed } from './tokens/secret.ts';
 export {
   isExpired,
   isRevoked,
   isUsedUp,
+  newToken,
   type Token,
   type TokenId,
+  type TokenKeyHex,
   type TokenKind,
   type TokenTerms,
   type TokenUse,
   termsShape,
   tokenIdOf,
+  tokenKeyOf,
   tokenLabel,
+  tokenSeed,
   tokenState,
   useShape,
   usesText,

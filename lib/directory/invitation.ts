@@ -6,7 +6,7 @@
  */
 import { concatBytes, type IdentityHex } from '../core/bytes.ts';
 import type { Crypto } from '../crypto/index.ts';
-import { type TokenKeyHex, tokenKeyOf, tokenSeed } from './tokens/secret.ts';
+import { type TokenKeyHex, tokenKeyOf, tokenSeed } from './tokens/token.ts';
 
 /** Gateways that one invitation names. */
 export const MAX_INVITATION_GATEWAYS = 8;

@@ -6,7 +6,7 @@
 import { fromHex, toHex } from '../core/bytes.ts';
 import type { Crypto } from '../crypto/index.ts';
 import { signedBytes } from './envelope.ts';
-import { type TokenKeyHex, tokenKeyOf, tokenSeed } from './tokens/secret.ts';
+import { type TokenKeyHex, tokenKeyOf, tokenSeed } from './tokens/token.ts';
 
 /** Header of an announcement that carries the proof: join key and signature, 192 hex digits. */
 export const JOIN_PROOF_HEADER = 'mixsocks-join-proof';

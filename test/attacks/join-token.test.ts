@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Admission } from '../../directory/admission.ts';
 import { Archive } from '../../directory/archive.ts';
-import { Members } from '../../directory/members/members.ts';
+import { type JoinTerms, type JoinUse, Members } from '../../directory/members/member-files.ts';
 import { type Claim, Membership } from '../../directory/members/membership.ts';
 import { toHex } from '../../lib/core/bytes.ts';
 import { laterMs } from '../../lib/core/units.ts';
@@ -18,6 +18,7 @@ import {
   joinProof,
   REREAD_FOR_UNKNOWN_MS,
   REREAD_MS,
+  TokenBook,
   tokenIdOf,
   type VerifiedDescriptor,
 } from '../../lib/directory/index.ts';
@@ -79,7 +80,7 @@ t.test(
       'under the name of the first',
     );
     t.equal(await world.announce(102, 'gateway'), 'not-a-member');
-    const [token] = world.admission.options.membership.tokens;
+    const [token] = world.admission.options.membership.book.tokens;
     t.same([...(token?.uses.keys() ?? [])], [idOf(101)]);
   },
 );
@@ -172,7 +173,7 @@ async function clockSetBack(t: Test, parts: Partial<Parts> = {}): Promise<string
 t.test('an expired token stays so when the clock is set back, and who came by it stays', async (t) => {
   t.same(await clockSetBack(t), ['accepted', 'token-expired', 'token-expired', 'token-expired']);
   class Credulous extends Membership {
-    override noteTime = () => {};
+    override readonly book = Object.assign(new TokenBook<JoinTerms, JoinUse>(), { noteTime: () => {} });
   }
   const mutant = await clockSetBack(t, { Membership: Credulous });
   t.same(

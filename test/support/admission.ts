@@ -3,9 +3,7 @@
  * @module
  */
 import { Admission } from '../../directory/admission.ts';
-import type { JoinTerms } from '../../directory/members/member-files.ts';
-import { MemberFiles } from '../../directory/members/member-files.ts';
-import { Members } from '../../directory/members/members.ts';
+import { type JoinTerms, MemberFiles, Members } from '../../directory/members/member-files.ts';
 import { type JoinRules, Membership } from '../../directory/members/membership.ts';
 import { toHex } from '../../lib/core/bytes.ts';
 import type { Clock } from '../../lib/core/clock.ts';

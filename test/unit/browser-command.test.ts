@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Browser, type LaunchPlan, pagesOf } from '../../cli/browser/browser.ts';
 import { CHROMIUM } from '../../cli/browser/chromium.ts';
-import { environmentFor } from '../../cli/browser/environment.ts';
 import { checkPolicies, findBrowser } from '../../cli/browser/find.ts';
 import { FIREFOX } from '../../cli/browser/firefox.ts';
 import { checkOptions, splitWords, wantedBrowser } from '../../cli/browser/options.ts';
-import { startPage } from '../../cli/browser/start-page.ts';
+import { environmentFor } from '../../cli/browser/process.ts';
+import { startPage } from '../../cli/browser/profile.ts';
 
 const plan = (change: Partial<LaunchPlan> = {}): LaunchPlan => ({
   relay: { host: '127.0.0.1', port: 4321 },

@@ -8,8 +8,7 @@ import { expelNode } from '../../cli/directory/expel.ts';
 import { createToken, listText, revokeToken } from '../../cli/directory/tokens.ts';
 import { spanMs } from '../../cli/tokens.ts';
 import { tickMs } from '../../directory/index.ts';
-import { JOIN_TOKENS, MAX_EXPELLED, MAX_TOKENS, MemberFiles } from '../../directory/members/member-files.ts';
-import { Members } from '../../directory/members/members.ts';
+import { JOIN_TOKENS, MAX_EXPELLED, MAX_TOKENS, MemberFiles, Members } from '../../directory/members/member-files.ts';
 import { Membership } from '../../directory/members/membership.ts';
 import { joinToken } from '../../lib/config/fields.ts';
 import { joinKeyOf, joinProof, REREAD_MS, tokenIdOf, usesText, Verifier } from '../../lib/directory/index.ts';
@@ -130,11 +129,12 @@ t.test('commands and the authority that write at the same time undo nothing of e
   await members.save();
   await reread();
   const again = await running(dir);
-  t.equal(membership.tokens.length, 8);
-  t.equal(again.membership.tokens.length, 8, 'all tokens that were made are there');
-  const revoked = again.membership.tokens.filter((token) => token.terms.revokedMs !== undefined);
+  t.equal(membership.book.tokens.length, 8);
+  t.equal(again.membership.book.tokens.length, 8, 'all tokens that were made are there');
+  const revoked = again.membership.book.tokens.filter((token) => token.terms.revokedMs !== undefined);
   t.equal(revoked.length, 1);
-  const uses = (of: Membership) => of.tokens.map((token) => [token.terms.key, [...token.uses.keys()].sort()]).sort();
+  const uses = (of: Membership) =>
+    of.book.tokens.map((token) => [token.terms.key, [...token.uses.keys()].sort()]).sort();
   t.strictSame(uses(again.membership), uses(membership), 'and all uses');
 });
 
@@ -165,7 +165,7 @@ t.test('what the line about damaged uses says to do helps', async (t) => {
   await writeFile(join(dir, 'tokens', `${ID}.uses.json`), '{');
   t.equal(await revokeToken(dir, ID), `revoked the join token ${ID}\n`);
   const { membership, enter } = await running(dir);
-  t.equal(membership.tokens.length, 1);
+  t.equal(membership.book.tokens.length, 1);
   t.throws(() => enter(1, TOKEN), /was revoked/, 'and the token is good for nobody');
 });
 
@@ -187,7 +187,7 @@ t.test('a file that is damaged while the authority runs changes nothing, and is 
   await writeFile(join(dir, 'tokens'), '');
   await reread();
   t.equal(errors.length, 2, 'a folder that cannot be listed is no order to let all nodes go');
-  t.equal(membership.tokens.length, 1);
+  t.equal(membership.book.tokens.length, 1);
 });
 
 t.test('a use that could not be written is written with the next announcement', async (t) => {

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { exitCodeOf } from '../../cli/run/command.ts';
 import { findProgram } from '../../cli/run/sealed/machine.ts';
 import { MAX_HIDDEN, type MachineFacts, sealedEnvironment, sealPlan } from '../../cli/run/sealed/plan.ts';
 import { sealScript } from '../../cli/run/sealed/script.ts';
-import { exitCodeOf } from '../../cli/run/signals.ts';
 
 const HEADER = 'Num       RefCount Protocol Flags    Type St Inode Path';
 const table = (...paths: string[]) =>

@@ -4,8 +4,7 @@
  * @module
  */
 import { latestMs, type UnixMs } from '../../core/units.ts';
-import type { TokenKeyHex } from './secret.ts';
-import type { Token, TokenTerms, TokenUse } from './token.ts';
+import type { Token, TokenKeyHex, TokenTerms, TokenUse } from './token.ts';
 
 interface Held<Terms extends TokenTerms, Use extends TokenUse> extends Token<Terms, Use> {
   terms: Terms;

@@ -7,8 +7,15 @@ import type { Clock } from '../../core/clock.ts';
 import { asMixError } from '../../core/errors.ts';
 import type { MonotonicMs } from '../../core/units.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { TokenKeyHex } from './secret.ts';
-import { isRevoked, type Token, type TokenId, type TokenTerms, type TokenUse, tokenIdOf } from './token.ts';
+import {
+  isRevoked,
+  type Token,
+  type TokenId,
+  type TokenKeyHex,
+  type TokenTerms,
+  type TokenUse,
+  tokenIdOf,
+} from './token.ts';
 import type { TokenBook } from './token-book.ts';
 import type { TokenFiles } from './token-files.ts';
 

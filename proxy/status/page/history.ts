@@ -7,23 +7,17 @@
 import type { Status } from '../../../lib/access/status/status.ts';
 import { type Clock, every, type Timer } from '../../../lib/core/clock.ts';
 
+/** Packets per second of each clock; bytes of streams per second, cover not counted. */
+const SERIES = ['main', 'loop', 'drop', 'reply', 'sentBytes', 'deliveredBytes'] as const;
+type Series = (typeof SERIES)[number];
+type Sample = Readonly<Record<Series, number>>;
+
 /** Samples by name, oldest first, all of one length. */
-export interface History {
+export interface History extends Readonly<Record<Series, readonly number[]>> {
   readonly periodSeconds: number;
   /** Samples kept at most. */
   readonly room: number;
-  /** Packets per second of each clock. */
-  readonly main: readonly number[];
-  readonly loop: readonly number[];
-  readonly drop: readonly number[];
-  readonly reply: readonly number[];
-  /** Bytes of streams per second, cover not counted. */
-  readonly sentBytes: readonly number[];
-  readonly deliveredBytes: readonly number[];
 }
-
-type Series = Exclude<keyof History, 'periodSeconds' | 'room'>;
-type Sample = Readonly<Record<Series, number>>;
 
 const PERIOD_MS = 1_000;
 /** Samples kept. */
@@ -46,16 +40,8 @@ export class StatusHistory {
 
   series(): History {
     const of = (name: Series) => this.#samples.map((sample) => Math.round(sample[name] * 10) / 10);
-    return {
-      periodSeconds: PERIOD_MS / 1000,
-      room: HISTORY_SAMPLES,
-      main: of('main'),
-      loop: of('loop'),
-      drop: of('drop'),
-      reply: of('reply'),
-      sentBytes: of('sentBytes'),
-      deliveredBytes: of('deliveredBytes'),
-    };
+    const series = Object.fromEntries(SERIES.map((name) => [name, of(name)])) as Record<Series, number[]>;
+    return { periodSeconds: PERIOD_MS / 1000, room: HISTORY_SAMPLES, ...series };
   }
 
   stop(): void {

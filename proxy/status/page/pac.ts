@@ -2,7 +2,7 @@
  * Automatic proxy configuration: sends everything through the SOCKS port and lets nothing go past it.
  * @module
  */
-import { joinHostPort, splitHostPort } from '../../../lib/net/address.ts';
+import { joinHostPort, reachableHost, splitHostPort } from '../../../lib/net/address.ts';
 
 export const PAC_TYPE = 'application/x-ns-proxy-autoconfig';
 
@@ -12,8 +12,9 @@ export const PAC_TYPE = 'application/x-ns-proxy-autoconfig';
  * This machine itself is not reached through a mixnet. Undefined for a front that no browser can reach by address.
  */
 export function pacScript(socks: string): string | undefined {
-  const address = reachable(socks);
-  if (address === undefined) return undefined;
+  const front = splitHostPort(socks);
+  if (front === undefined) return undefined;
+  const address = joinHostPort(reachableHost(front.host), front.port);
   return `function FindProxyForURL(url, host) {
   if (host === "localhost" || host === "::1" || host === "[::1]" || /^127(\\.\\d{1,3}){3}$/.test(host)) {
     return "DIRECT";
@@ -21,13 +22,4 @@ export function pacScript(socks: string): string | undefined {
   return ${JSON.stringify(`SOCKS5 ${address}`)};
 }
 `;
-}
-
-/** A front on all addresses is reached on loopback. */
-function reachable(socks: string): string | undefined {
-  const address = splitHostPort(socks);
-  if (address === undefined) return undefined;
-  const { host, port } = address;
-  if (host === '0.0.0.0') return joinHostPort('127.0.0.1', port);
-  return host === '::' ? joinHostPort('::1', port) : socks;
 }
