@@ -4,9 +4,7 @@
  */
 import type { Clock } from '../lib/core/clock.ts';
 import { asMixError } from '../lib/core/errors.ts';
-import { MAX_DESCRIPTOR_BYTES } from '../lib/directory/documents.ts';
-import { parseEnvelope } from '../lib/directory/envelope.ts';
-import { type Descriptor, DocumentRefused, parseDescriptor, type VerifiedDescriptor } from '../lib/directory/index.ts';
+import { type Descriptor, DocumentRefused, descriptorIn, type VerifiedDescriptor } from '../lib/directory/index.ts';
 import type { Log } from '../lib/telemetry/log.ts';
 import type { Admission } from './admission.ts';
 import type { Archive } from './archive.ts';
@@ -36,12 +34,7 @@ export class Announcements {
   async take(text: string, proof: string | undefined): Promise<Taken> {
     const { admission, members, archive, log } = this.options;
     const accepted = await this.#accept(text, proof);
-    if (accepted === undefined) {
-      return {
-        descriptor: parseDescriptor(parseEnvelope('descriptor', text, MAX_DESCRIPTOR_BYTES).payload),
-        isNew: false,
-      };
-    }
+    if (accepted === undefined) return { descriptor: descriptorIn(text), isNew: false };
     const { descriptor } = accepted;
     const { identity, role, name } = descriptor;
     await members.save();

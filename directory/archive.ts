@@ -16,7 +16,7 @@ import { loadTextFile } from '../lib/core/text-file.ts';
 import { type EpochNumber, epochNumber } from '../lib/core/units.ts';
 import { MAX_CONSENSUS_BYTES } from '../lib/directory/documents.ts';
 import { envelopeBytes } from '../lib/directory/envelope.ts';
-import { createFileDurably, writeFileAtomic } from '../lib/directory/index.ts';
+import { createFileDurably, namesIn, writeFileAtomic } from '../lib/directory/index.ts';
 
 /** Consensus files kept; older ones are deleted. */
 export const CONSENSUSES_KEPT = 48;
@@ -52,9 +52,9 @@ export class Archive {
     await rm(this.#descriptorFile(identity), { force: true });
   }
 
-  /** The texts of all descriptors, by identity. */
+  /** The texts of all descriptors, by identity; none in the folder of an authority that has not run. */
   async descriptors(): Promise<Map<IdentityHex, string>> {
-    const names = (await readdir(this.#descriptors)).sort();
+    const names = await namesIn(this.#descriptors);
     const identities = names.map((name) => name.replace(/\.json$/, '')).filter(isIdentityHex);
     return new Map(
       await Promise.all(
@@ -95,9 +95,9 @@ export class Archive {
     return loadTextFile(this.#consensusFile(epoch), { code: 'DOCUMENT', maxBytes });
   }
 
-  /** Epochs of the recorded consensuses, oldest first. */
+  /** Epochs of the recorded consensuses, oldest first; likewise. */
   async epochs(): Promise<EpochNumber[]> {
-    const names = await readdir(this.#consensuses);
+    const names = await namesIn(this.#consensuses);
     return names
       .flatMap((name) => {
         const match = /^(\d{1,15})\.json$/.exec(name);

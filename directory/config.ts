@@ -3,7 +3,14 @@
  * @module
  */
 import { z } from 'zod';
-import { connectionsPerSource, cryptoBackend, logLevel, memoryBudget } from '../lib/config/fields.ts';
+import {
+  connectionsPerSource,
+  cryptoBackend,
+  epochSeconds,
+  logLevel,
+  memoryBudget,
+  payloadBytes,
+} from '../lib/config/fields.ts';
 import { DEFAULT_PARAMS, defaultNodeLoopRate, PAYLOAD_SIZES } from '../lib/core/params.ts';
 import { textFor } from '../lib/core/parsed-text.ts';
 import {
@@ -60,15 +67,10 @@ export const DirectoryConfig = z.strictObject({
   name: z.string().default('directory-1').describe('name in the log'),
   allow: z.array(z.string()).default([]).describe('identities that may join without a join token'),
   openToAll: z.boolean().default(false).describe('anyone may join, without token and list'),
-  epochSeconds: z
-    .int()
-    .min(5)
-    .max(7 * 86_400)
+  epochSeconds: epochSeconds
     .optional()
     .describe(`length of an epoch; fixed once network.json is made (default ${DEFAULT_PARAMS.epochMs / 1000})`),
-  payloadBytes: z
-    .int()
-    .refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`)
+  payloadBytes: payloadBytes
     .optional()
     .describe(
       `plaintext bytes of every packet: ${PAYLOAD_SIZES.join(', ')}; fixed once network.json is made (default ${DEFAULT_PARAMS.payloadBytes})`,

@@ -4,9 +4,10 @@
  */
 import { Archive } from '../../directory/archive.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
+import { unlessRefused } from '../../directory/voting/vote.ts';
 import { type IdentityHex, isIdentityHex } from '../../lib/core/bytes.ts';
-import { MixError, systemCode } from '../../lib/core/errors.ts';
-import { parseDescriptor } from '../../lib/directory/index.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import { descriptorIn } from '../../lib/directory/index.ts';
 
 /** Expels the node of that name or identity, or takes it back; returns the line to print. */
 export async function expelNode(dir: string, word: string, undo: boolean): Promise<string> {
@@ -26,7 +27,10 @@ async function identityOf(dir: string, files: MemberFiles, name: string): Promis
   for (const id of await files.tokenIds()) {
     for (const use of (await files.uses(id)).values()) if (use.name === name) found.add(use.identity);
   }
-  for (const [identity, text] of await descriptorsIn(dir)) if (nameIn(text) === name) found.add(identity);
+  for (const [identity, text] of await new Archive(dir).descriptors()) {
+    // a damaged file names nobody
+    if (unlessRefused(() => descriptorIn(text))?.name === name) found.add(identity);
+  }
   const [identity] = found;
   if (identity !== undefined && found.size === 1) return identity;
   if (found.size === 0) throw new MixError('CONFIG', `no node is called '${name}': give its identity (64 hex digits)`);
@@ -34,20 +38,4 @@ async function identityOf(dir: string, files: MemberFiles, name: string): Promis
     'CONFIG',
     `${found.size} nodes are called '${name}': give the identity, of ${[...found].join(', ')}`,
   );
-}
-
-/** None in the folder of an authority that has not run yet. */
-function descriptorsIn(dir: string): Promise<Map<IdentityHex, string>> {
-  return new Archive(dir).descriptors().catch((error) => {
-    if (systemCode(error) === 'ENOENT') return new Map();
-    throw error;
-  });
-}
-
-function nameIn(text: string): string | undefined {
-  try {
-    return parseDescriptor((JSON.parse(text) as { payload: string }).payload).name;
-  } catch {
-    return undefined; // a damaged file names nobody
-  }
 }

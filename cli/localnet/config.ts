@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod';
-import { cryptoBackend, logLevel } from '../../lib/config/fields.ts';
+import { cryptoBackend, epochSeconds, logLevel, payloadBytes } from '../../lib/config/fields.ts';
 import { DEFAULT_PARAMS, PAYLOAD_SIZES } from '../../lib/core/params.ts';
 import { linkKeyExchange } from '../../lib/link/config.ts';
 
@@ -23,9 +23,7 @@ export const LocalnetConfig = z.strictObject({
   mixesPerLayer: z.int().min(1).max(32).default(2).describe('mixes in each of the three layers'),
   gateways: z.int().min(1).max(32).default(2).describe('gateways'),
   requesters: z.int().min(1).max(32).default(1).describe('network-requesters (exits)'),
-  packetSize: z
-    .int()
-    .refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`)
+  packetSize: payloadBytes
     .default(DEFAULT_PARAMS.payloadBytes)
     .describe(`plaintext bytes of every packet: ${PAYLOAD_SIZES.join(', ')}`),
   rate: rate(standard?.mainRate).describe('packets per second from the proxy to its requester'),
@@ -45,12 +43,7 @@ export const LocalnetConfig = z.strictObject({
     .max(60_000)
     .default(DEFAULT_PARAMS.meanDelayMs)
     .describe('mean delay at each mix in milliseconds'),
-  epochS: z
-    .int()
-    .min(5)
-    .max(7 * 86_400)
-    .default(DEFAULT_PARAMS.epochMs / 1000)
-    .describe('length of an epoch in seconds'),
+  epochS: epochSeconds.default(DEFAULT_PARAMS.epochMs / 1000).describe('length of an epoch in seconds'),
   memoryBudgetMiB: z
     .int()
     .min(16)

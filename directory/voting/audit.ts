@@ -5,19 +5,19 @@
  */
 import type { IdentityHex } from '../../lib/core/bytes.ts';
 import { dateText } from '../../lib/core/clock.ts';
-import { MixError, systemCode } from '../../lib/core/errors.ts';
+import { MixError } from '../../lib/core/errors.ts';
 import { epochStartMs } from '../../lib/core/params.ts';
 import { type EpochNumber, epochNumber } from '../../lib/core/units.ts';
-import { MAX_CONSENSUS_BYTES, MAX_DESCRIPTOR_BYTES } from '../../lib/directory/documents.ts';
+import { MAX_CONSENSUS_BYTES } from '../../lib/directory/documents.ts';
 import { parseEnvelope } from '../../lib/directory/envelope.ts';
 import {
   type Consensus,
   type Descriptor,
+  descriptorIn,
   epochMsOf,
   hasCapacity,
   type NetworkFile,
   parseConsensus,
-  parseDescriptor,
   timing,
 } from '../../lib/directory/index.ts';
 import type { Archive } from '../archive.ts';
@@ -71,7 +71,7 @@ export async function auditText(options: AuditOptions): Promise<string> {
 }
 
 async function caseOf({ network, archive, expelled, epoch: wanted }: AuditOptions): Promise<Case> {
-  const epochs = await archive.epochs().catch(noneIfMissing); // of an authority that has not run
+  const epochs = await archive.epochs();
   const epoch = wanted === undefined ? epochs.at(-1) : epochs.find((one) => one === wanted);
   if (epoch === undefined) {
     const which = wanted === undefined ? 'any epoch' : `epoch ${wanted}`;
@@ -79,7 +79,7 @@ async function caseOf({ network, archive, expelled, epoch: wanted }: AuditOption
   }
   const envelope = parseEnvelope('consensus', await archive.consensus(epoch), MAX_CONSENSUS_BYTES);
   const held = [...(await archive.descriptors())].flatMap(([identity, text]): [IdentityHex, Descriptor][] => {
-    const read = unlessRefused(() => parseDescriptor(parseEnvelope('descriptor', text, MAX_DESCRIPTOR_BYTES).payload));
+    const read = unlessRefused(() => descriptorIn(text));
     return read === undefined ? [] : [[identity, read]];
   });
   return {
@@ -91,11 +91,6 @@ async function caseOf({ network, archive, expelled, epoch: wanted }: AuditOption
     expelled,
     unreachable: await archive.unreachable(),
   };
-}
-
-function noneIfMissing(error: unknown): EpochNumber[] {
-  if (systemCode(error) === 'ENOENT') return [];
-  throw error;
 }
 
 /** Of the last voting of `epoch` whose votes were counted: another one may have begun before the signatures of it had come. */

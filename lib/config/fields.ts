@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { type IdentityHex, isIdentityHex } from '../core/bytes.ts';
+import { PAYLOAD_SIZES } from '../core/params.ts';
 import { textFor } from '../core/parsed-text.ts';
 
 /** The identity of a node: an Ed25519 public key in hex. */
@@ -12,6 +13,17 @@ export const identityHex = z.custom<IdentityHex>(
   (value) => typeof value === 'string' && isIdentityHex(value),
   'expected 64 lower-case hex digits',
 );
+
+/** Plaintext bytes of a packet. */
+export const payloadBytes = z
+  .int()
+  .refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`);
+
+/** The length of an epoch. */
+export const epochSeconds = z
+  .int()
+  .min(5)
+  .max(7 * 86_400);
 
 export const logLevel = z
   .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])

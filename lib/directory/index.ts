@@ -112,4 +112,4 @@ export {
   stagesThatShed,
   Topology,
 } from './topology.ts';
-export { signDocument, type VerifiedConsensus, type VerifiedDescriptor, Verifier } from './verify.ts';
+export { descriptorIn, signDocument, type VerifiedConsensus, type VerifiedDescriptor, Verifier } from './verify.ts';

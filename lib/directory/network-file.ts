@@ -5,10 +5,9 @@
  */
 
 import { z } from 'zod';
-import { identityHex } from '../config/fields.ts';
+import { epochSeconds, identityHex, payloadBytes } from '../config/fields.ts';
 import { concatBytes } from '../core/bytes.ts';
 import { MixError } from '../core/errors.ts';
-import { PAYLOAD_SIZES } from '../core/params.ts';
 import { loadTextIfThere } from '../core/text-file.ts';
 import type { Crypto } from '../crypto/index.ts';
 import { writeFileAtomic } from './files.ts';
@@ -28,15 +27,8 @@ const authority = z.strictObject({
 const networkFile = z
   .strictObject({
     name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected 1 to 64 letters, digits, dots or dashes'),
-    epochSeconds: z
-      .int()
-      .min(5)
-      .max(7 * 86_400)
-      .default(3600),
-    payloadBytes: z
-      .int()
-      .refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`)
-      .default(2048),
+    epochSeconds: epochSeconds.default(3600),
+    payloadBytes: payloadBytes.default(2048),
     authorities: z.array(authority).min(1, 'expected at least one authority').max(MAX_AUTHORITIES),
     threshold: z.int().min(1),
   })

@@ -3,7 +3,8 @@
  * @module
  */
 import { z } from 'zod';
-import { minDeliveryRate, PAYLOAD_SIZES } from '../core/params.ts';
+import { payloadBytes } from '../config/fields.ts';
+import { minDeliveryRate } from '../core/params.ts';
 import { perSessionParam, sessionContradiction } from '../core/session-params.ts';
 import { minCapacity } from './capacity.ts';
 
@@ -46,7 +47,7 @@ const sessionParams = z
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 export const networkParams = z.strictObject({
-  payloadBytes: z.int().refine((size) => PAYLOAD_SIZES.includes(size), `expected one of ${PAYLOAD_SIZES.join(', ')}`),
+  payloadBytes,
   meanDelayMs: z.number().min(0).max(600_000),
   maxDelayMs: z.number().min(0).max(3_600_000),
   epochMs: z

@@ -108,6 +108,11 @@ export class Verifier {
   }
 }
 
+/** The descriptor in an envelope, its signature not checked; throws DocumentRefused. */
+export function descriptorIn(text: string): Descriptor {
+  return parseDescriptor(parseEnvelope('descriptor', text, MAX_DESCRIPTOR_BYTES).payload);
+}
+
 /** SHA-256 of a payload in hex; its ETag and its name in evidence. */
 export function payloadDigest(payload: string, crypto: Pick<Crypto, 'sha256'>): string {
   return toHex(crypto.sha256(Buffer.from(payload, 'utf8')));

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Api } from '../../directory/api.ts';
 import { Archive } from '../../directory/archive.ts';
-import { Authority } from '../../directory/authority.ts';
+import type { Authority } from '../../directory/authority.ts';
 import { every, type Timer } from '../../lib/core/clock.ts';
 import { MixError } from '../../lib/core/errors.ts';
-import { DEFAULT_PARAMS, epochAt } from '../../lib/core/params.ts';
+import { epochAt } from '../../lib/core/params.ts';
 import {
   DirectoryClient,
   type HttpReply,
@@ -21,7 +21,7 @@ import {
 } from '../../lib/directory/index.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
-import { admissionOf, membersOn, OPEN } from '../support/admission.ts';
+import { admissionOf, authorityOn, OPEN } from '../support/admission.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 import { countersigned, crypto, draft, keys, testNetwork } from '../support/signed-documents.ts';
 import { epochNumber } from '../support/units.ts';
@@ -52,18 +52,7 @@ class World {
 
   async startAuthority(): Promise<void> {
     const admission = admissionOf(this.verifier, OPEN, 100, () => this.clock.nowMs());
-    const authority = new Authority({
-      verifier: this.verifier,
-      admission,
-      members: membersOn(this.dir, admission, this.clock),
-      archive: new Archive(this.dir),
-      params: { ...DEFAULT_PARAMS, epochMs: EPOCH_MS },
-      minimums: { mixesPerLayer: 1, gateways: 1, requesters: 1 },
-      identitySeed: keys(1000).seed,
-      clock: this.clock,
-      crypto,
-      log: silentLog,
-    });
+    const authority = authorityOn(new Archive(this.dir), admission, this.clock);
     await authority.open();
     this.authority = authority;
     this.#api = new Api({ authority, admission, nowMs: () => this.clock.nowMs(), onAnnouncement: () => {} });

@@ -3,15 +3,24 @@
  * @module
  */
 import { Admission } from '../../directory/admission.ts';
+import type { Archive } from '../../directory/archive.ts';
+import { Authority, type AuthorityOptions } from '../../directory/authority.ts';
 import { type JoinTerms, MemberFiles, Members } from '../../directory/members/member-files.ts';
 import { type JoinRules, Membership } from '../../directory/members/membership.ts';
 import { toHex } from '../../lib/core/bytes.ts';
 import type { Clock } from '../../lib/core/clock.ts';
+import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import type { MonotonicMs } from '../../lib/core/units.ts';
-import { joinKeyOf, type NodeRole, type VerifiedDescriptor, type Verifier } from '../../lib/directory/index.ts';
+import {
+  epochMsOf,
+  joinKeyOf,
+  type NodeRole,
+  type VerifiedDescriptor,
+  type Verifier,
+} from '../../lib/directory/index.ts';
 import { type Log, silentLog } from '../../lib/telemetry/log.ts';
 import { seededRng } from './seeded-rng.ts';
-import { crypto } from './signed-documents.ts';
+import { crypto, keys } from './signed-documents.ts';
 import { monotonic, unix } from './units.ts';
 
 export const OPEN: JoinRules = { allow: new Set(), openToAll: true };
@@ -50,4 +59,23 @@ export function termsOf(token: string, terms: Partial<JoinTerms> = {}): JoinTerm
 /** The members of an authority on the folder `dir`. */
 export function membersOn(dir: string, { options }: Admission, clock: Clock, log: Log = silentLog): Members {
   return new Members({ membership: options.membership, files: new MemberFiles(dir), clock, log });
+}
+
+/** An authority that is alone, on the folder of `archive`; `others`: what it has other than usual. */
+export function authorityOn(
+  archive: Archive,
+  admission: Admission,
+  clock: Clock,
+  others: Partial<AuthorityOptions> = {},
+): Authority {
+  const { verifier } = admission.options;
+  return new Authority({
+    ...{ verifier, admission, archive, clock, crypto },
+    members: membersOn(archive.dir, admission, clock),
+    params: { ...DEFAULT_PARAMS, epochMs: epochMsOf(verifier.network) },
+    minimums: { mixesPerLayer: 1, gateways: 1, requesters: 1 },
+    identitySeed: keys(1000).seed,
+    log: silentLog,
+    ...others,
+  });
 }

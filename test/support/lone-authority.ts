@@ -1,12 +1,10 @@
 /** An authority that is alone, on a folder, and a network of one node per layer, one gateway and one exit that announces itself to it. */
 import { Archive } from '../../directory/archive.ts';
-import { Authority } from '../../directory/authority.ts';
 import { authorityFaults } from '../../directory/readiness.ts';
-import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import { Verifier } from '../../lib/directory/index.ts';
 import { type Log, silentLog } from '../../lib/telemetry/log.ts';
-import { admissionOf, membersOn, OPEN } from './admission.ts';
-import { crypto, descriptorOf, draft, epochOf, keys, signedDescriptor, testNetwork } from './signed-documents.ts';
+import { admissionOf, authorityOn, OPEN } from './admission.ts';
+import { crypto, descriptorOf, draft, epochOf, signedDescriptor, testNetwork } from './signed-documents.ts';
 import { monotonic } from './units.ts';
 import type { SettableClock } from './virtual-clock.ts';
 
@@ -21,18 +19,7 @@ export async function loneAuthority(dir: string, clock: SettableClock) {
   const log: Log = { ...silentLog, info: note, warn: note, error: note, child: () => log };
   const verifier = new Verifier(network, crypto);
   const admission = admissionOf(verifier, OPEN, 10, () => monotonic(0));
-  const authority = new Authority({
-    verifier,
-    admission,
-    members: membersOn(dir, admission, clock),
-    archive: new Archive(dir),
-    params: { ...DEFAULT_PARAMS, epochMs: EPOCH_MS },
-    minimums: { mixesPerLayer: 1, gateways: 1, requesters: 1 },
-    identitySeed: keys(1000).seed,
-    clock,
-    crypto,
-    log,
-  });
+  const authority = authorityOn(new Archive(dir), admission, clock, { log });
   await authority.open();
   const announce = async (roles: readonly string[] = NODES) => {
     const nowMs = clock.wallMs();

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ANNOUNCEMENT_BURST, Api, type ApiRequest } from '../../directory/api.ts';
 import { Archive, CONSENSUSES_KEPT } from '../../directory/archive.ts';
-import { Authority } from '../../directory/authority.ts';
+import type { Authority } from '../../directory/authority.ts';
 import { buildConsensus, lacking, type Minimums, nodesFor, ROUTABLE } from '../../directory/consensus-builder.ts';
 import { type JoinRules, joinRules } from '../../directory/members/membership.ts';
 import { MAX_RATED_ADDRESSES } from '../../directory/source-rates.ts';
@@ -23,8 +23,7 @@ import {
   Verifier,
 } from '../../lib/directory/index.ts';
 import { sourceOf } from '../../lib/net/connection-table.ts';
-import { silentLog } from '../../lib/telemetry/log.ts';
-import { admissionOf, CLOSED, membersOn, OPEN, take } from '../support/admission.ts';
+import { admissionOf, authorityOn, CLOSED, OPEN, take } from '../support/admission.ts';
 import {
   consensusOf,
   crypto,
@@ -238,26 +237,13 @@ async function archive(t: Test): Promise<Archive> {
   return new Archive(dir);
 }
 
-function authorityOn(archive: Archive, clock: VirtualClock, held = admission()): Authority {
-  return new Authority({
-    verifier,
-    admission: held,
-    members: membersOn(archive.dir, held, clock),
-    archive,
-    params: { ...DEFAULT_PARAMS, epochMs: EPOCH_MS },
-    minimums: { mixesPerLayer: 1, gateways: 1, requesters: 1 },
-    identitySeed: keys(1000).seed,
-    clock,
-    crypto,
-    log: silentLog,
-  });
-}
+const alone = (archive: Archive, clock: VirtualClock, held = admission()) => authorityOn(archive, held, clock);
 
 t.test('an epoch that is on record is not signed again, whatever is in memory', async (t) => {
   const kept = await archive(t);
   const clock = new VirtualClock();
   const epoch = epochOf(network, clock.wallMs());
-  const authority = authorityOn(kept, clock);
+  const authority = alone(kept, clock);
   await authority.open();
   // Another process of the same authority was faster.
   const theirs = signedConsensus(network, epoch);
@@ -277,7 +263,7 @@ t.test('a damaged record still uses up its epoch; damaged descriptors are left o
   await writeFile(join(kept.dir, 'descriptors', `${keys(1).id}.json`), '{"payl');
   await writeFile(join(kept.dir, 'descriptors', 'x.draft'), 'half');
   const held = admission();
-  const authority = authorityOn(kept, clock, held);
+  const authority = alone(kept, clock, held);
   await authority.open();
   t.equal(held.held.size, 0);
   t.notOk((await readdir(join(kept.dir, 'descriptors'))).includes('x.draft'));

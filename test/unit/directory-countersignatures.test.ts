@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Archive } from '../../directory/archive.ts';
-import { Authority, SECOND_GATEWAY_WAIT_MS } from '../../directory/authority.ts';
+import { SECOND_GATEWAY_WAIT_MS } from '../../directory/authority.ts';
 import { nodesFor } from '../../directory/consensus-builder.ts';
 import { DEFAULT_PARAMS } from '../../lib/core/params.ts';
 import {
@@ -13,8 +13,7 @@ import {
   MAX_COUNTERSIGNATURE_AGE_MS,
   Verifier,
 } from '../../lib/directory/index.ts';
-import { silentLog } from '../../lib/telemetry/log.ts';
-import { admissionOf, membersOn } from '../support/admission.ts';
+import { admissionOf, authorityOn } from '../support/admission.ts';
 import {
   countersigned,
   crypto,
@@ -41,18 +40,8 @@ async function startedNetwork(t: Test) {
   t.teardown(() => rm(dir, { recursive: true, force: true }));
   const clock = new VirtualClock();
   const held = admissionOf(verifier);
-  const authority = new Authority({
-    verifier,
-    admission: held,
-    members: membersOn(dir, held, clock),
-    archive: new Archive(dir),
-    params: { ...DEFAULT_PARAMS, epochMs: EPOCH_MS },
-    minimums: { mixesPerLayer: 1, gateways: 2, requesters: 1 },
-    identitySeed: keys(1000).seed,
-    clock,
-    crypto,
-    log: silentLog,
-  });
+  const minimums = { mixesPerLayer: 1, gateways: 2, requesters: 1 };
+  const authority = authorityOn(new Archive(dir), held, clock, { minimums });
   await authority.open();
   const epoch = epochNumber(epochOf(network, clock.wallMs()));
   const announce = (n: number, role: DescriptorDraft['role'], extra: object = {}) => {
