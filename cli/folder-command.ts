@@ -22,6 +22,7 @@ export interface FolderCommand<Schema extends ConfigSchema, Given> {
   /** As `<token>` or `[node]`, and what it is. */
   readonly argument?: readonly [name: string, about: string];
   readonly schema: Schema;
+  /** One command line, or all that its help says besides. */
   readonly example: string;
   /** Resolves with what is printed. */
   readonly run: (config: z.infer<Schema>, given: Given) => Promise<string>;
@@ -32,19 +33,21 @@ export function addFolderCommand<Schema extends ConfigSchema, Given = string>(
   role: RoleWithCommands,
   { name, about, argument, schema, example, run }: FolderCommand<Schema, Given>,
   done: Done,
-): void {
+): Command {
   const command = parent.command(name).description(about);
   if (argument !== undefined) command.argument(...argument);
   addOptions(command, schema);
-  command.addHelpText('after', `\nExample:\n  ${example}\n${exitCodesHelp()}`);
+  const isOne = !example.includes('\n');
+  command.addHelpText('after', isOne ? `\nExample:\n  ${example}\n${exitCodesHelp()}` : example);
   command.action(async (given: Given) => {
     process.stdout.write(await run(await configOf(command, schema, role), given));
     done(0);
   });
+  return command;
 }
 
 /** The options, `--dir` also from before the words of the command; throws CONFIG when there is no such role. */
-export async function configOf<Schema extends ConfigSchema>(command: Command, schema: Schema, role: RoleWithCommands) {
+async function configOf<Schema extends ConfigSchema>(command: Command, schema: Schema, role: RoleWithCommands) {
   const flags = { ...dirOf(command), ...givenFlags(command) };
   const dir = folderOf(flags, process.env, role);
   const config = loadConfig(schema, { flags: { ...flags, dir }, env: process.env });

@@ -51,10 +51,9 @@ async function makeRole(role: Role, flags: Flags, env: Environment): Promise<Mad
   if (copy) await copyFile(given, network, constants.COPYFILE_EXCL).catch(asConfigError(`cannot write ${network}`));
   const id = role.hasIdentity ? await makeIdentity(dir) : undefined;
   await writeConfig(role, dir, schema, { ...withAbsolutePaths(config), networkFile: NETWORK_FILE });
-  const token = await firstToken(role, dir, config);
-  const hasToken = config.joinToken !== undefined;
-  const line = await lineOf(role, id, config);
-  return { role, dir, id, line, token, hasNetwork: existsSync(network), hasToken };
+  const isAuthority = role.name === 'directory' && id !== undefined;
+  const facts = isAuthority ? await authorityFacts(dir, id, config) : { line: undefined, token: [] };
+  return { role, dir, id, ...facts, hasNetwork: existsSync(network), hasToken: config.joinToken !== undefined };
 }
 
 /** The config as the role will load it, so that what is wrong shows now. */
@@ -62,26 +61,23 @@ function checkedConfig(schema: ConfigSchema, flags: Flags, env: Environment, dir
   return loadConfig(schema, { flags: { ...flags, dir }, env, fallbacks: fallbacks(dir) });
 }
 
-/** An authority that nobody may join is none: without another rule it gets a token for a first network. Two lines about it. */
-async function firstToken(role: Role, dir: string, { allow, openToAll }: Record<string, unknown>): Promise<string[]> {
-  if (role.name !== 'directory' || openToAll === true || (Array.isArray(allow) && allow.length > 0)) return [];
+/** Of an authority: how others that make a network with it name it, and two lines about its first join token. */
+async function authorityFacts(
+  dir: string,
+  id: string,
+  config: Record<string, unknown>,
+): Promise<Pick<Made, 'line' | 'token'>> {
+  const { authorityLine } = await import('./directory/network.ts');
+  const { DirectoryConfig } = await import('../directory/config.ts');
+  const line = authorityLine(id, DirectoryConfig.parse(config));
+  const { allow, openToAll } = config;
+  // One that nobody may join is none: without another rule it gets a token for a first network.
+  if (openToAll === true || (Array.isArray(allow) && allow.length > 0)) return { line, token: [] };
   const { createToken, termsLine } = await import('./directory/tokens.ts');
   const { NODE_ROLES } = await import('../directory/members/member-files.ts');
   const { DEFAULT_EXPIRY } = await import('./tokens.ts');
   const made = await createToken(dir, { uses: FIRST_TOKEN_USES, roles: [...NODE_ROLES], expires: DEFAULT_EXPIRY });
-  return [`join token ${made.token}`, `  for ${termsLine(made.terms)}; it is shown this once`];
-}
-
-/** How an authority is named to others that make a network with it. */
-async function lineOf(
-  role: Role,
-  id: string | undefined,
-  config: Record<string, unknown>,
-): Promise<string | undefined> {
-  if (role.name !== 'directory' || id === undefined) return undefined;
-  const { authorityLine } = await import('./directory/network.ts');
-  const { DirectoryConfig } = await import('../directory/config.ts');
-  return authorityLine(id, DirectoryConfig.parse(config));
+  return { line, token: [`join token ${made.token}`, `  for ${termsLine(made.terms)}; it is shown this once`] };
 }
 
 async function makeIdentity(dir: string): Promise<string> {

@@ -61,78 +61,76 @@ export interface Role {
 }
 
 /** Ties a schema to the function that takes its output, which `code` loads, so that the config needs no cast elsewhere. */
-function loaded<Schema extends ConfigSchema, Role extends Omit<RunningRole, 'listening'>>(
-  schema: Schema,
-  code: () => Promise<(config: z.infer<Schema>, components: Components) => Promise<Role>>,
-  listening: (running: Role) => string,
-): LoadedRole {
-  return {
-    schema,
-    async start(config, components) {
+function role<Schema extends ConfigSchema, Started extends Omit<RunningRole, 'listening'>>(
+  facts: Pick<Role, 'name' | 'summary' | 'example'>,
+  schemaOf: () => Promise<Schema>,
+  code: () => Promise<(config: z.infer<Schema>, components: Components) => Promise<Started>>,
+  listening: (running: Started) => string,
+): Role {
+  const load = async (): Promise<LoadedRole> => {
+    const schema = await schemaOf();
+    const start: LoadedRole['start'] = async (config, components) => {
       const startRole = await code();
       const running = await startRole(schema.parse(config) as z.infer<Schema>, components);
       const { health, drain, reload } = running;
       const further = { ...(drain === undefined ? {} : { drain }), ...(reload === undefined ? {} : { reload }) };
       return { listening: listening(running), health, ...further, stop: () => running.stop() };
-    },
+    };
+    return { schema, start };
   };
+  return { ...facts, hasIdentity: facts.name !== 'proxy', load };
 }
 
 export const ROLES: readonly Role[] = [
-  {
-    name: 'proxy',
-    summary: 'the SOCKS5 front for your applications',
-    hasIdentity: false,
-    example: 'mixsocks proxy --dir ~/.mixsocks --socks-listen 127.0.0.1:1080',
-    async load() {
-      const { ProxyConfig } = await import('../proxy/config.ts');
-      const code = async () => (await import('../proxy/index.ts')).startProxy;
-      return loaded(ProxyConfig, code, ({ listens, statusUrl }) => `${listens.join(', ')}, status ${statusUrl}`);
+  role(
+    {
+      name: 'proxy',
+      summary: 'the SOCKS5 front for your applications',
+      example: 'mixsocks proxy --dir ~/.mixsocks --socks-listen 127.0.0.1:1080',
     },
-  },
-  {
-    name: 'mixnode',
-    summary: 'a mix of one of the three layers',
-    hasIdentity: true,
-    example: 'mixsocks mixnode --dir /var/lib/mixsocks/mix --listen 0.0.0.0:4001 --advertise 192.0.2.1:4001',
-    async load() {
-      const { MixnodeConfig } = await import('../mixnode/config.ts');
-      const code = async () => (await import('../mixnode/index.ts')).startMixnode;
-      return loaded(MixnodeConfig, code, ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`);
+    async () => (await import('../proxy/config.ts')).ProxyConfig,
+    async () => (await import('../proxy/index.ts')).startProxy,
+    ({ listens, statusUrl }) => `${listens.join(', ')}, status ${statusUrl}`,
+  ),
+  role(
+    {
+      name: 'mixnode',
+      summary: 'a mix of one of the three layers',
+      example: 'mixsocks mixnode --dir /var/lib/mixsocks/mix --listen 0.0.0.0:4001 --advertise 192.0.2.1:4001',
     },
-  },
-  {
-    name: 'gateway',
-    summary: 'the always-on door of proxies and requesters',
-    hasIdentity: true,
-    example: 'mixsocks gateway --dir /var/lib/mixsocks/gateway --listen 0.0.0.0:4000 --advertise 192.0.2.1:4000',
-    async load() {
-      const { GatewayConfig } = await import('../gateway/config.ts');
-      const code = async () => (await import('../gateway/index.ts')).startGateway;
-      return loaded(GatewayConfig, code, ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`);
+    async () => (await import('../mixnode/config.ts')).MixnodeConfig,
+    async () => (await import('../mixnode/index.ts')).startMixnode,
+    ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`,
+  ),
+  role(
+    {
+      name: 'gateway',
+      summary: 'the always-on door of proxies and requesters',
+      example: 'mixsocks gateway --dir /var/lib/mixsocks/gateway --listen 0.0.0.0:4000 --advertise 192.0.2.1:4000',
     },
-  },
-  {
-    name: 'requester',
-    summary: 'the exit: connects to the sites',
-    hasIdentity: true,
-    example: 'mixsocks requester --dir /var/lib/mixsocks/requester',
-    async load() {
-      const { RequesterConfig } = await import('../network-requester/config.ts');
-      const code = async () => (await import('../network-requester/index.ts')).startRequester;
-      return loaded(RequesterConfig, code, ({ metricsUrl }) => `nowhere but for metrics: ${metricsUrl}`);
+    async () => (await import('../gateway/config.ts')).GatewayConfig,
+    async () => (await import('../gateway/index.ts')).startGateway,
+    ({ listen, metricsUrl }) => `${listen}, metrics ${metricsUrl}`,
+  ),
+  role(
+    {
+      name: 'requester',
+      summary: 'the exit: connects to the sites',
+      example: 'mixsocks requester --dir /var/lib/mixsocks/requester',
     },
-  },
-  {
-    name: 'directory',
-    summary: "an authority: signs the list of the network's nodes",
-    hasIdentity: true,
-    example:
-      'mixsocks directory --dir /var/lib/mixsocks/directory --listen 0.0.0.0:8080 --advertise http://192.0.2.1:8080',
-    async load() {
-      const { DirectoryConfig } = await import('../directory/config.ts');
-      const code = async () => (await import('../directory/index.ts')).startDirectory;
-      return loaded(DirectoryConfig, code, ({ url, metricsUrl }) => `${url}, metrics ${metricsUrl}`);
+    async () => (await import('../network-requester/config.ts')).RequesterConfig,
+    async () => (await import('../network-requester/index.ts')).startRequester,
+    ({ metricsUrl }) => `nowhere but for metrics: ${metricsUrl}`,
+  ),
+  role(
+    {
+      name: 'directory',
+      summary: "an authority: signs the list of the network's nodes",
+      example:
+        'mixsocks directory --dir /var/lib/mixsocks/directory --listen 0.0.0.0:8080 --advertise http://192.0.2.1:8080',
     },
-  },
+    async () => (await import('../directory/config.ts')).DirectoryConfig,
+    async () => (await import('../directory/index.ts')).startDirectory,
+    ({ url, metricsUrl }) => `${url}, metrics ${metricsUrl}`,
+  ),
 ];

@@ -36,7 +36,6 @@ import { authorityFaults } from './readiness.ts';
 import { type RunningServer, SERVER_LIMITS, serveApi } from './server.ts';
 import { DiskRecords } from './voting/disk-records.ts';
 import { Peers } from './voting/peers.ts';
-import type { Voting } from './voting/voting.ts';
 
 export { DirectoryConfig } from './config.ts';
 
@@ -204,7 +203,9 @@ async function running(
   const timer = every(clock, tickMs(authority.epochMs), () => {
     void tick().finally(() => health.worked()); // what fails does not hang
   });
-  const peers = authority.voting && askOthers(authority.voting, network, identity, components, tick);
+  const { voting } = authority;
+  const others = network.authorities.filter(({ id }) => id !== identity.id);
+  const peers = voting && new Peers({ network, others, voting, transport: httpTransport(), components, tick });
   const url = network.authorities.find(({ id }) => id === identity.id)?.url ?? publicUrl(config, server.port);
   log.info({ network: network.name, identity: identity.id, url }, 'directory ready');
   return {
@@ -224,17 +225,6 @@ async function running(
       await authority.settle();
     },
   };
-}
-
-function askOthers(
-  voting: Voting,
-  network: NetworkFile,
-  { id }: NodeIdentity,
-  components: Components,
-  tick: () => Promise<void>,
-): Peers {
-  const others = network.authorities.filter((authority) => authority.id !== id);
-  return new Peers({ network, others, voting, transport: httpTransport(), components, tick });
 }
 
 /** How often it looks whether something is due, also where nobody announces; a fraction of the time in which it is. */

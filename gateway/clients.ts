@@ -11,7 +11,7 @@ import { TokenBucket } from '../lib/mixing/index.ts';
 import type { NextHop } from '../lib/node/index.ts';
 import { type ClassRates, Client, type ClientPort, SEAT_MS } from './client.ts';
 import type { ClientsOptions } from './clients-options.ts';
-import { DeliveryWheel } from './delivery-wheel.ts';
+import { DeliveryWheel } from './delivery-clock.ts';
 import { MailboxSpace } from './packet-queue.ts';
 import { hasSeat } from './seats.ts';
 

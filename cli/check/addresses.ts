@@ -75,8 +75,10 @@ function scopeOf(host: string): Finding {
 /** Whom this node dials, by the consensus. A proxy dials its guards alone, and a check must not show it at other gateways. */
 function dialled({ role, config, identity }: Subject, topology: Topology): readonly NodeEntry[] {
   switch (role) {
-    case 'mixnode':
-      return aheadOf(topology, config.layer ?? (identity && topology.byId(identity.id)?.layer));
+    case 'mixnode': {
+      const layer = config.layer ?? (identity && topology.byId(identity.id)?.layer);
+      return layer === undefined ? [] : nodesAhead(topology, layer, 1);
+    }
     case 'gateway':
       return nodesAhead(topology, 'gateway', 1);
     case 'requester':
@@ -84,11 +86,6 @@ function dialled({ role, config, identity }: Subject, topology: Topology): reado
     default:
       return [];
   }
-}
-
-/** The next hops of a mix; none without a layer. */
-function aheadOf(topology: Topology, layer: 1 | 2 | 3 | undefined): readonly NodeEntry[] {
-  return layer === undefined ? [] : nodesAhead(topology, layer, 1);
 }
 
 /** Whether this machine has the address families of its neighbours, and gets through to them. */

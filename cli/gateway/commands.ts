@@ -5,8 +5,8 @@
 import type { Command } from 'commander';
 import type { TokenKeyHex } from '../../lib/directory/index.ts';
 import { loadIdentity } from '../../lib/link/index.ts';
-import { addFolderCommand, configOf, type FolderCommand } from '../folder-command.ts';
-import { addOptions, type Done } from '../options.ts';
+import { addFolderCommand, type FolderCommand } from '../folder-command.ts';
+import type { Done } from '../options.ts';
 import {
   admitInvitation,
   FolderConfig,
@@ -20,18 +20,31 @@ import {
 /** Adds `invite` to the command of the role. */
 export function addGatewayCommands(gateway: Command, done: Done): void {
   gateway.enablePositionalOptions(); // `--dir` behind them is theirs
-  const command = gateway
-    .command('invite')
-    .description('invite clients to a private network: makes an invitation, and prints its line once');
+  const command = addFolderCommand(gateway, 'gateway', INVITE, done);
   command.enablePositionalOptions();
-  addOptions(command, InviteConfig);
-  command.addHelpText('after', INVITE_HELP);
-  command.action(async () => {
-    const config = await configOf(command, InviteConfig, 'gateway');
+  addFolderCommand(command, 'gateway', LIST, done);
+  addFolderCommand(command, 'gateway', REVOKE, done);
+}
+
+const INVITE_HELP = `
+The line is for --invitation of mixsocks init proxy. A device keeps its access by its folder (access.key): who comes again uses
+nothing. Each gateway counts by itself. All of it takes effect within seconds, also while the gateway runs.
+
+Examples:
+  mixsocks gateway invite --uses 1 --expires 30d --dir ./gateway
+  mixsocks gateway invite list --dir ./gateway
+  mixsocks gateway invite revoke 1f2e3d4c5b6a7988 --dir ./gateway`;
+
+const INVITE: FolderCommand<typeof InviteConfig, unknown> = {
+  name: 'invite',
+  about: 'invite clients to a private network: makes an invitation, and prints its line once',
+  schema: InviteConfig,
+  example: INVITE_HELP,
+  async run(config) {
     if (config.key !== undefined) {
       const terms = await admitInvitation(config.dir, config, config.key as TokenKeyHex);
       process.stderr.write(`an invitation of another gateway serves here for ${termsLine(terms)}\n`);
-      return done(0);
+      return '';
     }
     const { id } = await loadIdentity(config.dir);
     const { line, terms } = await invite(config.dir, config, [id, ...config.also.filter((other) => other !== id)]);
@@ -40,12 +53,9 @@ export function addGatewayCommands(gateway: Command, done: Done): void {
       process.stderr.write(`at the other gateways: mixsocks gateway invite ${same}\n`);
     }
     process.stderr.write(`an invitation for ${termsLine(terms)}; it is shown this once:\n`);
-    process.stdout.write(`${line}\n`);
-    done(0);
-  });
-  addFolderCommand(command, 'gateway', LIST, done);
-  addFolderCommand(command, 'gateway', REVOKE, done);
-}
+    return `${line}\n`;
+  },
+};
 
 const LIST: FolderCommand<typeof FolderConfig, unknown> = {
   name: 'list',
@@ -63,12 +73,3 @@ const REVOKE: FolderCommand<typeof FolderConfig, string> = {
   example: 'mixsocks gateway invite revoke 1f2e3d4c5b6a7988 --dir ./gateway',
   run: ({ dir }, word) => revokeInvitation(dir, word),
 };
-
-const INVITE_HELP = `
-The line is for --invitation of mixsocks init proxy. A device keeps its access by its folder (access.key): who comes again uses
-nothing. Each gateway counts by itself. All of it takes effect within seconds, also while the gateway runs.
-
-Examples:
-  mixsocks gateway invite --uses 1 --expires 30d --dir ./gateway
-  mixsocks gateway invite list --dir ./gateway
-  mixsocks gateway invite revoke 1f2e3d4c5b6a7988 --dir ./gateway`;

@@ -7,8 +7,8 @@
 import { loadConfig } from '../../lib/config/config.ts';
 import { every, systemClock, type Timer } from '../../lib/core/clock.ts';
 import type { Environment, Flags } from '../role-config.ts';
+import { untilReady } from '../status.ts';
 import { stopRequested } from '../stop-signal.ts';
-import { untilReady } from '../until-ready.ts';
 import { NodeChild } from './child.ts';
 import { LocalnetConfig } from './config.ts';
 import { type LocalNetwork, prepareFolder } from './folder.ts';

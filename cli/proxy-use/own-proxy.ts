@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { lastWords, MAIN, RoleProcess, tailOf } from '../child-process.ts';
-import { untilReady } from '../until-ready.ts';
+import { untilReady } from '../status.ts';
 
 const ANY_PORT = '127.0.0.1:0';
 /** Of what it wrote: where it listens, and why it ended. */

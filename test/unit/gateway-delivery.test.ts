@@ -1,6 +1,5 @@
 import t from 'tap';
-import { DeliveryClock, queueBound } from '../../gateway/delivery-clock.ts';
-import { DeliveryWheel } from '../../gateway/delivery-wheel.ts';
+import { DeliveryClock, DeliveryWheel, queueBound } from '../../gateway/delivery-clock.ts';
 import { DEFAULT_PARAMS, defaultDeliveryRate, minDeliveryRate } from '../../lib/core/params.ts';
 import { DeliveryWorld, STANDARD, type WorldLink } from '../support/delivery-world.ts';
 import { seededRng } from '../support/seeded-rng.ts';

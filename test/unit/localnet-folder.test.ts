@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import t from 'tap';
-import { LogFile, MAX_LOG_BYTES } from '../../cli/localnet/log-file.ts';
+import { LogFile, MAX_LOG_BYTES } from '../../cli/localnet/child.ts';
 import { makeTemporaryFolder, removeStaleFolders } from '../../cli/localnet/temporary-folder.ts';
 
 t.test('a log that has grown too large begins anew, and the process goes on writing', async (t) => {

@@ -5,11 +5,11 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Status } from '../../../lib/access/status/status.ts';
+import { joinHostPort, reachableHost, splitHostPort } from '../../../lib/net/address.ts';
 import type { HttpAnswer, Routes } from '../../../lib/net/http.ts';
 import { html } from './browser/html.ts';
 import { titleOf, view } from './browser/view.ts';
 import type { History } from './history.ts';
-import { PAC_TYPE, pacScript } from './pac.ts';
 import { STYLE } from './style.ts';
 
 /** The compiled modules that the page loads, by name. */
@@ -18,7 +18,6 @@ export const BROWSER_MODULES = [
   'view',
   'clocks',
   'paths',
-  'troubles',
   'mixing',
   'cards',
   'chart',
@@ -92,4 +91,25 @@ export function pageDocument(status: Status, history: History): string {
 </body>
 </html>
 `.markup;
+}
+
+/** Automatic proxy configuration: sends everything through the SOCKS port and lets nothing go past it. */
+const PAC_TYPE = 'application/x-ns-proxy-autoconfig';
+
+/**
+ * The script for a front bound to `socks` (`host:port`). Only `SOCKS5` is offered: a bare `SOCKS` is version 4 to
+ * Chromium, which would resolve names on this machine, and `DIRECT` would go past the mixnet when the proxy is down.
+ * This machine itself is not reached through a mixnet. Undefined for a front that no browser can reach by address.
+ */
+export function pacScript(socks: string): string | undefined {
+  const front = splitHostPort(socks);
+  if (front === undefined) return undefined;
+  const address = joinHostPort(reachableHost(front.host), front.port);
+  return `function FindProxyForURL(url, host) {
+  if (host === "localhost" || host === "::1" || host === "[::1]" || /^127(\\.\\d{1,3}){3}$/.test(host)) {
+    return "DIRECT";
+  }
+  return ${JSON.stringify(`SOCKS5 ${address}`)};
+}
+`;
 }

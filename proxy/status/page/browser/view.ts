@@ -10,7 +10,6 @@ import { clocksSection } from './clocks.ts';
 import { type Html, html } from './html.ts';
 import { mixingSection } from './mixing.ts';
 import { pathsSection } from './paths.ts';
-import { troublesSection } from './troubles.ts';
 import { bytes, duration, percent } from './words.ts';
 
 /** Title of the window. */
@@ -95,4 +94,28 @@ function sessionsTable(sessions: Status['sessions']): Html {
         html`<tr><td>${session.state}</td><td>${session.requester}</td><td>${session.streamsOpen}</td><td>${Math.round(session.roundTripMs)} ms</td><td>${percent(session.lossRatio)}</td><td>${bytes(session.bytesSent)}</td><td>${bytes(session.bytesDelivered)}</td></tr>`,
     )}</tbody>
   </table>`;
+}
+
+type Trouble = Status['troubles']['reasons'][number];
+
+/**
+ * "Is it me?": what was refused, slow or broken off in the last minutes, where the cause lies and what to do. The words are those of the
+ * status.
+ */
+function troublesSection({ troubles }: Status): Html {
+  const { verdict, reasons } = troubles;
+  return html`<section aria-labelledby="troubles">
+    <h2 id="troubles">Is it me?</h2>
+    <p class="lead">${verdict}</p>
+    ${reasons.length > 0 && html`<ul class="troubles">${reasons.map(troubleRow)}</ul>`}
+  </section>`;
+}
+
+function troubleRow({ where, words, remedy, what, secondsAgo }: Trouble): Html {
+  const mine = where === 'this machine' || where === 'the program';
+  return html`<li>
+      <p><span class="tag ${mine ? 'fair' : 'idle'}">${where}</span> <b>${words}</b></p>
+      <p class="what">${what.join(', ')}; last ${duration(secondsAgo)} ago</p>
+      <p>What to do: ${remedy}.</p>
+    </li>`;
 }
