@@ -5,4 +5,4 @@
  */
 export { isSmallOrderPoint } from './checks.ts';
 export { availableBackends, createCrypto, loadCrypto, missingLibrary } from './select.ts';
-export type { Backend, BackendName, Crypto, CryptoChoice, Primitive, Primitives } from './types.ts';
+export type { Backend, Crypto, Primitive, Primitives } from './types.ts';

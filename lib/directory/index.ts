@@ -5,31 +5,22 @@
 
 export { CAPACITY_STEPS, hasCapacity, MAX_CAPACITY, MAX_CLIENTS, SHED_STEPS, stepAtMost } from './capacity.ts';
 export type { MakeDescriptor } from './client/announcer.ts';
-export { ConsensusStore, type Evidence } from './client/consensus-store.ts';
+export { ConsensusStore } from './client/consensus-store.ts';
 export { DirectoryClient, type DirectoryClientOptions } from './client/directory-client.ts';
 export type { SourcesStatus } from './client/directory-sources.ts';
 export type { GatewaySource } from './client/gateway-source.ts';
 export type { LaggingSource } from './client/source-watch.ts';
 export type { HttpReply, HttpRequest, Transport } from './client/transport.ts';
-export { admitClients, type ClientAdmission, LEAST_CLIENTS } from './client-admission.ts';
+export { admitClients, LEAST_CLIENTS } from './client-admission.ts';
 export { applyDifference, consensusDifference, DIFFERENCE_NAME } from './consensus-difference.ts';
 export { type ConsensusText, consensusPieces } from './consensus-pieces.ts';
 export {
   COUNTERSIGNATURE_BYTES,
   countersign,
-  isCountersigned,
   MAX_COUNTERSIGNATURE_AGE_MS,
   readCountersignature,
 } from './countersignature.ts';
-export {
-  checkVersion,
-  DOCUMENT_VERSION,
-  DOCUMENT_VERSIONS,
-  DOCUMENT_VERSIONS_HEADER,
-  versionRange,
-  versionsField,
-  versionsOfField,
-} from './document-versions.ts';
+export { DOCUMENT_VERSION, DOCUMENT_VERSIONS_HEADER, versionRange, versionsOfField } from './document-versions.ts';
 export {
   type Consensus,
   type Countersignature,
@@ -45,24 +36,17 @@ export {
   parseConsensus,
   parseDescriptor,
 } from './documents.ts';
-export { createFileDurably, foreignOwner, writeFileAtomic } from './files.ts';
+export { createFileDurably, writeFileAtomic } from './files.ts';
 export {
   type AccessGrant,
   accessGrant,
-  type Invitation,
   invitationKeyOf,
   invitationLine,
   isGranted,
   MAX_INVITATION_GATEWAYS,
   parseInvitation,
 } from './invitation.ts';
-export {
-  isJoinProof,
-  JOIN_PROOF_HEADER,
-  joinKeyOf,
-  joinProof,
-  readJoinProof,
-} from './join-proof.ts';
+export { isJoinProof, JOIN_PROOF_HEADER, joinKeyOf, joinProof, readJoinProof } from './join-proof.ts';
 export { DELAY_STEPS, meanDelayInForce } from './mixing-delay.ts';
 export {
   type Authority,
@@ -76,7 +60,7 @@ export {
 } from './network-file.ts';
 export { MAX_DELIVERY_RATE, MAX_MIXING_TARGET } from './network-params.ts';
 export { type Listing, listingFaults, staleness } from './readiness.ts';
-export { DocumentRefused, REFUSALS, type Refusal } from './refusal.ts';
+export { DocumentRefused, type Refusal } from './refusal.ts';
 export { mostLossy, RING_SIZE, ringIndexOf, ringOf } from './ring.ts';
 export * as timing from './timing.ts';
 export {
@@ -85,16 +69,13 @@ export {
   isUsedUp,
   newToken,
   type Token,
-  type TokenId,
   type TokenKeyHex,
   type TokenKind,
   type TokenTerms,
   type TokenUse,
   termsShape,
   tokenIdOf,
-  tokenKeyOf,
   tokenLabel,
-  tokenSeed,
   tokenState,
   useShape,
   usesText,
@@ -107,7 +88,6 @@ export {
   type MixLayer,
   type NodeEntry,
   nodesAhead,
-  PREFIX_BYTES,
   type RingPosition,
   stagesThatShed,
   Topology,

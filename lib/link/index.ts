@@ -16,11 +16,11 @@ export {
   type NodeIdentity,
   saveIdentity,
 } from './identity.ts';
-export { HYBRID_GROUP, type KeyExchange, NO_COMMON_GROUP, sayKeyExchange } from './key-exchange.ts';
+export { type KeyExchange, NO_COMMON_GROUP, sayKeyExchange } from './key-exchange.ts';
 export { DEFAULT_LINK_LIMITS } from './limits.ts';
 export { type LinkListener, type ListenOptions, listenLinks } from './listen.ts';
 export { DialMetrics, LinkMetrics } from './metrics.ts';
-export { type PeerLink, PeerLinks, type PeerLinksOptions } from './peer-links.ts';
+export { PeerLinks, type PeerLinksOptions } from './peer-links.ts';
 export { MOVED } from './persistent-link.ts';
 export { LinkRefusalLog } from './refusal-log.ts';
 export { ACCESS_REFUSALS, type AccessRefusal, FULL, isAccessRefusal } from './refusals.ts';
@@ -35,13 +35,10 @@ export {
   type Lane,
   type LaneOptions,
   type LaneStats,
-  type LatenessSnapshot,
   type LinkKind,
-  type LinkLimits,
   type LinkState,
   type LinkTarget,
   linkTargetOf,
-  type NodeInboundLink,
   type PeerStatus,
   type PeerTarget,
   type SendResult,

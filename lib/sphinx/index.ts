@@ -7,17 +7,14 @@ export { leastMs, type SphinxCostOptions, unwrapMs, unwrapTimer } from './cost.t
 export { unpad } from './payload.ts';
 export { unlessBadKey } from './route-keys.ts';
 export { gammaKeyOf, Sphinx } from './sphinx.ts';
-export { COMPACT_SURB_BYTES, compactSurb, expandSurb, SURB_BYTES, surbPrefix } from './surb.ts';
+export { compactSurb, expandSurb, surbPrefix } from './surb.ts';
 export type {
   DropReason,
   Final,
   Forward,
   GammaKey,
-  LoopRequest,
   OpenedHeader,
-  PacketRequest,
   Recovery,
   SphinxHop,
   SphinxVersion,
-  SurbRequest,
 } from './types.ts';
