@@ -91,7 +91,7 @@ const COMMANDS = {
     about: 'run a command whose connections go through the proxy',
     words: [['<command...>', 'the command and its arguments']],
     help: RUN_HELP,
-    schema: async () => (await import('./run/options.ts')).RunConfig,
+    schema: async () => (await import('./proxy-use/options.ts')).RunConfig,
     run: async (flags, env, words) => (await import('./run/index.ts')).runCommand(words, flags, env),
   },
   connect: {

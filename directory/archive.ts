@@ -97,13 +97,7 @@ export class Archive {
 
   /** Epochs of the recorded consensuses, oldest first; likewise. */
   async epochs(): Promise<EpochNumber[]> {
-    const names = await namesIn(this.#consensuses);
-    return names
-      .flatMap((name) => {
-        const match = /^(\d{1,15})\.json$/.exec(name);
-        return match === null ? [] : [epochNumber(Number(match[1]))];
-      })
-      .sort((a, b) => a - b);
+    return (await numbersIn(this.#consensuses, '.json')).map(epochNumber);
   }
 
   async #prune(): Promise<void> {
@@ -119,4 +113,14 @@ export class Archive {
   #consensusFile(epoch: EpochNumber): string {
     return join(this.#consensuses, `${epoch}.json`);
   }
+}
+
+/** The numbers that names in a folder are, but for their `ending`, in ascending order; none where there is no folder. */
+export async function numbersIn(folder: string, ending = ''): Promise<number[]> {
+  const names = (await namesIn(folder)).filter((name) => name.endsWith(ending));
+  const stems = names.map((name) => name.slice(0, name.length - ending.length));
+  return stems
+    .filter((stem) => /^\d{1,15}$/.test(stem))
+    .map(Number)
+    .sort((a, b) => a - b);
 }

@@ -10,12 +10,14 @@ import { DirectoryConfig } from '../../directory/config.ts';
 import { MemberFiles } from '../../directory/members/member-files.ts';
 import { networkPath } from '../../directory/network.ts';
 import { auditText } from '../../directory/voting/audit.ts';
-import { loadNetworkFile, type TokenKeyHex } from '../../lib/directory/index.ts';
+import { unlessRefused } from '../../directory/voting/vote.ts';
+import { type IdentityHex, isIdentityHex } from '../../lib/core/bytes.ts';
+import { MixError } from '../../lib/core/errors.ts';
+import { descriptorIn, loadNetworkFile, type TokenKeyHex } from '../../lib/directory/index.ts';
 import { MAX_AUTHORITIES } from '../../lib/directory/network-file.ts';
 import { addFolderCommand, type FolderCommand } from '../folder-command.ts';
 import type { Done } from '../options.ts';
 import { loadRoleConfig, NETWORK_FILE } from '../role-config.ts';
-import { expelNode } from './expel.ts';
 import { writeNetwork } from './network.ts';
 import { admitToken, createToken, folderOption, listText, revokeToken, TokenConfig, termsLine } from './tokens.ts';
 
@@ -131,6 +133,37 @@ async function isOneOfSeveral(dir: string): Promise<boolean> {
   return loadNetworkFile(join(dir, NETWORK_FILE)).then(
     ({ authorities }) => authorities.length > 1,
     () => false,
+  );
+}
+
+/** Expels the node of that name or identity, or takes it back; returns the line to print. */
+export async function expelNode(dir: string, word: string, undo: boolean): Promise<string> {
+  const files = new MemberFiles(dir);
+  const identity = isIdentityHex(word) ? word : await identityOf(dir, files, word);
+  if (undo) {
+    const was = await files.takeBack(identity);
+    return was ? `${identity} may join again\n` : `${identity} had not been expelled\n`;
+  }
+  const isNew = await files.expel(identity);
+  return isNew ? `expelled ${identity}: it leaves with the next consensus\n` : `${identity} was expelled before\n`;
+}
+
+/** By the names that nodes have now, and those under which they came. */
+async function identityOf(dir: string, files: MemberFiles, name: string): Promise<IdentityHex> {
+  const found = new Set<IdentityHex>();
+  for (const id of await files.tokenIds()) {
+    for (const use of (await files.uses(id)).values()) if (use.name === name) found.add(use.identity);
+  }
+  for (const [identity, text] of await new Archive(dir).descriptors()) {
+    // a damaged file names nobody
+    if (unlessRefused(() => descriptorIn(text))?.name === name) found.add(identity);
+  }
+  const [identity] = found;
+  if (identity !== undefined && found.size === 1) return identity;
+  if (found.size === 0) throw new MixError('CONFIG', `no node is called '${name}': give its identity (64 hex digits)`);
+  throw new MixError(
+    'CONFIG',
+    `${found.size} nodes are called '${name}': give the identity, of ${[...found].join(', ')}`,
   );
 }
 

@@ -31,6 +31,20 @@ export const startOptions = {
     .describe('network.json of a network: a proxy of this command alone is started for it'),
 };
 
+/** Of `mixsocks run`. */
+export const RunConfig = z.strictObject({
+  ...proxyOptions,
+  ...startOptions,
+  sealed: z
+    .boolean()
+    .default(false)
+    .describe('Linux: give the command a network of its own in which there is the proxy and nothing else'),
+  direct: z
+    .array(z.string())
+    .default([])
+    .describe('hosts that programs may connect to without the proxy (NO_PROXY); by default none, localhost included'),
+});
+
 /**
  * How the proxy of `dir` is configured, or without a folder, what environment and defaults say. Throws CONFIG. Where it listens
  * is what counts: a proxy without a folder is one that runs already.

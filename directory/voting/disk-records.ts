@@ -19,7 +19,7 @@ import type { EpochNumber } from '../../lib/core/units.ts';
 import { MAX_CONSENSUS_BYTES } from '../../lib/directory/documents.ts';
 import { envelopeBytes, parseEnvelope } from '../../lib/directory/envelope.ts';
 import { createFileDurably, namesIn } from '../../lib/directory/index.ts';
-import { CONSENSUSES_KEPT } from '../archive.ts';
+import { CONSENSUSES_KEPT, numbersIn } from '../archive.ts';
 import type { Slot } from './schedule.ts';
 import { unlessRefused } from './vote.ts';
 import type { KeptVote } from './vote-box.ts';
@@ -182,8 +182,3 @@ async function readVotes(path: string): Promise<KeptVote[]> {
 }
 
 const textOf = (path: string) => loadTextIfThere(path, { code: 'DOCUMENT', maxBytes: MAX_RECORD_BYTES });
-
-async function numbersIn(folder: string): Promise<number[]> {
-  const names = (await namesIn(folder)).filter((name) => /^\d{1,15}$/.test(name));
-  return names.map(Number).sort((a, b) => a - b);
-}

@@ -9,8 +9,8 @@ import { AuditConfig, ExpelConfig, NetworkConfig } from '../../cli/directory/com
 import { TokenConfig } from '../../cli/directory/tokens.ts';
 import { LocalnetConfig } from '../../cli/localnet/config.ts';
 import { PlanConfig } from '../../cli/plan/options.ts';
+import { RunConfig } from '../../cli/proxy-use/options.ts';
 import { ROLES } from '../../cli/roles.ts';
-import { RunConfig } from '../../cli/run/options.ts';
 import { type ConfigOption, type ConfigSchema, optionsOf } from '../../lib/config/config.ts';
 
 export const CONFIGURATION_PAGE = fileURLToPath(new URL('../../docs/CONFIGURATION.md', import.meta.url));

@@ -4,7 +4,7 @@ import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { expelNode } from '../../cli/directory/expel.ts';
+import { expelNode } from '../../cli/directory/commands.ts';
 import { createToken, listText, revokeToken } from '../../cli/directory/tokens.ts';
 import { spanMs } from '../../cli/tokens.ts';
 import { tickMs } from '../../directory/index.ts';
