@@ -42,7 +42,7 @@ export function untilText({ expiresMs }: { readonly expiresMs?: UnixMs }): strin
 }
 
 /** All tokens of a folder, an entry each, with the lines of those who came by them. */
-export async function listed<Terms extends TokenTerms, Use extends TokenUse>(
+export async function listIn<Terms extends TokenTerms, Use extends TokenUse>(
   files: TokenFiles<Terms, Use>,
   termsLine: (terms: Terms) => string,
   userText: (use: Use) => string,
@@ -55,7 +55,7 @@ export async function listed<Terms extends TokenTerms, Use extends TokenUse>(
 }
 
 /** Revokes the token whose id begins with `start`; the line to print, where `consequence` says what follows for its users. */
-export async function revoked<Terms extends TokenTerms, Use extends TokenUse>(
+export async function revokeIn<Terms extends TokenTerms, Use extends TokenUse>(
   files: TokenFiles<Terms, Use>,
   start: string,
   consequence: (users: readonly Use[]) => string,

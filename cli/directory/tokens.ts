@@ -8,7 +8,7 @@ import { type JoinTerms, MAX_TOKEN_USES, MemberFiles, NODE_ROLES } from '../../d
 import { systemRng } from '../../lib/core/rng.ts';
 import { createCrypto } from '../../lib/crypto/index.ts';
 import { joinKeyOf, newToken, type TokenKeyHex, tokenIdOf } from '../../lib/directory/index.ts';
-import { expires, listed, revoked, timesOf, tokenKey, untilText } from '../tokens.ts';
+import { expires, listIn, revokeIn, timesOf, tokenKey, untilText } from '../tokens.ts';
 
 export const folderOption = { dir: z.string().describe('folder of the authority; it may be running') };
 
@@ -54,7 +54,7 @@ export function termsLine(terms: JoinTerms): string {
 /** All tokens of the authority in `dir`, with the nodes that came by them. */
 export async function listText(dir: string): Promise<string> {
   const files = new MemberFiles(dir);
-  const tokens = await listed(files, termsLine, ({ role, name, identity }) => `${role.padEnd(9)} ${name}  ${identity}`);
+  const tokens = await listIn(files, termsLine, ({ role, name, identity }) => `${role.padEnd(9)} ${name}  ${identity}`);
   const expelled = [...(await files.expelled())].map((identity) => `expelled  ${identity}`);
   const lines = [...tokens, ...expelled];
   return lines.length === 0 ? 'no join tokens\n' : `${lines.join('\n')}\n`;
@@ -62,7 +62,7 @@ export async function listText(dir: string): Promise<string> {
 
 /** Revokes the token that `word` names: its id, the beginning of one, or the token itself. Returns the line to print. */
 export function revokeToken(dir: string, word: string): Promise<string> {
-  return revoked(new MemberFiles(dir), startOf(word), (users) => {
+  return revokeIn(new MemberFiles(dir), startOf(word), (users) => {
     return `; with the next consensus these leave: ${users.map(({ name }) => name).join(', ')}`;
   });
 }

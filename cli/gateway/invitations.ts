@@ -18,7 +18,7 @@ import {
   type TokenKeyHex,
   tokenIdOf,
 } from '../../lib/directory/index.ts';
-import { expires, listed, revoked, timesOf, tokenKey, untilText } from '../tokens.ts';
+import { expires, listIn, revokeIn, timesOf, tokenKey, untilText } from '../tokens.ts';
 
 export const FolderConfig = z.strictObject({ dir: z.string().describe('folder of the gateway; it may be running') });
 
@@ -66,13 +66,13 @@ export function termsLine(terms: InvitationTerms): string {
 
 /** All invitations of the gateway in `dir`, with the times at which they were used. */
 export async function listText(dir: string): Promise<string> {
-  const lines = await listed(invitationFiles(dir), termsLine, () => 'a device');
+  const lines = await listIn(invitationFiles(dir), termsLine, () => 'a device');
   return lines.length === 0 ? 'no invitations\n' : `${lines.join('\n')}\n`;
 }
 
 /** Revokes the invitation that `word` names: its id, the beginning of one, or its line. Returns the line to print. */
 export function revokeInvitation(dir: string, word: string): Promise<string> {
-  return revoked(invitationFiles(dir), startOf(word), ({ length }) => {
+  return revokeIn(invitationFiles(dir), startOf(word), ({ length }) => {
     return `: ${length === 1 ? 'one device that' : `${length} devices that`} came by it cannot connect any more`;
   });
 }
