@@ -4,6 +4,7 @@
  */
 
 import { Lookup, type LookupContext, type Question } from '../lib/access/lookup.ts';
+import { afterSilence } from '../lib/core/clock.ts';
 import { factsOf, MixError } from '../lib/core/errors.ts';
 import type { StreamObserver } from '../lib/relay/stream-observer.ts';
 
@@ -36,7 +37,7 @@ export function lookUp(question: Question, terms: LookUpTerms): Promise<readonly
       },
       failed: (code) => fail(failure(question, code)),
     });
-    const timer = clock.after(timeoutMs, () => {
+    const timer = afterSilence(clock, timeoutMs, () => {
       lookup.stop('TIMEOUT');
       fail(failure(question, 'TIMEOUT'), true);
     });

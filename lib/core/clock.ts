@@ -60,13 +60,31 @@ export function every(clock: Clock, periodMs: number, run: () => void): Timer {
   };
 }
 
+/** A silence is timed in so many parts. */
+const SILENCE_PARTS = 4;
+
 /**
- * As `after`, for the silence of somebody who may have spoken: what waits to be read is read before `fire`, and may cancel it. Timers come
- * before sockets in a turn of the event loop, so that after a turn that took longer than `delayMs` nobody would have had a chance.
+ * As `after`, for the silence of somebody who may have spoken. Time in which this process stood still (it was stopped, its machine paused, or
+ * a turn of its event loop took long) is not the other's: it is timed in parts, of which each counts for no more than its length, and as many
+ * that end too late by more than that do not count at all. What waits to be read is read before `fire`, and may cancel it.
  */
 export function afterSilence(clock: Clock, delayMs: number, fire: () => void): Timer {
+  const partMs = Math.max(0, delayMs) / SILENCE_PARTS;
   let cancelled = false;
-  const timer = clock.after(delayMs, () => clock.soon(() => cancelled || fire()));
+  let timer: Timer;
+  let left = SILENCE_PARTS;
+  let excused = 0;
+  const arm = () => {
+    const dueMs = clock.nowMs() + partMs;
+    timer = clock.after(partMs, () => {
+      const stoodStill = clock.nowMs() - dueMs > partMs;
+      if (stoodStill && excused < SILENCE_PARTS) excused += 1;
+      else left -= 1;
+      if (left > 0) arm();
+      else clock.soon(() => cancelled || fire());
+    });
+  };
+  arm();
   return {
     cancel() {
       cancelled = true;

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Clock } from '../core/clock.ts';
+import { afterSilence, type Clock, type Timer } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { MemoryAccount, MemoryBudget } from '../core/memory-budget.ts';
 import { type FrameShape, FrameSplitter } from './framing.ts';
@@ -15,6 +15,8 @@ import type { SendResult } from './types.ts';
 const KEEPALIVE_IDLE_MS = 15_000;
 /** How long a closing link may take to hand its queue to the kernel. */
 const LINGER_MS = 500;
+/** A queue that seems not to move has so long to show that it was this process that stood still. */
+export const SUSPICION_MS = 1_000;
 
 /** Options of the kernel for every link, set right after its TCP connection exists. */
 export function tuneSocket(socket: Socket): void {
@@ -49,6 +51,7 @@ export class FrameSocket {
   readonly #connection: MemoryAccount | undefined;
   readonly #frameBytes: number;
   #progressAtMs = 0;
+  #suspicion: Timer | undefined;
   /** Those of this turn of the event loop, until it ends. */
   #batch: Uint8Array[] = [];
   #closed = false;
@@ -86,7 +89,8 @@ export class FrameSocket {
    */
   send(frame: Uint8Array): SendResult {
     const { shape, queueFrames } = this.options;
-    if (this.#closed || this.#stalled()) return 'link-down';
+    if (this.#closed) return 'link-down';
+    this.#lookForStall();
     if (this.#queued >= queueFrames) return 'link-queue-full';
     if (this.#batch.length === 0) process.nextTick(this.#write);
     this.#batch.push(frame.byteLength === shape.wireBytes ? frame : padded(frame, shape.wireBytes));
@@ -106,12 +110,13 @@ export class FrameSocket {
   }
 
   /** A queue that does not move means a peer that is gone without a word (its host lost power or network). */
-  #stalled(): boolean {
+  #lookForStall(): void {
     const { clock, stallTimeoutMs } = this.options;
     const nowMs = clock.nowMs();
     if (this.#queued === 0) this.#progressAtMs = nowMs;
-    else if (nowMs - this.#progressAtMs > stallTimeoutMs) this.#end('stalled');
-    return this.#closed;
+    else if (nowMs - this.#progressAtMs > stallTimeoutMs) {
+      this.#suspicion ??= afterSilence(clock, SUSPICION_MS, () => this.#end('stalled'));
+    }
   }
 
   /** One write of all frames of the turn: of each stream machinery and TLS do the same again. */
@@ -127,6 +132,8 @@ export class FrameSocket {
     this.#queued -= frames;
     this.#written += frames;
     this.#progressAtMs = this.options.clock.nowMs();
+    this.#suspicion?.cancel();
+    this.#suspicion = undefined;
     if (this.#closed) return;
     this.#memory?.add(-frames * this.#frameBytes, this.#written * this.#frameBytes);
   }
@@ -142,6 +149,7 @@ export class FrameSocket {
   #end(reason: string, destroy = true): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#suspicion?.cancel();
     this.#memory?.set(0);
     this.#connection?.set(0);
     if (destroy) this.options.socket.destroy();

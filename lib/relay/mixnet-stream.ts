@@ -7,7 +7,7 @@
  */
 
 import { Duplex, type DuplexOptions } from 'node:stream';
-import type { Clock, Timer } from '../core/clock.ts';
+import { afterSilence, type Clock, type Timer } from '../core/clock.ts';
 import { asMixError, type ErrorCode, factsOf, MixError } from '../core/errors.ts';
 import type { MonotonicMs } from '../core/units.ts';
 import type { BoundAddress, SessionStream, StreamHandlers } from '../session/index.ts';
@@ -70,7 +70,7 @@ export class MixnetStream extends Duplex {
     const options = this.#options;
     try {
       this.#stream = options.open(this.#handlers());
-      this.#timer = options.clock.after(options.connectTimeoutMs, () => this.destroy(this.#failure('TIMEOUT')));
+      this.#timer = afterSilence(options.clock, options.connectTimeoutMs, () => this.destroy(this.#failure('TIMEOUT')));
     } catch (error) {
       this.#over = true;
       this.destroy(asMixError(error));

@@ -9,7 +9,7 @@
  */
 
 import type { Socket } from 'node:net';
-import type { Clock, Timer } from '../core/clock.ts';
+import { afterSilence, type Clock, type Timer } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { MemoryAccount, MemoryBudget } from '../core/memory-budget.ts';
 import type { MonotonicMs } from '../core/units.ts';
@@ -260,7 +260,7 @@ export class StreamRelay implements Pick<StreamHandlers, 'onData' | 'onFin' | 'o
     this.#idleTimer?.cancel();
     if (this.#ended) return;
     const dueMs = this.lastActivityMs + this.#idleLimitMs() - this.#clock.nowMs();
-    this.#idleTimer = this.#clock.after(dueMs, () => {
+    this.#idleTimer = afterSilence(this.#clock, dueMs, () => {
       if (this.#clock.nowMs() - this.lastActivityMs >= this.#idleLimitMs()) this.stop('TIMEOUT', 'idle');
       else this.#armIdle();
     });

@@ -3,7 +3,7 @@
  * not matter while the other has an answer.
  * @module
  */
-import type { Clock } from '../../lib/core/clock.ts';
+import { afterSilence, type Clock } from '../../lib/core/clock.ts';
 import { MixError, systemCode } from '../../lib/core/errors.ts';
 
 /** The answers of a DNS server; rejects with Node's DNS error codes. */
@@ -126,7 +126,7 @@ async function settle<T>(query: Promise<T[]>, most: number): Promise<Settled<T>>
 /** Waits for all answers, for the time-out, or a moment longer than the first answer that found something. */
 function settled(answers: readonly Promise<Settled<unknown>>[], timeoutMs: number, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
-    const timer = clock.after(timeoutMs, resolve);
+    const timer = afterSilence(clock, timeoutMs, resolve);
     const done = () => {
       timer.cancel();
       resolve();

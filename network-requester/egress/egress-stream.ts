@@ -5,7 +5,7 @@
  */
 
 import type { Socket } from 'node:net';
-import type { Timer } from '../../lib/core/clock.ts';
+import { afterSilence, type Timer } from '../../lib/core/clock.ts';
 import { asMixError, type ErrorCode, MixError } from '../../lib/core/errors.ts';
 import type { MonotonicMs } from '../../lib/core/units.ts';
 import { checkDestination, type Destination } from '../../lib/net/destination.ts';
@@ -83,7 +83,7 @@ export class EgressStream implements AcceptedHandlers {
   async #run(host: string, port: number): Promise<void> {
     const { clock, limits } = this.context;
     const startedMs = clock.nowMs();
-    const timer = clock.after(limits.connectMs, () => this.#refuse('TIMEOUT'));
+    const timer = afterSilence(clock, limits.connectMs, () => this.#refuse('TIMEOUT'));
     try {
       this.#onConnected(await this.#connect(host, port), startedMs);
     } catch (error) {

@@ -5,7 +5,7 @@
  * @module
  */
 import { createSocket, type Socket } from 'node:dgram';
-import type { Clock, Timer } from '../../lib/core/clock.ts';
+import { afterSilence, type Clock, type Timer } from '../../lib/core/clock.ts';
 import type { MonotonicMs } from '../../lib/core/units.ts';
 import { type ParsedAddress, parseAddress } from '../../lib/net/address-policy.ts';
 
@@ -95,7 +95,7 @@ export class UdpSockets {
 
   #armIdle(): void {
     const { clock, idleMs, onIdle } = this.options;
-    this.#idleTimer = clock.after(this.#lastMs + idleMs - clock.nowMs(), () => {
+    this.#idleTimer = afterSilence(clock, this.#lastMs + idleMs - clock.nowMs(), () => {
       this.#idleTimer = undefined;
       if (clock.nowMs() - this.#lastMs < idleMs) {
         this.#armIdle();

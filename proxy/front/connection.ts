@@ -114,9 +114,7 @@ export class FrontConnection {
 
   /** Of the handshake: a greeting, a login, a request. */
   #awaitMessage(): void {
-    const { clock, limits } = this.context;
-    this.#timer?.cancel();
-    this.#timer = afterSilence(clock, limits.handshakeMs, () => this.#giveUpHandshake('TIMEOUT'));
+    this.#arm(this.context.limits.handshakeMs, () => this.#giveUpHandshake('TIMEOUT'));
   }
 
   #endHandshake(): void {
@@ -228,6 +226,6 @@ export class FrontConnection {
 
   #arm(delayMs: number, fire: () => void): void {
     this.#timer?.cancel();
-    this.#timer = this.context.clock.after(delayMs, fire);
+    this.#timer = afterSilence(this.context.clock, delayMs, fire);
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { RequestRecord } from '../../lib/access/request-record.ts';
-import type { Timer } from '../../lib/core/clock.ts';
+import { afterSilence, type Timer } from '../../lib/core/clock.ts';
 import { asMixError, ERRORS, type ErrorCode } from '../../lib/core/errors.ts';
 import { breakOff, breakOffBehindBytes } from '../../lib/relay/break-off.ts';
 import { type RelayOutcome, StreamRelay } from '../../lib/relay/stream-relay.ts';
@@ -134,6 +134,6 @@ export class Tunnel {
 
   #arm(delayMs: number, fire: () => void): void {
     this.#timer?.cancel();
-    this.#timer = this.context.clock.after(delayMs, fire);
+    this.#timer = afterSilence(this.context.clock, delayMs, fire);
   }
 }

@@ -48,10 +48,16 @@ export class VirtualClock implements Clock {
       const [next] = this.#armed;
       if (next === undefined || next.atMs > endMs) break;
       this.#armed.shift();
-      this.#nowMs = monotonic(next.atMs);
+      this.#nowMs = monotonic(Math.max(this.#nowMs, next.atMs));
       next.fire();
     }
     this.#nowMs = monotonic(endMs);
+  }
+
+  /** Moves on by `ms` in which the process has stood still: what fell due fires only now. */
+  standStill(ms: number): void {
+    this.#nowMs = monotonic(this.#nowMs + ms);
+    this.advance(0);
   }
 
   /** Place behind all that are due by then. Timers are in order of deadline, those of the same one in order of arming. */

@@ -2,7 +2,7 @@
  * What the directory client needs of HTTP, so that its logic is tested without sockets.
  * @module
  */
-import type { Clock } from '../../core/clock.ts';
+import { afterSilence, type Clock } from '../../core/clock.ts';
 import { MixError } from '../../core/errors.ts';
 import type { UnixMs } from '../../core/units.ts';
 
@@ -42,7 +42,7 @@ export async function sendWithin(
   stopped: AbortSignal,
 ): Promise<HttpReply> {
   const late = new AbortController();
-  const timer = clock.after(timeoutMs, () => {
+  const timer = afterSilence(clock, timeoutMs, () => {
     late.abort(new MixError('TIMEOUT', `no answer from ${request.url} within ${Math.round(timeoutMs)} ms`));
   });
   try {

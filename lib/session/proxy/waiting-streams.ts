@@ -3,7 +3,7 @@
  * or because all identities that may have one are in use.
  * @module
  */
-import type { Clock, Timer } from '../../core/clock.ts';
+import { afterSilence, type Clock, type Timer } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type { MonotonicMs } from '../../core/units.ts';
 import type { HubStream } from './hub-stream.ts';
@@ -70,7 +70,7 @@ export class WaitingStreams {
       return;
     }
     const { clock, openTimeoutMs } = this.options;
-    const timer = clock.after(openTimeoutMs(), () => this.#expire(waiting));
+    const timer = afterSilence(clock, openTimeoutMs(), () => this.#expire(waiting));
     const nowMs = clock.nowMs();
     const waiting: Waiting = { request, shortage, shortMs: nowMs, sinceMs: nowMs, timer };
     this.#waiting.push(waiting);

@@ -185,8 +185,7 @@ export class HttpConnection {
 
   #awaitHeader(): void {
     this.#timesHeader = true;
-    this.#timer?.cancel();
-    this.#timer = afterSilence(this.context.clock, this.context.limits.handshakeMs, () => {
+    this.#arm(this.context.limits.handshakeMs, () => {
       if (!this.#asked) this.context.counters.handshakesFailed.inc({ reason: 'TIMEOUT' });
       this.socket.destroy();
     });
@@ -213,6 +212,6 @@ export class HttpConnection {
 
   #arm(delayMs: number, fire: () => void): void {
     this.#timer?.cancel();
-    this.#timer = this.context.clock.after(delayMs, fire);
+    this.#timer = afterSilence(this.context.clock, delayMs, fire);
   }
 }
