@@ -77,6 +77,8 @@ export const SESSION_VERSIONS: VersionRange = { lowest: 3, highest: 3 };
 export const PROTOCOL_VERSION = SESSION_VERSIONS.highest;
 /** What a requester speaks that names no versions in the consensus. */
 export const UNLISTED_VERSIONS: VersionRange = { lowest: 3, highest: 3 };
+/** Frames in one packet, whatever its size: each costs the other end some microseconds. Of 2048 bytes no packet has as many. */
+export const MAX_FRAMES_PER_PACKET = 1024;
 export const CHALLENGE_BYTES = 8;
 export const MAX_TOKEN_BYTES = 255;
 export const MAX_HOST_BYTES = 255;

@@ -1,6 +1,7 @@
 /**
  * A peer fills its packets with hundreds of small frames, each of which makes the other end work: acknowledgements that each name
- * thousands of packets, bytes of a record or for a site that come one by one, datagrams to a name with dozens of addresses.
+ * thousands of packets, bytes of a record or for a site that come one by one, datagrams to a name with dozens of addresses; in the largest
+ * packets thousands of them.
  */
 import type { Socket } from 'node:net';
 import t, { type Test } from 'tap';
@@ -8,13 +9,15 @@ import type { MemoryAccount } from '../../lib/core/memory-budget.ts';
 import { DatagramChannel, MAX_DATAGRAM_BYTES } from '../../lib/relay/datagram-channel.ts';
 import { StreamRelay } from '../../lib/relay/stream-relay.ts';
 import type { AcceptedStream, SessionStream, StreamHandlers } from '../../lib/session/index.ts';
+import { MAX_FRAMES_PER_PACKET } from '../../lib/transport/limits.ts';
+import { RangeSet } from '../../lib/transport/recovery/ranges.ts';
 import { FRAME } from '../../lib/transport/wire/frames.ts';
-import type { PacketBuilder } from '../../lib/transport/wire/packet-builder.ts';
+import { NOBODY, PacketBuilder } from '../../lib/transport/wire/packet-builder.ts';
 import { decodeDownlink, decodeUplink } from '../../lib/transport/wire/payload.ts';
 import { Egress } from '../../network-requester/egress/egress.ts';
 import { ExitPolicy } from '../../network-requester/policy/exit-policy.ts';
 import { eventually, RawClient, serve, testComponents } from '../support/front-world.ts';
-import { idOf, packet, verdict } from '../support/session-packets.ts';
+import { idOf, PAYLOAD_BYTES, packet, verdict } from '../support/session-packets.ts';
 import { UdpPeer } from '../support/udp.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -43,6 +46,54 @@ t.test('nor is it read by a proxy, or where it only fills a slot', async (t) => 
     t.not(decodeUplink(uplink(1)), undefined);
     t.equal(decodeUplink(uplink(2)), undefined);
   }
+});
+
+const LARGEST_PAYLOAD_BYTES = 32_768;
+
+t.test('a packet of more frames than there may be is not read, whatever they are', async (t) => {
+  for (const frame of [
+    [FRAME.PING],
+    [FRAME.STOP, 0, 3],
+    [FRAME.DATA, 0, 0, 1, 97],
+    [FRAME.DATAGRAM, 0, 1, 97, 0, 53, 0],
+  ]) {
+    const uplink = (count: number) => {
+      const bytes = new Uint8Array(LARGEST_PAYLOAD_BYTES);
+      bytes.set([...idOf(1), 7, ...Array.from({ length: count }, () => frame).flat()]);
+      return decodeUplink(bytes);
+    };
+    t.equal(uplink(MAX_FRAMES_PER_PACKET)?.frames.length, MAX_FRAMES_PER_PACKET);
+    t.equal(uplink(MAX_FRAMES_PER_PACKET + 1), undefined, `${frame}`);
+  }
+});
+
+t.test('an honest end with more to say than that puts the rest into its next packet', async (t) => {
+  const received = new RangeSet();
+  received.add(1, 9);
+  /** A packet with an ACK and as many resets as there is room for. */
+  const crowded = (Builder: typeof PacketBuilder) => {
+    const bytes = new Uint8Array(LARGEST_PAYLOAD_BYTES);
+    bytes.set([...idOf(1), 7]);
+    const builder = new Builder(bytes, 17);
+    builder.ack(received, 0, 100);
+    let streams = 0;
+    while (builder.reset(NOBODY, streams, 3, 1000)) streams += 1;
+    t.equal(builder.dataRoom, 0);
+    return { streams, read: decodeUplink(bytes) };
+  };
+  const { streams, read } = crowded(PacketBuilder);
+  t.equal(streams, MAX_FRAMES_PER_PACKET - 1);
+  t.equal(read?.frames.length, MAX_FRAMES_PER_PACKET);
+  class Unbounded extends PacketBuilder {
+    override get room() {
+      return this.bytes.byteLength - this.offset;
+    }
+  }
+  t.equal(crowded(Unbounded).read, undefined, 'as many as fit: rejected');
+  const small = new PacketBuilder(new Uint8Array(PAYLOAD_BYTES), 17);
+  let bytes = 0;
+  while (small.stop(NOBODY, 1, 3)) bytes += 3;
+  t.equal(bytes, 3 * Math.floor((PAYLOAD_BYTES - 17) / 3), 'in small packets room is what bounds them');
 });
 
 t.test('a record that comes byte by byte is moved a few times, not with each byte', async (t) => {

@@ -75,6 +75,17 @@ function world(options: Omit<SimOptions, 'accept' | 'seed'> = {}) {
   return { sim, near, far, stream, send, open, download };
 }
 
+t.test('as many tiny datagrams as can wait go there and back in the largest packets', async (t) => {
+  const { sim, near, far, send, open } = world({ payloadBytes: 32_768 });
+  open();
+  const count = 990; // nearly all fit one packet, and all that it may have in frames
+  for (let i = 0; i < count; i++) send(Buffer.from([i >> 8, i & 0xff]));
+  sim.run(10_000);
+  t.equal(far.got.length, count);
+  t.equal(near.got.length, count);
+  t.equal(sim.closedReason, undefined);
+});
+
 for (const downlink of ['steady', 'burst'] as const) {
   t.test(`datagrams of any size that fits go there and back, ${downlink}`, async (t) => {
     const { sim, near, far, send, open } = world({ downlink });

@@ -4,7 +4,7 @@
  * @module
  */
 import { asBuffer, ByteReader } from '../../core/bytes.ts';
-import { CHALLENGE_BYTES, MAX_HOST_BYTES, MAX_TOKEN_BYTES, SURB_BYTES } from '../limits.ts';
+import { CHALLENGE_BYTES, MAX_FRAMES_PER_PACKET, MAX_HOST_BYTES, MAX_TOKEN_BYTES, SURB_BYTES } from '../limits.ts';
 
 export const FRAME = {
   PADDING: 0x00,
@@ -146,7 +146,8 @@ export function isEliciting(type: number): boolean {
 
 /**
  * All frames from `offset` to the end of `payload`, or undefined if anything is wrong with any of them. One ACK says all that there is to
- * say: hundreds in a packet would each be compared with thousands of packets that were sent.
+ * say: hundreds in a packet would each be compared with thousands of packets that were sent. Of others there is a bound, which counts
+ * in large packets only.
  */
 export function decodeFrames(payload: Uint8Array, offset: number): Frame[] | undefined {
   const reader = new ByteReader(payload);
@@ -159,7 +160,7 @@ export function decodeFrames(payload: Uint8Array, offset: number): Frame[] | und
     const frame = decodeFrame(type, reader);
     if (frame === undefined || reader.failed) return undefined;
     if (type === FRAME.ACK && ++acks > 1) return undefined;
-    frames.push(frame);
+    if (frames.push(frame) > MAX_FRAMES_PER_PACKET) return undefined;
   }
   return frames;
 }

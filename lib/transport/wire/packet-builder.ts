@@ -7,7 +7,7 @@
 
 import { varintBytes, writeVarint } from '../../core/bytes.ts';
 import type { MonotonicMs } from '../../core/units.ts';
-import { SURB_BYTES } from '../limits.ts';
+import { MAX_FRAMES_PER_PACKET, SURB_BYTES } from '../limits.ts';
 import type { RangeSet } from '../recovery/ranges.ts';
 import type { Piece, SendBuffer } from '../streams/send-buffer.ts';
 import { FRAME } from './frames.ts';
@@ -52,8 +52,9 @@ export class PacketBuilder {
     return this.#at;
   }
 
+  /** Bytes for further frames: none when there may be no more of them. An ACK, which is not remembered, counts as well. */
   get room(): number {
-    return this.bytes.byteLength - this.#at;
+    return this.frames.length < MAX_FRAMES_PER_PACKET - 1 ? this.bytes.byteLength - this.#at : 0;
   }
 
   ping(owner: FrameOwner): boolean {
