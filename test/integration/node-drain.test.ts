@@ -14,6 +14,7 @@ import type { Log } from '../../lib/telemetry/log.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { testListener, testPeerLinks, until } from '../support/link-fixtures.ts';
 import { MiniClient, startMiniNetwork } from '../support/mini-network.ts';
+import { reservedPort } from '../support/ports.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const PATH = ['mix-1-1', 'mix-2-1', 'mix-3-1', 'gateway-1'];
@@ -40,7 +41,7 @@ t.test('packets in the pool of a mix that stops come to their ends', async (t) =
 });
 
 t.test('a listener that finishes with one kind of links keeps the other, and takes nobody new', async (t) => {
-  const listener = await testListener({ onLink: () => {} });
+  const listener = await testListener({ port: await reservedPort(), onLink: () => {} });
   const peers = await testPeerLinks();
   const others = await testPeerLinks();
   t.teardown(() => Promise.all([peers.stop(), others.stop(), listener.close()]));

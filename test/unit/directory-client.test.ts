@@ -10,6 +10,7 @@ import { httpTransport } from '../../lib/directory/client/http-transport.ts';
 import { parseDescriptorList } from '../../lib/directory/documents.ts';
 import { MAX_NODES, timing } from '../../lib/directory/index.ts';
 import { type Answer, absent, bench, epochAsked, willing } from '../support/directory-bench.ts';
+import { closedPort } from '../support/ports.ts';
 import { draft, epochOf, keys, outcome, records, signedConsensus, testNetwork } from '../support/signed-documents.ts';
 
 const EPOCH_MS = 60_000;
@@ -226,8 +227,8 @@ t.test('HTTP: an endless answer is cut off, redirects are not followed, a closed
     code: 'TIMEOUT',
   });
   server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-  await t.rejects(get(base), { code: 'HOST_UNREACHABLE', message: /ECONNREFUSED/ });
+  server.close();
+  await t.rejects(get(`http://127.0.0.1:${await closedPort()}`), { code: 'HOST_UNREACHABLE', message: /ECONNREFUSED/ });
   await transport.close();
 });
 

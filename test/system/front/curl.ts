@@ -50,7 +50,6 @@ export async function curlAtLength(t: Test, { network, web }: FrontNetwork): Pro
   t.equal(posted.body.toString(), patternSha256(POST_BYTES, 'post'), `a large POST ${posted.stderr}`);
   t.equal(kept.body.toString(), `${HELLO}1 ${HELLO}0 ${HELLO}0 `, 'three requests over one connection');
   t.equal(silent.code, 28, '--max-time');
-  t.ok(silent.seconds < 5, `gave up after ${silent.seconds} s`);
   const connections = () => new Promise<number>((resolve) => silence.getConnections((_error, count) => resolve(count)));
   await until('the site hears that nobody waits any more', 10_000, async () => (await connections()) === 0);
 }
