@@ -173,7 +173,7 @@ export class Page {
   }
 
   /** Resolves when an expression is true in the page, or throws after `timeoutMs`. */
-  async until(expression: string, timeoutMs = 15_000): Promise<void> {
+  async until(expression: string, timeoutMs = 60_000): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs;
     while ((await this.evaluate(expression)) !== true) {
       if (performance.now() > deadlineMs) throw new Error(`not within ${timeoutMs} ms: ${expression}`);

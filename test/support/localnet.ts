@@ -238,12 +238,12 @@ function readFromStart(file: number): string {
   }
 }
 
-/** Ends a child of ours: asks, and after ten seconds kills. */
+/** Ends a child of ours: asks, and after half a minute kills. */
 export async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM') {
   const startMs = performance.now();
   if (child.exitCode === null && child.signalCode === null) {
     child.kill(signal);
-    const killer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const killer = setTimeout(() => child.kill('SIGKILL'), 30_000);
     await once(child, 'exit');
     clearTimeout(killer);
   }

@@ -47,7 +47,7 @@ interface ProxyGaps {
 async function gapsOfProxy({ links }: ObservedNetwork): Promise<ProxyGaps> {
   const { upTimes, downTimes } = links.reduce((a, b) => (a.downTimes.length >= b.downTimes.length ? a : b));
   const [up, down] = [upTimes.length, downTimes.length];
-  await until('frames are recorded', 30_000, () => upTimes.length - up > FRAMES);
+  await until('frames are recorded', 60_000, () => upTimes.length - up > FRAMES);
   return { departures: gapsOf(upTimes.slice(up)), arrivals: gapsOf(downTimes.slice(down)) };
 }
 

@@ -51,5 +51,5 @@ export async function curlAtLength(t: Test, { network, web }: FrontNetwork): Pro
   t.equal(kept.body.toString(), `${HELLO}1 ${HELLO}0 ${HELLO}0 `, 'three requests over one connection');
   t.equal(silent.code, 28, '--max-time');
   const connections = () => new Promise<number>((resolve) => silence.getConnections((_error, count) => resolve(count)));
-  await until('the site hears that nobody waits any more', 10_000, async () => (await connections()) === 0);
+  await until('the site hears that nobody waits any more', 60_000, async () => (await connections()) === 0);
 }

@@ -24,7 +24,7 @@ export async function policyReload(t: Test, { network, web, policyFile }: FrontN
   const reload = async (text: string, settled: () => Promise<boolean>) => {
     writeFileSync(policyFile, text);
     process.kill(network.pid('requester-1'), 'SIGHUP');
-    await until(`the policy holds: ${text}`, 10_000, settled);
+    await until(`the policy holds: ${text}`, 60_000, settled);
   };
   await reload(`reject *:${web.port}\n`, async () => (await ask()).code === 97);
   const refused = await ask();

@@ -39,7 +39,7 @@ async function disturbedDownload(t: Test, world: LocalNetwork, disturb: () => Pr
     (await world.network.status()).sessions.reduce((sum, one) => sum + one.bytesDelivered, 0);
   const before = await delivered();
   const download = transfersOf(t, world).download(DOWNLOAD_BYTES, 100);
-  await until('bytes come', 20_000, async () => (await delivered()) > before + 50_000);
+  await until('bytes come', 60_000, async () => (await delivered()) > before + 50_000);
   await disturb();
   const { fault, seconds } = await download;
   t.equal(fault, '', `in ${seconds.toFixed(1)} s`);

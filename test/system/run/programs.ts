@@ -127,7 +127,7 @@ export async function sshSealed(t: Test, env: NodeJS.ProcessEnv, users: readonly
   const args = ['-D', '-f', '/dev/null', '-p', String(port), ...[...options, ...more].flatMap((one) => ['-o', one])];
   const server = spawn('/usr/sbin/sshd', args, { stdio: 'ignore' });
   t.teardown(() => stopProcess(server));
-  await until('sshd listens', 20_000, () => canConnect(port));
+  await until('sshd listens', 60_000, () => canConnect(port));
   for (const user of users) {
     const key = join(await folderOf(t, user), 'key');
     copyFileSync(join(folder, 'user'), key);

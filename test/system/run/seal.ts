@@ -61,7 +61,7 @@ export async function nothingLeaks(t: Test, env: NodeJS.ProcessEnv, users: reado
   const open = await mixsocksIn(env, ['run', '--', ...probe]);
   const reached = plan.tcp.length + plan.unix.length;
   t.equal(open.stdout.split('\n').filter((line) => line.includes(' reached ')).length, 3 * reached, open.stderr);
-  await until('datagrams arrive', 10_000, () => heard.some((what) => what === 'a datagram from grandchild'));
+  await until('datagrams arrive', 60_000, () => heard.some((what) => what === 'a datagram from grandchild'));
   t.ok(heard.length >= 3 * reached, 'without --sealed a program that ignores the proxy goes past it');
   for (const user of users) {
     heard.length = 0;
@@ -124,7 +124,7 @@ export async function sealedEnds(t: Test, env: NodeJS.ProcessEnv, user: User): P
     t.ok(before.length >= 4, `${before.length} processes`);
     if (how === 'we are killed') run.kill('SIGKILL');
     else run.stdin.end();
-    await until(`nothing is left when ${how}`, 10_000, () => !before.some((pid) => isRunning(pid)));
+    await until(`nothing is left when ${how}`, 60_000, () => !before.some((pid) => isRunning(pid)));
   }
 }
 
