@@ -20,9 +20,14 @@ export const failure = (reply: number) => Buffer.from([5, reply, 0, 1, 0, 0, 0, 
 /** A front over a scripted opener on a virtual clock. */
 export async function world(
   t: Test,
-  options: { limits?: Partial<FrontLimits>; times?: Partial<StreamTimes>; allowPrivate?: boolean } = {},
+  options: {
+    limits?: Partial<FrontLimits>;
+    times?: Partial<StreamTimes>;
+    allowPrivate?: boolean;
+    clock?: VirtualClock;
+  } = {},
 ) {
-  const clock = new VirtualClock();
+  const { clock = new VirtualClock() } = options;
   const opener = new ScriptedOpener();
   opener.times = { ...opener.times, ...options.times };
   const metrics = new Metrics();

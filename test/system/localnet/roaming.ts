@@ -72,7 +72,7 @@ export async function requesterRestarts(t: Test, world: LocalNetwork): Promise<v
   const idle = await idleConnection(t, network.socks);
   const reset = once(idle, 'error') as Promise<[NodeJS.ErrnoException]>;
   await network.kill('requester-1');
-  const meanwhile = transfers.download(1000, 30, 'while-it-is-away');
+  const meanwhile = transfers.download(1000, 120, 'while-it-is-away');
   await network.restart('requester-1');
   // On a slow machine the restart takes longer than a requester is waited for: then the answer is a refusal.
   const { fault } = await meanwhile;
