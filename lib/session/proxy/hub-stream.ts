@@ -26,6 +26,9 @@ export type OpeningSession = Pick<ProxySession, 'open' | 'state'>;
 /** The stream needs another session; `isStopping`: since the requester of this one is about to stop. */
 export type OpenAgain = (stream: HubStream, isStopping: boolean) => void;
 
+/** The requester has opened a stream of `session`, or refused it with `code`. */
+export type Answered = (session: OpeningSession | undefined, code?: ErrorCode) => void;
+
 export class HubStream implements SessionStream, StreamHandlers {
   #session: OpeningSession | undefined;
   #inner: SessionStream | undefined;
@@ -49,6 +52,7 @@ export class HubStream implements SessionStream, StreamHandlers {
     private readonly target: StreamTarget,
     private readonly handlers: StreamHandlers,
     private readonly openAgain: OpenAgain,
+    private readonly answered: Answered = () => {},
   ) {}
 
   get id(): number {
@@ -150,12 +154,14 @@ export class HubStream implements SessionStream, StreamHandlers {
   onOpened(bound: BoundAddress): void {
     this.#settled = true;
     this.#kept = undefined;
+    this.answered(this.#session);
     this.handlers.onOpened(bound);
   }
 
   onRefused(code: ErrorCode): void {
     if (this.#triesAgain(code)) return;
     this.#ended = true;
+    this.answered(this.#session, code);
     this.handlers.onRefused(code);
   }
 

@@ -18,11 +18,12 @@ import { SessionDriver } from '../session-driver.ts';
 import { MismatchLog, sessionVersion } from '../versions.ts';
 import { ACCUSATIONS, type Exit, isGone, isToReachAnew, isUnresponsive } from './exits.ts';
 import type { ProxyHubOptions } from './hub-options.ts';
-import { HubStream } from './hub-stream.ts';
+import { HubStream, type OpenAgain } from './hub-stream.ts';
 import { sendLastCloses } from './last-closes.ts';
 import { MainSource } from './main-source.ts';
 import { ProxySession } from './proxy-session.ts';
 import { DEFAULT_MAX_IDENTITIES, SessionPool, type Shortage } from './session-pool.ts';
+import { StreamRefusals } from './stream-refusals.ts';
 import { type OpenRequest, WaitingStreams } from './waiting-streams.ts';
 
 /** A link that was lost this long ago is about to be back, here or at another gateway: streams may wait for it. */
@@ -38,6 +39,7 @@ export class ProxyHub implements Running {
   readonly #feeder: LaneFeeder;
   readonly #driver: SessionDriver;
   readonly #waiting: WaitingStreams;
+  readonly #refusals: StreamRefusals;
   readonly #mismatches: MismatchLog;
   #timers: readonly Timer[] = [];
   #retryPending = false;
@@ -57,6 +59,8 @@ export class ProxyHub implements Running {
       params: () => endpoint.topology.params.session,
       makeSession: (requester, nowMs) => this.#makeSession(requester, nowMs),
     });
+    const { requesters } = options;
+    this.#refusals = new StreamRefusals(this.#pool, { ...components, nowMs: () => this.#nowMs(), requesters });
     this.#waiting = new WaitingStreams({
       clock: components.clock,
       openTimeoutMs: () => options.openTimeoutMs ?? endpoint.topology.params.session.openTimeoutMs,
@@ -97,9 +101,8 @@ export class ProxyHub implements Running {
     if (endpoint.linkDownMs > LINK_LOSS_MS) throw new MixError('NO_GATEWAY', 'the gateway does not answer');
     if (requesters().length === 0) throw new MixError('NO_REQUESTER', 'no requester can be used');
     const port = target.kind === 'tcp' ? target.port : forPort;
-    const stream = new HubStream(target, handlers, (lost, isStopping) =>
-      this.#openAgain({ stream: lost, token, port }, isStopping),
-    );
+    const openAgain: OpenAgain = (lost, isStopping) => this.#openAgain({ stream: lost, token, port }, isStopping);
+    const stream = new HubStream(target, handlers, openAgain, (...answer) => this.#refusals.answered(...answer));
     const request = { stream, token, port };
     // What the caller writes in this turn is to ride in the packet that opens the stream.
     return this.#driver.afterTurn(() => {

@@ -92,6 +92,8 @@ export class HubWorld {
   readonly dead = new Set<string>();
   /** Requesters that keep nine of ten reply blocks, and say that they have expired. */
   readonly hoarders = new Set<string>();
+  /** Requesters that take sessions, and refuse all streams with LIMIT. */
+  readonly full = new Set<string>();
   /** A stream was broken off at its requester. */
   onReset: (host: string) => void = () => {};
   /** Tells the hub of a new consensus. */
@@ -237,6 +239,10 @@ export class HubWorld {
       accept: acceptUnless(
         isDraining,
         (stream, kind, host, _port, session) => {
+          if (this.full.has(requester)) {
+            stream.refuse('LIMIT', this.clock.nowMs());
+            return { onData() {}, onFin() {}, onReset() {}, onDrain() {} };
+          }
           const arrived: Arrived = { requester, session, host, kind, stream, bytes: 0 };
           this.arrived.push(arrived);
           stream.opened({ host: '0.0.0.0', port: 0 }, this.clock.nowMs());
