@@ -5,36 +5,30 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DirectoryConfig } from '../../directory/config.ts';
+import type { GatewayConfig } from '../../gateway/config.ts';
 import { readJsonObject } from '../../lib/config/config.ts';
 import { MixError } from '../../lib/core/errors.ts';
 import { hasIdentity, type NodeIdentity } from '../../lib/link/index.ts';
 import type { Components } from '../../lib/runtime/components.ts';
+import type { RequesterConfig } from '../../network-requester/config.ts';
 import type { ProxyConfig } from '../../proxy/config.ts';
 import { CONFIG_FILE } from '../role-config.ts';
 import { ROLES, type Role, type RoleName } from '../roles.ts';
 import { type Finding, ok } from './finding.ts';
 
+type Keys<Config, Names extends keyof Config> = Partial<Pick<Config, Names>>;
+type NodeKeys = 'networkFile' | 'advertise' | 'metricsListen' | 'joinToken' | 'replayMemoryMiB' | 'memoryBudgetMiB';
+
 /** The keys that checks look at; each role has some of them. */
-export interface CheckedConfig {
+export interface CheckedConfig
+  extends Keys<GatewayConfig, NodeKeys | 'clients' | 'maxClients' | 'maxRequesters'>,
+    Keys<ProxyConfig, 'statusListen' | 'invitation' | 'maxConnections'>,
+    Keys<RequesterConfig, 'exitPolicyFile' | 'maxStreams'> {
   readonly name: string;
-  readonly networkFile?: string;
+  /** Of a mix. */
+  readonly layer?: 1 | 2 | 3;
   /** Several of a mix or gateway. */
   readonly listen?: string | readonly string[];
-  readonly advertise?: readonly string[];
-  readonly metricsListen?: string;
-  readonly statusListen?: string;
-  readonly layer?: 1 | 2 | 3;
-  readonly joinToken?: string;
-  /** Of a gateway. */
-  readonly clients?: 'open' | 'invited';
-  readonly invitation?: readonly string[];
-  readonly exitPolicyFile?: string;
-  readonly replayMemoryMiB?: number;
-  readonly memoryBudgetMiB?: number;
-  readonly maxClients?: number;
-  readonly maxRequesters?: number;
-  readonly maxConnections?: number;
-  readonly maxStreams?: number;
 }
 
 export interface Subject {

@@ -1,12 +1,14 @@
 /**
- * Who may connect to a mix or gateway, and as what.
+ * Who may connect to a mix or gateway, and as what; and how clients are served whose link is up.
  * @module
  */
-import type { IdentityHex } from '../core/bytes.ts';
+import { addressKeyAt, type IdentityHex } from '../core/bytes.ts';
 import { countersign, type NetworkFile, networkId } from '../directory/index.ts';
-import type { AdmitVerdict, ClientTerms, HelloKind, NodeIdentity } from '../link/index.ts';
+import type { AdmitVerdict, ClientInboundLink, ClientTerms, HelloKind, NodeIdentity } from '../link/index.ts';
 import type { Components } from '../runtime/components.ts';
 import type { ClientAccess } from './behaviour.ts';
+import type { PacketEngine } from './engine.ts';
+import type { NodeMetrics } from './metrics.ts';
 import type { Neighbours } from './network-view.ts';
 
 export interface AdmitTerms {
@@ -40,4 +42,22 @@ export function countersigning(
 ): (peer: IdentityHex) => Uint8Array {
   const id = networkId(network, crypto);
   return (peer) => countersign(id, Buffer.from(peer, 'hex'), clock.wallMs(), seed, crypto);
+}
+
+/** Hands the frames of a client whose link is up to the engine. */
+export function serveClient(
+  link: ClientInboundLink,
+  clients: ClientAccess,
+  engine: Pick<PacketEngine, 'relay'>,
+  metrics: Pick<NodeMetrics, 'received' | 'drop'>,
+): void {
+  link.onClose((reason) => clients.disconnect(link, reason));
+  link.onFrame((nextHop, packet) => {
+    metrics.received.inc({ from: 'client' });
+    const next = addressKeyAt(nextHop, 0);
+    const refused = clients.refuses(link, next);
+    if (refused === undefined) engine.relay(next, packet);
+    else metrics.drop(refused);
+  });
+  clients.connect(link);
 }

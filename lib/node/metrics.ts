@@ -3,8 +3,8 @@
  * @module
  */
 import type { Counter, Gauge, Histogram } from 'prom-client';
-import type { LinkKind } from '../link/index.ts';
-import { NODE_DROPS, type NodeDrop } from '../mixing/index.ts';
+import type { LinkKind, PeerLinks } from '../link/index.ts';
+import { NODE_DROPS, type NodeDrop, type SphinxKeyRing } from '../mixing/index.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
 const EXCESS_BUCKETS_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5];
@@ -51,4 +51,20 @@ export class NodeMetrics {
   drop(reason: NodeDrop): void {
     this.#dropped.inc({ reason });
   }
+}
+
+/** Gauges of a node's inner state, read when its metrics are. */
+export function showNodeGauges(
+  metrics: Metrics,
+  pool: { readonly size: number },
+  peers: PeerLinks,
+  ring: SphinxKeyRing,
+): void {
+  metrics.gaugeOf('pool_packets', 'Packets held for mixing', () => pool.size);
+  metrics.gaugeOf('peers_up', 'Links to the next layer that are up', () => {
+    return peers.status().filter((peer) => peer.state === 'up').length;
+  });
+  metrics.gaugeOf('replay_tags', 'Replay tags held', () => ring.filterUse().tags);
+  metrics.gaugeOf('replay_bytes', 'Memory of the replay filters', () => ring.filterUse().bytes);
+  metrics.gaugeOf('sphinx_keys_replaced', 'Sphinx keys that the last restart had to give up', () => ring.replaced);
 }

@@ -5,7 +5,7 @@ import { DEFAULT_PARAMS, keyGraceMs } from '../../lib/core/params.ts';
 import type { NodeEntry, Topology } from '../../lib/directory/index.ts';
 import { type HostPort, joinHostPort } from '../../lib/net/address.ts';
 import { advertisedAddresses, type Neighbours, NetworkView, neighboursOf } from '../../lib/node/index.ts';
-import { listenAgain } from '../../lib/node/remembered-port.ts';
+import { listenAgain } from '../../lib/node/listen-links.ts';
 import { MixnodeConfig } from '../../mixnode/index.ts';
 import { nodeEntry, smallTopology } from '../support/nodes.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';

@@ -19,7 +19,7 @@ import { CacheFile } from '../../lib/directory/client/cache-file.ts';
 import { invitationLine, loadNetworkFile } from '../../lib/directory/index.ts';
 import { IDENTITY_FILE, loadIdentity } from '../../lib/link/index.ts';
 import { readKeys } from '../../lib/mixing/key-store.ts';
-import { listenAgain } from '../../lib/node/remembered-port.ts';
+import { listenAgain } from '../../lib/node/listen-links.ts';
 import type { Log } from '../../lib/telemetry/log.ts';
 import { HostsFile } from '../../network-requester/dns/hosts-file.ts';
 import { loadRules } from '../../network-requester/policy/policy-file.ts';
