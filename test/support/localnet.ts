@@ -74,6 +74,16 @@ export async function until(what: string, timeoutMs: number, condition: () => bo
   }
 }
 
+/** What `mixsocks status` prints: a proxy on a busy machine may not answer it in time, and is asked again. */
+export async function statusText(url: string): Promise<string> {
+  let text = '';
+  await until(`status of ${url}`, READY_TIMEOUT_MS, async () => {
+    text = (await mixsocks(['status', '--url', url])).stdout;
+    return text !== '';
+  });
+  return text;
+}
+
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -14,7 +14,7 @@ import { CLASSICAL_GROUP, HYBRID_GROUP, hasHybrid } from '../../lib/link/key-exc
 import { splitHostPort } from '../../lib/net/address.ts';
 import { dialOnce } from '../support/key-exchange-ends.ts';
 import { targetOf } from '../support/link-fixtures.ts';
-import { FEWER_PACKETS, isAlive, MAIN, mixsocks, TestNetwork, until } from '../support/localnet.ts';
+import { FEWER_PACKETS, isAlive, MAIN, mixsocks, statusText, TestNetwork, until } from '../support/localnet.ts';
 import { startWeb } from '../support/web.ts';
 import { everyLayerMixed, failures, killedNodes, manyAtOnce, transfersAtOnce } from './localnet/carry.ts';
 import { nodesAreFlooded } from './localnet/flooded.ts';
@@ -80,7 +80,7 @@ async function namedProcesses(t: Test, { network }: LocalNetwork): Promise<void>
   t.equal(new Set(ready.nodes.map((node) => node.pid)).size, ready.nodes.length, 'each its own');
   t.equal(network.node('mix-3-2').layer, 3);
   t.match(network.output(), new RegExp(`^ready.*${ready.socks}`, 'm'));
-  t.match((await mixsocks(['status', '--url', ready.status])).stdout, /^mix-2-1 +mixnode +2 /m);
+  t.match(await statusText(ready.status), /^mix-2-1 +mixnode +2 /m);
 }
 
 async function ratesOfFlags(t: Test, { network }: LocalNetwork): Promise<void> {
@@ -119,7 +119,7 @@ t.test('--dir is used again; no orphans when localnet itself is killed', async (
     identities,
   );
   process.kill('SIGKILL');
-  await until('all nodes gone', 8000, () => ready.nodes.every((node) => !isAlive(node.pid)));
+  await until('all nodes gone', 60_000, () => ready.nodes.every((node) => !isAlive(node.pid)));
   t.pass('all nodes are gone');
 });
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Status } from '../../proxy/index.ts';
-import { mixsocks, until } from '../support/localnet.ts';
+import { mixsocks, statusText, until } from '../support/localnet.ts';
 import { type RoleProcess, startRole } from '../support/role-process.ts';
 import { curl, startWeb } from '../support/web.ts';
 
@@ -68,7 +68,7 @@ t.test('invited clients get through a private network, and nobody else', async (
   await until('the stranger learns why', PATIENCE_MS, async () => {
     return /^this network is private/.test((await stranger.status()).obstacle ?? '');
   });
-  const text = (await mixsocks(['status', '--url', stranger.url])).stdout;
+  const text = await statusText(stranger.url);
   t.match(text, /^missing {2}this network is private: its gateways let in invited clients only; get an invitation/m);
   t.match(text, /^network {2}mixsocks, private \(invited clients only\), /m);
   await until('its log says so', PATIENCE_MS, () =>
