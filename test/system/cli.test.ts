@@ -8,11 +8,15 @@ import t, { type Test } from 'tap';
 import { type Finished, finished, mixsocks } from '../support/localnet.ts';
 import { closedPort } from '../support/ports.ts';
 
+const TYPESCRIPT = new URL('../support/typescript.mjs', import.meta.url).href;
 const DEFECTIVE = fileURLToPath(new URL('../support/defective-role.ts', import.meta.url));
+
+/** Each test starts one process after another, which leaves a processor idle. */
+t.jobs = 3;
 
 /** Runs the misbehaving role; `stopWith` is sent once it listens. */
 async function defective(how: string, stopWith?: NodeJS.Signals): Promise<Finished> {
-  const child = spawn(process.execPath, ['--import', 'tsx', DEFECTIVE, how], { stdio: 'pipe' });
+  const child = spawn(process.execPath, ['--import', TYPESCRIPT, DEFECTIVE, how], { stdio: 'pipe' });
   if (stopWith !== undefined) child.stdout.once('data', () => child.kill(stopWith));
   return finished(child);
 }

@@ -5,6 +5,9 @@ import t, { type Test } from 'tap';
 import { mixsocks, until } from '../support/localnet.ts';
 import { type RoleProcess, startRole } from '../support/role-process.ts';
 
+/** One of the tests mostly waits for a node's next try. */
+t.jobs = 2;
+
 async function command(t: Test, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await mixsocks(['directory', ...args]);
   t.equal(code, 0, `${args.join(' ')}: ${stderr}`);

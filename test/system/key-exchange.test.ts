@@ -13,6 +13,7 @@ import { testListener } from '../support/link-fixtures.ts';
 
 const otherNode = process.env.MIXSOCKS_OTHER_NODE;
 const skip = otherNode === undefined ? 'MIXSOCKS_OTHER_NODE NAMES NO OTHER NODE.JS' : false;
+const TYPESCRIPT = new URL('../support/typescript.mjs', import.meta.url).href;
 const program = fileURLToPath(new URL('../support/key-exchange-process.ts', import.meta.url));
 
 interface OtherEnd {
@@ -23,7 +24,7 @@ interface OtherEnd {
 
 /** Starts the other runtime; the first message it sends. */
 async function other<Message>(t: Test, ...args: string[]): Promise<Message> {
-  const child = fork(program, args, { execPath: otherNode ?? process.execPath, execArgv: ['--import=tsx'] });
+  const child = fork(program, args, { execPath: otherNode ?? process.execPath, execArgv: [`--import=${TYPESCRIPT}`] });
   t.teardown(async () => {
     if (child.exitCode !== null) return;
     child.disconnect();

@@ -18,6 +18,7 @@ const BESIDE_BYTES = 100e6;
 /** The same where nothing bounds it but the machine: the collector takes its time then. */
 const BESIDE_UNBOUNDED_BYTES = 150e6;
 const FILE_BYTES = 500_000;
+const TYPESCRIPT = new URL('../support/typescript.mjs', import.meta.url).href;
 const side = (name: string) => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
 
 /** A cgroup for a budget, which ends with `t`; undefined, and said aloud, where there can be none. */
@@ -95,7 +96,7 @@ t.test(
   async (t) => {
     const group = cgroupFor(t, GATEWAY_BUDGET_MIB);
     const gateway = [process.execPath, side('memory-gateway-child.mjs'), String(GATEWAY_BUDGET_MIB)];
-    const driver = ['unshare', '--net', '--', process.execPath, '--import', 'tsx', side('memory-gateway-side.ts')];
+    const driver = ['unshare', '--net', '--', process.execPath, '--import', TYPESCRIPT, side('memory-gateway-side.ts')];
     const found = await resultOf([...driver, ...(group?.command(gateway) ?? gateway)]);
     t.equal(group?.killed ?? 0, 0, 'it lives');
     staysWithin(t, found, group !== undefined);

@@ -10,6 +10,10 @@ import { curl, startWeb } from '../support/web.ts';
 /** A network of real processes on a busy machine. */
 const PATIENCE_MS = 120_000;
 const ANY = '127.0.0.1:0';
+/** Fewer, larger packets: less for the machine to do. */
+const RATES = ['--payload-bytes', '8192', '--main-rate', '20', '--reply-rate', '40'];
+
+t.jobs = 2;
 
 async function command(t: Test, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await mixsocks(args);
@@ -20,7 +24,7 @@ async function command(t: Test, ...args: string[]): Promise<string> {
 /** Directory, three mixes, a gateway and an exit; the folder of the gateway. */
 async function startNetwork(t: Test, home: string): Promise<{ gateway: string; networkFile: string }> {
   const dir = join(home, 'directory');
-  const made = await command(t, 'init', 'directory', '--dir', dir, '--listen', ANY, '--clients', 'invited');
+  const made = await command(t, 'init', 'directory', '--dir', dir, '--listen', ANY, '--clients', 'invited', ...RATES);
   const token = /^join token ([0-9a-f]{64})$/m.exec(made)?.[1] ?? '';
   await startRole(t, ['directory', '--dir', dir]).listening();
   const networkFile = join(dir, 'network.json');
@@ -59,8 +63,10 @@ t.test('invited clients get through a private network, and nobody else', async (
   for (const name of readdirSync(join(gateway, 'invitations')))
     t.notOk(readFileSync(join(gateway, 'invitations', name), 'utf8').includes(line.slice(-64)), 'it keeps public keys');
 
-  const guest = await startProxy(t, join(home, 'guest'), networkFile, '--invitation', line);
-  const stranger = await startProxy(t, join(home, 'stranger'), networkFile);
+  const [guest, stranger] = await Promise.all([
+    startProxy(t, join(home, 'guest'), networkFile, '--invitation', line),
+    startProxy(t, join(home, 'stranger'), networkFile),
+  ]);
   await until('the guest is ready', PATIENCE_MS, async () => (await guest.status()).ready);
   const answer = await curl(guest.socks, [`${web.url}/bytes/10`]);
   t.equal(answer.code, 0, answer.stderr);

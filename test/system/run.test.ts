@@ -22,7 +22,7 @@ t.test(
     const users = usersThatCanSeal();
     const [first] = users;
     const sealable = first !== undefined;
-    t.jobs = 2;
+    t.jobs = 3;
     const atOnce: readonly [string, (t: Test) => Promise<void>, boolean?][] = [
       ['connect', (t) => connectStreams(t, env)],
       ...users.map((user): [string, (t: Test) => Promise<void>] => [
