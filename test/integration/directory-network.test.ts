@@ -21,6 +21,7 @@ import type { Components } from '../../lib/runtime/components.ts';
 import { silentLog } from '../../lib/telemetry/log.ts';
 import { Metrics } from '../../lib/telemetry/metrics.ts';
 import { joinTokenOf, termsOf } from '../support/admission.ts';
+import { until } from '../support/link-fixtures.ts';
 import { PacedClock } from '../support/paced-clock.ts';
 import { reservedPort } from '../support/ports.ts';
 import { countersigned, crypto, draft, keys } from '../support/signed-documents.ts';
@@ -113,7 +114,7 @@ t.test('nodes announce, the first consensus appears, everyone verifies it', asyn
     t.equal(topology.gateways[0]?.id, keys(3).id);
     t.same(topology.requesters[0]?.gateways, [keys(3).id]);
   }
-  t.ok(nodes.every((node) => node.announced));
+  await until(() => nodes.every((node) => node.announced)); // their answers may come after the consensus
 
   const stranger = member(t, { network }, clock);
   const gateways = await stranger.fetchDescriptors('gateway');
@@ -123,7 +124,8 @@ t.test('nodes announce, the first consensus appears, everyone verifies it', asyn
     'descriptors can be had by role',
   );
   const metrics = await (await fetch(`${directory.metricsUrl}/metrics`)).text();
-  t.match(metrics, /mixsocks_directory_announcements_total\{result="accepted"\} [5-9]/);
+  const accepted = /mixsocks_directory_announcements_total\{result="accepted"\} (\d+)/.exec(metrics)?.[1];
+  t.ok(Number(accepted) >= nodes.length);
 });
 
 t.test('an authority killed and started again serves the same documents, with port 0 where it was', async (t) => {
