@@ -27,13 +27,17 @@ async function serve(t: Test, onSocket: (socket: Socket) => void): Promise<strin
 /** Half-close in both orders, resets, refusals. */
 export async function connectStreams(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
   const echo = await serve(t, (socket) => socket.pipe(socket));
+  let onUpload: (bytes: number) => void = () => {};
+  const upload = new Promise<number>((resolve) => {
+    onUpload = resolve;
+  });
   const early = await serve(t, (socket) => {
     let bytes = 0;
     socket.end('said first\n');
     socket.on('data', (part) => {
       bytes += part.byteLength;
     });
-    socket.on('end', () => t.equal(bytes, BYTES, 'what is sent behind the end of the site arrives'));
+    socket.on('end', () => onUpload(bytes));
   });
   const reset = await serve(t, (socket) => {
     socket.write(Buffer.alloc(BYTES));
@@ -69,6 +73,7 @@ export async function connectStreams(t: Test, env: NodeJS.ProcessEnv): Promise<v
   t.ok(there.stdout === much, `all of it comes back ${there.stderr}`);
   t.equal(there.code, 0);
   t.strictSame([first.code, first.stdout], [0, 'said first\n']);
+  t.equal(await upload, BYTES, 'what is sent behind the end of the site arrives');
   t.strictSame([broken.code, broken.bytes], [1, BYTES], 'what came before a reset is delivered');
   t.match(broken.stderr, /^mixsocks connect: the connection was broken off .*\n$/);
   t.strictSame([refused.code, refused.stdout], [1, '']);
