@@ -1,30 +1,25 @@
 #!/usr/bin/env node
 /**
- * The command `mixsocks`.
+ * The command `mixsocks`. It loads nothing before it knows that there are enough file descriptors to load the rest: without them Node.js says
+ * of some package that it is not there.
  * @module
  */
-import { systemClock } from '../lib/core/clock.ts';
-import { boundYoungGeneration } from '../lib/runtime/young-generation.ts';
-import { outputFault, reportError, surviveOutputErrors } from './report.ts';
-import { isCommandBeside, ROLE_NAMES } from './roles.ts';
+import { writeSync } from 'node:fs';
+import { openFilesFault } from './open-files.ts';
 
-surviveOutputErrors();
-boundYoungGeneration(systemClock);
-const args = process.argv.slice(2);
-const code = await run(args);
-await new Promise((resolve) => setImmediate(resolve)); // an error of the output comes with the next turn
-/** Of what runs until it is stopped, output is no result. */
-const keepsRunning = args[0] === 'localnet' || (ROLE_NAMES.some((name) => name === args[0]) && !isCommandBeside(args));
-const fault = keepsRunning ? undefined : outputFault();
-// What a role could not close in time must not keep the process alive.
-process.exit(code === 0 && fault !== undefined ? reportError(fault, 'mixsocks') : code);
+/** Of the error ENVIRONMENT (lib/core/errors.ts), and of `mixsocks run`, whose other codes are its command's (commands.ts). */
+const ENVIRONMENT_EXIT_CODE = 8;
+const OWN_FAILURE = 125;
 
-/** Loads the rest inside, so that a machine without a free file descriptor gets its one line as well. */
-async function run(args: readonly string[]): Promise<number> {
+const fault = openFilesFault();
+if (fault === undefined) await import('./command-line.ts');
+else refuse(fault);
+
+function refuse(line: string): void {
+  process.exitCode = process.argv[2] === 'run' ? OWN_FAILURE : ENVIRONMENT_EXIT_CODE;
   try {
-    const { runProgram } = await import('./program.ts');
-    return await runProgram(args);
-  } catch (error) {
-    return reportError(error, 'mixsocks');
+    writeSync(process.stderr.fd, `mixsocks: ${line}\n`);
+  } catch {
+    // Nobody reads it.
   }
 }

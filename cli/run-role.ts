@@ -14,6 +14,7 @@ import { processMemory } from '../lib/runtime/process-memory.ts';
 import { createLog, type Log } from '../lib/telemetry/log.ts';
 import { Metrics } from '../lib/telemetry/metrics.ts';
 import { RUNNING_MESSAGE } from './child-process.ts';
+import { type ConnectionOptions, filesWarning } from './needed-files.ts';
 import { reportError } from './report.ts';
 import { type Environment, type Flags, loadRoleConfig } from './role-config.ts';
 import type { CommonConfig, Role, RunningRole } from './roles.ts';
@@ -38,6 +39,8 @@ export async function runRole(role: Role, flags: Flags, env: Environment): Promi
     holder: `${role.name}, process ${process.pid}`,
     warn: (line) => log.warn({}, line),
   });
+  const tooFew = filesWarning(role.name, config as ConnectionOptions);
+  if (tooFew !== undefined) log.warn({}, tooFew);
   const { defect, onFatal } = firstDefect(log);
   const components = { ...(await buildComponents(crypto, log, memoryBudgetMiB)), outboundAddress, onFatal };
   const running = await Promise.race([start(config, components), stop, defect]);

@@ -2,9 +2,9 @@
  * Disk, memory and open files: what the configured bounds may take, beside what the machine gives.
  * @module
  */
-import { SERVER_LIMITS } from '../../directory/server.ts';
 import { defaultBudgetBytes } from '../../lib/core/memory-budget.ts';
-import type { RoleName } from '../roles.ts';
+import { neededFiles } from '../needed-files.ts';
+import { raise } from '../open-files.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import type { Machine } from './machine.ts';
 import type { Subject } from './subject.ts';
@@ -16,8 +16,6 @@ const LEAST_FREE_BYTES = 64 * MIB;
 const DIRECTORY_BYTES = 512 * MIB;
 /** The program itself and its garbage (docs/LIMITS.md, Memory). */
 const PROGRAM_BYTES = 100e6;
-/** Links to nodes, files, and connections that are not accepted yet. */
-const OTHER_FILES = 512;
 
 /** A journal has 8 bytes for each tag of a replay filter, which has at least 5. */
 function neededBytes({ role, config }: Subject): number {
@@ -35,19 +33,6 @@ export function checkDisk(subject: Subject, machine: Machine): Finding[] {
   return [warning('disk', `${line}: under full load the role may write ${mebibytes(needed)}; free some space`)];
 }
 
-/** Connections that the role may have by its configuration. */
-function neededFiles({ role, config }: Subject): number {
-  const { maxClients = 0, maxRequesters = 0, maxStreams = 0, maxConnections = 0 } = config;
-  const byRole: Readonly<Record<RoleName, number>> = {
-    mixnode: 0,
-    gateway: maxClients + maxRequesters,
-    requester: 2 * maxStreams, // a UDP association has a socket for each address family
-    proxy: 2 * maxConnections, // and here one beside its connection
-    directory: SERVER_LIMITS.connections,
-  };
-  return OTHER_FILES + byRole[role];
-}
-
 export function checkLimits(subject: Subject, machine: Machine): Finding[] {
   return [...checkOpenFiles(subject, machine), ...checkMemory(subject, machine)];
 }
@@ -57,14 +42,9 @@ function checkOpenFiles(subject: Subject, machine: Machine): Finding[] {
   const limit = machine.openFileLimit(Number.isNaN(pid) ? undefined : pid);
   if (limit === undefined) return []; // not on this system
   const whose = Number.isNaN(pid) ? 'a process started from here' : 'the process that runs';
-  const needed = neededFiles(subject);
+  const needed = neededFiles(subject.role, subject.config);
   if (limit >= needed) return [ok('limits', `${whose} may have ${limit} files open, and needs ${needed} at most`)];
-  return [
-    problem(
-      'limits',
-      `${whose} may have ${limit} files open, and needs ${needed}: ulimit -n ${needed}, or LimitNOFILE= of its unit`,
-    ),
-  ];
+  return [problem('limits', `${whose} may have ${limit} files open, and needs ${needed}: ${raise(needed)}`)];
 }
 
 function checkMemory({ role, config }: Subject, machine: Machine): Finding[] {

@@ -2,13 +2,14 @@
  * What the checks ask the machine. Tests give answers of their own.
  * @module
  */
-import { readFileSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { networkInterfaces, totalmem } from 'node:os';
 import { oneLine, systemCode } from '../../lib/core/errors.ts';
 import { usableBytes } from '../../lib/core/memory-budget.ts';
 import { listenFault } from '../../lib/net/own-address.ts';
 import type { ListenAddress } from '../../proxy/front/listener.ts';
+import { openFileLimit } from '../open-files.ts';
 
 /** Time to connect to a port, and for a page. */
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -42,15 +43,7 @@ export const thisMachine: Machine = {
       return undefined;
     }
   },
-  openFileLimit(pid) {
-    try {
-      const line = /^Max open files +(\d+|unlimited)/m.exec(readFileSync(`/proc/${pid ?? 'self'}/limits`, 'utf8'))?.[1];
-      if (line === undefined) return undefined;
-      return line === 'unlimited' ? Number.POSITIVE_INFINITY : Number(line);
-    } catch {
-      return undefined;
-    }
-  },
+  openFileLimit,
   memoryBytes: () => usableBytes(process.constrainedMemory?.(), totalmem()),
   async listenFault(host, port) {
     const fault = await listenFault(host, port);
