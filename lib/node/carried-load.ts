@@ -8,7 +8,7 @@ import type { MonotonicMs } from '../core/units.ts';
 import { CAPACITY_STEPS, SHED_STEPS, stepAtMost } from '../directory/index.ts';
 import { busyShareMeter } from '../runtime/busy-share.ts';
 import type { Components } from '../runtime/components.ts';
-import { MeasuredCapacity } from '../runtime/measured-capacity.ts';
+import { MeasuredCapacity, STANDSTILL_MS } from '../runtime/measured-capacity.ts';
 import { usableProcessors } from '../runtime/processors.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -17,6 +17,8 @@ export const LOAD_SLOTS = 60;
 const LEAST_SLOT_MS = 1_000;
 /** At most one line in this time. */
 const LINE_PERIOD_MS = 60_000;
+/** After a standstill of the process what came meanwhile is dropped, which says nothing of the machine. */
+const CATCH_UP_MS = 5_000;
 
 /** Counts since the start. */
 export interface NodeWork {
@@ -60,6 +62,8 @@ export class CarriedLoad {
   #slotFrom: NodeWork = IDLE;
   #last: NodeWork = IDLE;
   #saidMs: MonotonicMs | undefined;
+  #lookedMs: MonotonicMs;
+  #stoodStillMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly options: CarriedLoadOptions,
@@ -67,13 +71,17 @@ export class CarriedLoad {
   ) {
     this.#slotMs = Math.max(LEAST_SLOT_MS, options.epochMs / LOAD_SLOTS);
     this.#slotFromMs = nowMs;
+    this.#lookedMs = nowMs;
   }
 
   /** To be called about once a second. */
   look(work: NodeWork, nowMs: MonotonicMs): void {
     const { capacity, busyShare, machine } = this.options;
     capacity.observe({ packets: work.opened - this.#last.opened, busyShare: busyShare() }, nowMs);
-    if (work.shed > this.#last.shed) this.#say(nowMs);
+    const isLate = nowMs - this.#lookedMs > STANDSTILL_MS;
+    if (isLate && nowMs - this.#stoodStillMs >= LINE_PERIOD_MS) this.#stoodStillMs = nowMs;
+    this.#lookedMs = nowMs;
+    if (work.shed > this.#last.shed && nowMs - this.#stoodStillMs >= CATCH_UP_MS) this.#say(nowMs);
     this.#last = { ...work };
     if (nowMs - this.#slotFromMs < this.#slotMs) return;
     const { perSecond, processors } = machine();

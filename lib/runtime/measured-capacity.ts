@@ -28,6 +28,11 @@ const LEAST_SHARE = 1 / 10;
 /** With fewer packets than this share of the capacity, their cost cannot be separated from that of the rest. */
 const TELLING_SHARE = 1 / 2;
 
+/** A call that comes so much later than the one before shows that the process stood still: what it did says nothing of the machine. */
+export const STANDSTILL_MS = 3_000;
+/** Not more often than this: one that is always late is too slow. */
+const EXCUSE_PERIOD_MS = 60_000;
+
 export interface MeasuredCapacityOptions {
   /** Packets per second, by what one costs. */
   readonly measured: number;
@@ -51,6 +56,7 @@ export class MeasuredCapacity {
   #lastMs: MonotonicMs;
   #busyMs = 0;
   #packets = 0;
+  #excusedMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     private options: MeasuredCapacityOptions,
@@ -80,13 +86,23 @@ export class MeasuredCapacity {
     const fromMs = this.#lastMs;
     this.#lastMs = nowMs;
     if (fromMs < this.#beginsMs || stepMs <= 0) return;
+    if (stepMs > STANDSTILL_MS && nowMs - this.#excusedMs >= EXCUSE_PERIOD_MS) {
+      this.#excusedMs = nowMs;
+      this.#begin(laterMs(nowMs, SETTLE_MS));
+      return;
+    }
     this.#busyMs += busyShare * stepMs;
     this.#packets += packets;
     const windowMs = nowMs - this.#beginsMs;
     if (windowMs < WINDOW_MS) return;
     const next = this.#next(this.#busyMs / windowMs, (this.#packets * 1000) / windowMs);
-    this.#beginsMs = next === this.#perSecond ? nowMs : laterMs(nowMs, SETTLE_MS);
+    this.#begin(next === this.#perSecond ? nowMs : laterMs(nowMs, SETTLE_MS));
     this.#perSecond = next;
+  }
+
+  /** Another window. */
+  #begin(atMs: MonotonicMs): void {
+    this.#beginsMs = atMs;
     this.#busyMs = 0;
     this.#packets = 0;
   }

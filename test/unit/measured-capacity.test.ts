@@ -1,7 +1,9 @@
 /** What a requester takes its machine to carry, over machines that are models: a cost for each reply, and other work beside. */
 import t from 'tap';
 import { createCrypto } from '../../lib/crypto/index.ts';
+import { CarriedLoad } from '../../lib/node/carried-load.ts';
 import { CAPACITY_POLICY, type CapacityPolicy, MeasuredCapacity } from '../../lib/runtime/measured-capacity.ts';
+import { type Log, silentLog } from '../../lib/telemetry/log.ts';
 import { measuredReplies } from '../../network-requester/reply-cost.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 import { monotonic } from '../support/units.ts';
@@ -149,4 +151,45 @@ t.test('a reply is measured with the crypto in use, and the fastest of several t
   );
   const real = measuredReplies({ crypto, ...terms, nowMs: () => performance.now() });
   t.ok(Number.isFinite(real) && real > 1, `${real} a second here`);
+});
+
+/** What it takes its machine to carry after a minute, a look that comes `lateMs` late and says that all that time was work, and ten more. */
+function afterLateLooks(lateMs: number, times: number): number {
+  const capacity = new MeasuredCapacity({ measured: 1000, most: 20_000 }, monotonic(0));
+  let nowMs = 0;
+  const look = (stepMs: number, busyShare: number) => {
+    nowMs += stepMs;
+    capacity.observe({ packets: 300 * (stepMs / 1000) * (1 - busyShare), busyShare }, monotonic(nowMs));
+  };
+  for (let i = 0; i < 60; i++) look(1000, 0.3);
+  for (let i = 0; i < times; i++) look(lateMs, 1);
+  for (let i = 0; i < 10; i++) look(1000, 0.3);
+  return capacity.perSecond;
+}
+
+t.test('a process that stood still is not a machine that is too slow; one that is always late is', async (t) => {
+  t.equal(afterLateLooks(12_000, 1), 1000);
+  t.ok(afterLateLooks(12_000, 8) < 900);
+  t.ok(afterLateLooks(2_500, 6) < 900, 'nor is being busy a standstill');
+});
+
+t.test('what a node sheds after a standstill is not said to be its machine', async (t) => {
+  const lines: string[] = [];
+  const log = { ...silentLog, warn: (_facts: unknown, line: string) => lines.push(line) } as unknown as Log;
+  const capacity = new MeasuredCapacity({ measured: 1000, most: 20_000 }, monotonic(0));
+  const machine = () => ({ perSecond: 1000, processors: 1 });
+  const load = new CarriedLoad({ capacity, machine, busyShare: () => 0.3, epochMs: 3_600_000, log }, monotonic(0));
+  let [nowMs, shed] = [0, 0];
+  const look = (stepMs: number, more: number) => {
+    nowMs += stepMs;
+    shed += more;
+    load.look({ opened: 10 * nowMs, shed, held: 0 }, monotonic(nowMs));
+  };
+  for (let i = 0; i < 5; i++) look(1000, 0);
+  look(12_000, 400);
+  look(1000, 100);
+  t.strictSame(lines, []);
+  for (let i = 0; i < 5; i++) look(1000, 0);
+  look(1000, 1);
+  t.match(lines, [/too slow for its rates/]);
 });
