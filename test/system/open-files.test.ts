@@ -26,7 +26,7 @@ async function refused(t: Test, files: number, args: readonly string[], code: nu
 t.test('with too few files to load the program each role and command says so in one line', LINUX, async (t) => {
   const roles = ['mixnode', 'gateway', 'requester', 'proxy', 'directory', 'localnet', 'status'];
   for (const role of roles) await refused(t, 64, [role, '--dir', t.testdirName], ERRORS.ENVIRONMENT.exitCode);
-  await refused(t, 20, ['mixnode'], ERRORS.ENVIRONMENT.exitCode);
+  await refused(t, 32, ['mixnode'], ERRORS.ENVIRONMENT.exitCode);
   await refused(t, 64, ['run', '--', 'true'], OWN_FAILURE);
   t.equal((await finished(limited(LEAST_OPEN_FILES, ['--version']))).code, 0);
 });
