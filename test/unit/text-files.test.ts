@@ -144,7 +144,7 @@ t.test('files of a folder are read in one place', async (t) => {
   /** Files of the system and of the package, the log of a child process, and a browser’s policies. */
   const others = ['cli/browser', 'cli/localnet/child.ts', 'cli/run', 'cli/check/machine.ts', 'proxy/status/page'];
   others.push('lib/core/version.ts', 'lib/core/text-file.ts', 'lib/mixing/boot-id.ts', 'lib/runtime/processors.ts');
-  others.push('lib/relay/kernel-socket.ts');
+  others.push('lib/relay/kernel-socket.ts', 'cli/open-files.ts');
   const parts = ['cli', 'client', 'directory', 'gateway', 'lib', 'mixnode', 'network-requester', 'proxy'];
   const files = parts.flatMap((part) =>
     readdirSync(join(root, part), { recursive: true, encoding: 'utf8' }).map((name) => join(part, name)),
