@@ -12,6 +12,7 @@ import type { MonotonicMs } from '../core/units.ts';
 import type { NodeEntry, Topology } from '../directory/index.ts';
 import type { Lane, LaneOptions, LinkState, NodeIdentity } from '../link/index.ts';
 import type { Running } from '../runtime/components.ts';
+import { fitYoungGeneration } from '../runtime/young-generation.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { Cover } from './cover.ts';
 import { Downlink } from './downlink.ts';
@@ -81,6 +82,7 @@ export class MixEndpoint implements Running {
    */
   start(): void {
     const network = new JoinedNetwork(this.options.directory.topology(), this.options.trafficClass);
+    fitYoungGeneration(network.topology.params.payloadBytes);
     this.#gatewayLink.start(network.topology);
     this.#network = network;
     this.ledger.health.adopt(network.topology);

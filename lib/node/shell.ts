@@ -39,6 +39,7 @@ import { warnIfUnbounded } from '../net/connection-bounds.ts';
 import { HostSources } from '../net/host-sources.ts';
 import type { LocalHttp } from '../net/http.ts';
 import { serveMetricsPage } from '../net/metrics-page.ts';
+import { fitYoungGeneration } from '../runtime/young-generation.ts';
 import { Sphinx } from '../sphinx/index.ts';
 import { RoleHealth } from '../telemetry/health.ts';
 import { admits, countersigning, serveClient } from './admits.ts';
@@ -124,6 +125,7 @@ class NodeShell implements RunningNode {
     const listing = { directory: this.#directory, self: this.identity, keys, peers: this.#peers };
     this.health = new RoleHealth(clock, 'the upkeep', () => nodeFaults({ ...listing, wallMs: clock.wallMs() }));
     const bytes = packetBytes(network.payloadBytes);
+    fitYoungGeneration(network.payloadBytes);
     const parts = {
       identity: nodeIdentity.id,
       components,

@@ -12,7 +12,20 @@ import { type Clock, every, type Timer } from '../core/clock.ts';
 
 /** Both halves of the space together. */
 export const MOST_YOUNG_BYTES = 8 * 2 ** 20;
+/**
+ * The same in networks of large packets. Their bytes are outside of the space, and are let go when the small objects that hold them are
+ * collected: by the time that 8 MiB of these have been made, V8 has begun to mark all of its heap for the bytes that they hold.
+ */
+export const MOST_YOUNG_BYTES_LARGE = 2 * 2 ** 20;
+const LARGE_PAYLOAD_BYTES = 16_384;
 export const REVIEW_MS = 1000;
+
+let mostYoungBytes = MOST_YOUNG_BYTES;
+
+/** Says what packets the process has, before it has had many: the space never becomes smaller. */
+export function fitYoungGeneration(payloadBytes: number): void {
+  mostYoungBytes = payloadBytes < LARGE_PAYLOAD_BYTES ? MOST_YOUNG_BYTES : MOST_YOUNG_BYTES_LARGE;
+}
 
 /** Bounds it until cancelled; nothing where node got a bound at its start. `given`: options of node. */
 export function boundYoungGeneration(
@@ -22,7 +35,7 @@ export function boundYoungGeneration(
   if (given.some((options) => options?.includes('semi-space') || options?.includes('semi_space'))) return undefined;
   const setGrowth = (grows: boolean) => setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`);
   setGrowth(false); // while the program is loaded, of which nothing is garbage
-  return every(clock, REVIEW_MS, () => setGrowth(2 * youngBytes() <= MOST_YOUNG_BYTES));
+  return every(clock, REVIEW_MS, () => setGrowth(2 * youngBytes() <= mostYoungBytes));
 }
 
 /** Memory of the space for new objects. */

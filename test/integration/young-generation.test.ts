@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { MOST_YOUNG_BYTES } from '../../lib/runtime/young-generation.ts';
+import { MOST_YOUNG_BYTES, MOST_YOUNG_BYTES_LARGE } from '../../lib/runtime/young-generation.ts';
 
 const moduleUrl = new URL('../../dist/lib/runtime/young-generation.js', import.meta.url).href;
 
@@ -10,9 +10,10 @@ const moduleUrl = new URL('../../dist/lib/runtime/young-generation.js', import.m
 const PROGRAM = `
   import { once } from 'node:events';
   import { Worker } from 'node:worker_threads';
-  import { boundYoungGeneration, youngBytes } from '${moduleUrl}';
+  import { boundYoungGeneration, fitYoungGeneration, youngBytes } from '${moduleUrl}';
   let review = () => {};
   const clock = { after: (_ms, run) => { review = run; return { cancel() { review = () => {}; } }; } };
+  if (process.argv[1] === 'large packets') fitYoungGeneration(32768);
   const bound = process.argv[1] === 'free' ? undefined : boundYoungGeneration(clock);
   const kept = [];
   let most = 0;
@@ -49,6 +50,12 @@ t.test(
 t.test('the bound holds after a thread has started, too, but for one step before the next review', async (t) => {
   const { most } = await mostBytes('with-thread');
   t.ok(most <= 2 * MOST_YOUNG_BYTES, `${most} bytes`);
+});
+
+t.test('where packets are large it is smaller: what holds their bytes is collected sooner', async (t) => {
+  const { most } = await mostBytes('large packets');
+  t.ok(most <= 2 * MOST_YOUNG_BYTES_LARGE, `${most} bytes`);
+  t.ok(2 * MOST_YOUNG_BYTES_LARGE < MOST_YOUNG_BYTES, 'with the other bound it would be more');
 });
 
 t.test('a bound that node got at its start is left alone', async (t) => {
