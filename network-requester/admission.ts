@@ -66,10 +66,13 @@ export class Admission {
   admit(session: string, nowMs: MonotonicMs): boolean {
     const held = this.#heldBy(session, nowMs);
     if (held.streams >= this.#limits.streamsPerSession) return false;
-    const isFull = this.#streams >= this.#limits.streams;
-    const gives = isFull ? this.#toGive(session) : undefined;
-    if ((isFull && gives === undefined) || !this.takeRate(session, nowMs)) return false;
-    if (gives !== undefined) this.#giveUp(gives);
+    // First: who gives a place up is looked for among all sessions, which whoever asks without end must not cause each time.
+    if (!this.takeRate(session, nowMs)) return false;
+    if (this.#streams >= this.#limits.streams) {
+      const gives = this.#toGive(session);
+      if (gives === undefined) return false;
+      this.#giveUp(gives);
+    }
     if (this.#streams >= this.#limits.streams) return false;
     this.#streams += 1;
     held.streams += 1;

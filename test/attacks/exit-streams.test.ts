@@ -14,6 +14,7 @@ import { DEFAULT_EGRESS_LIMITS } from '../../network-requester/config.ts';
 import { Egress } from '../../network-requester/egress/egress.ts';
 import type { PaidBy } from '../../network-requester/shares.ts';
 import { serve } from '../support/front-world.ts';
+import { monotonic } from '../support/units.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** What a proxy of class standard sends. */
@@ -143,4 +144,23 @@ function pageBeside(others: number, weights?: PaidBy): number {
 t.test('nor does a client that opens and closes as many streams as it can', async (t) => {
   for (const others of [4, 16, 64]) t.equal(pageBeside(others, paidBy), 30, `in ${others} sessions`);
   t.ok(pageBeside(64) < 15, 'by their number alone it would');
+});
+
+t.test('who asks a full exit without end has it look for room only as often as it may open streams', (t) => {
+  const SESSIONS = 1000;
+  let looks = 0;
+  const paidBy = () => {
+    looks += 1;
+    return 1;
+  };
+  const limits = { streams: SESSIONS, streamsPerSession: 256, streamsPerSecond: 200, streamsPerSecondPerSession: 50 };
+  const admission = new Admission({ limits, paidBy }, monotonic(0));
+  for (let n = 0; n < SESSIONS; n++) admission.admit(`honest-${n}`, monotonic(10 * n));
+  t.equal(admission.streams, SESSIONS);
+  looks = 0;
+  let opened = 0;
+  for (let n = 0; n < 10_000; n++) if (admission.admit('attacker', monotonic(60_000))) opened += 1;
+  t.equal(opened, 0, 'all have as much as it would');
+  t.ok(looks < 300 * SESSIONS, `${looks} sessions were looked at`);
+  t.end();
 });

@@ -100,8 +100,8 @@ t.test('an association goes on at another requester when its own stops', async (
   t.notOk(client.control.ended);
   t.match(front.streams(), { open: 1 });
   client.control.socket.end();
+  // and ends with its connection
   await eventually(() => pairs.opened[1]?.near.resetCode !== undefined);
-  t.pass('and ends with its connection');
 });
 
 t.test('an association that another requester ends, or that none takes, is over', async (t) => {
